@@ -169,9 +169,9 @@ def _as_mapping(value: object, shape: Shape, location: Location) -> str:
     known = fields(at(shape, location)) if location else {}
     if isinstance(value, str) and value in known:
         return f"write it as a mapping: `{location[-1]}: {{{value}: {{}}}}`"
-    kinds = {str} if isinstance(value, str) else {list, tuple} if isinstance(value, list | tuple) else set()
+    kinds = (str,) if isinstance(value, str) else (list, tuple) if isinstance(value, list | tuple) else ()
     name, info = next(iter(known.items()), ("", None))
-    if info is not None and kinds & {get_origin(one) or one for one in variants(info.annotation)}:
+    if info is not None and any(one in kinds or get_origin(one) in kinds for one in variants(info.annotation)):
         return f"write it as a mapping: `{location[-1]}: {{{name}: {flow(value)}}}`"
     return ""
 
