@@ -51,9 +51,13 @@ def start(starter: str, folder: Path, name: str, schema: str) -> Started:
     """
     if starter not in STARTERS:
         raise UsageError(f"starter not found: {starter}", help=suggest(starter, STARTERS))
+    return create(contents(starter, name) | {SCHEMA: schema.encode()}, folder, name)
+
+
+def create(every: Mapping[str, bytes], folder: Path, name: str) -> Started:
+    """Write the files of a new project to `folder`, by their POSIX path; raises like `start`."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file", help="name an empty or new folder")
-    every = contents(starter, name) | {SCHEMA: schema.encode()}
     kept = tuple(p for p, text in every.items() if p in YIELDING and _other(folder / p, text))
     files = {path: text for path, text in every.items() if path not in kept}
     new = _new(files, folder)

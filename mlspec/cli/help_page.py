@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 COMMANDS: Final[dict[str, str]] = {
-    "init": "Start a project that works at once.",
+    "init": "Start a project that works at once, or from your own data.",
     "build": "Check the spec and write the files of every tool.",
     "plan": "Show what apply would do, and why.",
     "apply": "Build, then run the stages that are not up to date.",

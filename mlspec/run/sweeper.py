@@ -9,7 +9,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -22,6 +22,7 @@ from pydantic import BaseModel, ValidationError
 from mlspec.errors import SpecError, StageError
 from mlspec.job import whole
 from mlspec.parts.train.monitors import GOALS, Goal, of_sweep
+from mlspec.render.quoting import flow
 from mlspec.run.hydra_text import Written, written
 from mlspec.run.overrides import located, tree
 from mlspec.sections.experiments import Parameter, Scalar, Sweep
@@ -189,6 +190,18 @@ def _suggested(trial: optuna.Trial, key: str, parameter: Parameter) -> Scalar:
     return float(trial.suggest_float(key, low, high, log=parameter.log))
 
 
+def edits(choice: Choice) -> list[str]:
+    """The values of a trial as sections of the spec: `train: {learning_rate: 0.01}`."""
+    sections: dict[str, Any] = {}
+    for key, value in choice.items():
+        *above, last = key.split(".")
+        place = sections
+        for step in above:
+            place = place.setdefault(step, {})
+        place[last] = value
+    return [f"{name}: {flow(value)}" for name, value in sections.items()]
+
+
 def _table(folder: Path, metric: str, results: Sequence[Result]) -> None:
     keys = list(dict.fromkeys(key for choice, _ in results for key in choice))
     with whole(folder / "results.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
@@ -199,5 +212,6 @@ def _table(folder: Path, metric: str, results: Sequence[Result]) -> None:
         best = "  ".join(f"{key}={value}" for key, value in results[0][0].items())
         value = f"{metric} {results[0][1]:.6g}"
         print(f"sweep: the best of {len(results)} is {best} with {value}; all in {folder}/results.csv")
+        print(f"  = help: to train with it, set in the spec: {', '.join(edits(results[0][0]))}")
     elif results:
         print(f"sweep: none of {len(results)} trials gave a value of {metric}; all in {folder}/results.csv")

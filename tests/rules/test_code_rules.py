@@ -39,6 +39,7 @@ LAYERS: tuple[str, ...] = (
     "report",
     "run",
     "compiler",
+    "drafting",
     "parts",
     "costs",
     "monitoring",

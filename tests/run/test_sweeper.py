@@ -111,6 +111,7 @@ def test_a_grid_tries_all_combinations_and_lists_the_best_first(tmp_path: Path) 
     assert (tmp_path / "multirun" / "one" / "0" / "made").read_text() == "0.0 1 it's"
     assert "job 4: 1, in multirun/one/4" in said.splitlines()
     assert "the best of 6 is knobs.x=2.0  knobs.word=it's with loss 1; all in" in said
+    assert "= help: to train with it, set in the spec: knobs: {x: 2.0, word: it's}" in said
     assert not (tmp_path / "artifacts" / "made").exists()
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlspec.parts.data.cell_values import alike, listed, shown
+from mlspec.parts.data.date_text import DATE
 from mlspec.sections.data import DataSpec
 
 _SEVERAL = 100
@@ -16,10 +17,6 @@ _NEARLY = 0.9
 """Share of distinct values above which a category may be an identifier."""
 _FEW = 5
 """Rows of a label below which a model is unlikely to learn it."""
-_DATE = (
-    r"^(\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?|\d{1,2}\.\d{1,2}\.\d{4}|\d{1,2}/\d{1,2}/\d{2,4}|(19|20)\d\d(0[1-9]|1[0-2])[0-3]\d"
-    r"|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{2,4}|[A-Z][a-z]{2,8} \d{1,2},? \d{4})([ T]|$)"
-)
 
 
 def data_warnings(data: DataSpec, tables: Mapping[str, pa.Table], labels: Sequence[str]) -> Iterator[str]:
@@ -76,4 +73,4 @@ def _twins(values: pa.ChunkedArray) -> str:
 
 def _dates(values: pa.ChunkedArray) -> bool:
     known = values.drop_null()
-    return len(known) > 1 and bool(pc.all(pc.match_substring_regex(known, _DATE)).as_py())
+    return len(known) > 1 and bool(pc.all(pc.match_substring_regex(known, DATE)).as_py())

@@ -34,6 +34,26 @@ def number(names: Sequence[str], target: Tensor) -> Constant:
     return Constant(answer=float(mean), metrics=metrics)
 
 
+def single_answer(answers: Sequence[str], labels: Sequence[str], actual: Sequence[str]) -> str:
+    """The warning about a model that predicts one label for every row of several; `""` otherwise."""
+    if len(set(answers)) != 1 or len(set(actual)) < 2:
+        return ""
+    share = sum(answers[0] == label for label in actual) / len(actual)
+    help = "train: {class_weights: balanced}" + (", or a lower evaluate.threshold" if len(labels) == 2 else "")
+    message = f"the model predicts `{answers[0]}` for every row of test; {share:.1%} of them have this label"
+    return f"{message}\n  help: {help}"
+
+
+def about(names: Sequence[str], labels: Sequence[str], average: str | None) -> str:
+    """Which label the metrics are about that measure one of two labels; `""` if there is no such metric."""
+    one_sided = [name for name in names if name in ("f1", "precision", "recall", "average_precision")]
+    one_sided = [name for name in one_sided if average in (None, "binary") or name == "average_precision"]
+    if len(labels) != 2 or not one_sided:
+        return ""
+    verb = "are" if len(one_sided) > 1 else "is"
+    return f"{', '.join(one_sided)} {verb} about the second label, `{labels[1]}`  [data.target.labels]"
+
+
 def no_better(metrics: Metrics, constant: Constant) -> str:
     """The warning about a model that does not beat the baseline in any metric; `""` otherwise."""
     pairs = [(name, value, constant.metrics.get(name)) for name, value in metrics.items()]

@@ -29,7 +29,7 @@ from mlspec.records import evaluation as records
 from mlspec.records.evaluation import Calibration, Evaluation
 from mlspec.records.schema import Schema, TargetSchema
 from mlspec.sections.evaluate import EvaluateSpec, Slice
-from mlspec.stage_result import warn
+from mlspec.stage_result import decide, warn
 
 Measure = Callable[[Tensor], dict[str, float | None]]
 """Computes the metrics of the rows with these numbers."""
@@ -68,10 +68,14 @@ def _classes(
     job: Job, options: EvaluateSpec, outputs: Tensor, target: Tensor, labels: Sequence[str]
 ) -> tuple[Evaluation, Measure]:
     names = options.names("classification")
+    if about := baseline.about(names, labels, options.average):
+        decide(f"metrics  {about}")
     predictions = classified(outputs, target, options.average, options.threshold)
     sure = predictions.probabilities.gather(1, predictions.predicted[:, None])[:, 0]
     bins = calibration.table(sure, predictions.predicted == predictions.target, options.calibration_bins)
     actual, predicted = ([labels[i] for i in v.tolist()] for v in (predictions.target, predictions.predicted))
+    if warning := baseline.single_answer(predicted, labels, actual):
+        warn(warning)
     plots = job.outputs / "plots"
     _csv(plots / "confusion.csv", ("actual", "predicted"), zip(actual, predicted, strict=True))
     rows = ((f"{b.confidence:.6f}", f"{b.accuracy:.6f}", b.count) for b in bins)

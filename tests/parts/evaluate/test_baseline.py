@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mlspec.learning.metrics import classified
-from mlspec.parts.evaluate.baseline import label, no_better, number
+from mlspec.parts.evaluate.baseline import about, label, no_better, number, single_answer
 from mlspec.sections.train import TrainSpec
 
 LABELS = ["no", "yes", "maybe"]
@@ -63,3 +63,30 @@ def test_a_number_is_compared_with_the_constant_baseline() -> None:
     said = no_better({"rmse": 2.0}, floor)
     assert said.startswith("the model does not beat the constant baseline (2 for every row): rmse 2, baseline 1\n")
     assert no_better({"rmse": 0.5}, floor) == ""
+
+
+@pytest.mark.parametrize(
+    ("answers", "actual", "said"),
+    [
+        (["no"] * 4, ["no", "no", "no", "yes"], "the model predicts `no` for every row of test; 75.0% of them"),
+        (["no", "no", "yes", "no"], ["no", "no", "no", "yes"], ""),
+        (["no"] * 4, ["no"] * 4, ""),
+    ],
+)
+def test_a_model_that_always_answers_the_same_is_doubted(answers: list[str], actual: list[str], said: str) -> None:
+    assert single_answer(answers, ["no", "yes"], actual).startswith(said)
+    assert bool(single_answer(answers, ["no", "yes"], actual)) is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "average", "said"),
+    [
+        (["accuracy", "f1", "recall"], ["no", "yes"], None, "f1, recall are about the second label, `yes`"),
+        (["f1"], ["no", "yes"], "binary", "f1 is about the second label, `yes`"),
+        (["f1"], ["no", "yes"], "macro", ""),
+        (["f1"], ["a", "b", "c"], None, ""),
+        (["accuracy", "mcc"], ["no", "yes"], None, ""),
+    ],
+)
+def test_the_label_that_a_metric_is_about(names: list[str], labels: list[str], average: str | None, said: str) -> None:
+    assert about(names, labels, average).partition("  [")[0] == said
