@@ -23,14 +23,13 @@ def cpu_quota(mount: Path = MOUNT, groups: Path = GROUPS) -> float | None:
 
 def _folders(mount: Path, groups: Path) -> Iterator[Path]:
     """The folders of the process's groups and of all above them; the roots also where `groups` is not readable."""
-    for hierarchy in (mount, mount / "unified", mount / "cpu", mount / "cpu,cpuacct"):
-        yield hierarchy
+    yield from (mount, mount / "unified", mount / "cpu", mount / "cpu,cpuacct")
     try:
         lines = groups.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
         return
     for line in lines:
-        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
         names = controllers.split(",") if controllers else []
         if names and "cpu" not in names:
             continue
