@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loops.fetchers import _DataFetcher, _PrefetchDataFetcher
 from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
-from pytorch_lightning.plugins.precision import Precision
+from pytorch_lightning.plugins.precision import MixedPrecision, Precision
 from pytorch_lightning.strategies import SingleDeviceStrategy
 
 from mlspec.learning.learner import Learner
@@ -99,7 +99,8 @@ class DirectSteps(_TrainingEpochLoop):
         trainer, progress = self.trainer, self.automatic_optimization.optim_progress.optimizer
         optimizer = trainer.optimizers[0]
         progress.step.increment_ready()
-        loss = module.training_step(batch, number)
+        with trainer.precision_plugin.train_step_context():
+            loss = module.training_step(batch, number)
         assert isinstance(loss, torch.Tensor)
         progress.zero_grad.increment_ready()
         module.on_before_zero_grad(optimizer)
@@ -119,18 +120,23 @@ class DirectSteps(_TrainingEpochLoop):
 
 
 def possible(trainer: pl.Trainer) -> bool:
-    """Whether the steps of a training can be direct: one of mlspec's networks on one processor, in 32-true."""
+    """Whether the steps of a training can be direct: mlspec's networks on one processor, in 32-true or bf16-mixed."""
     schedules = trainer.lr_scheduler_configs
     return (
         type(trainer.lightning_module) is Learner
         and type(trainer.strategy) is SingleDeviceStrategy
         and trainer.strategy.root_device.type == "cpu"
-        and type(trainer.precision_plugin) is Precision
+        and _unscaled(trainer.precision_plugin)
         and trainer.accumulate_grad_batches == 1
         and len(trainer.optimizers) == 1
         and all(c.interval == "step" and c.frequency == 1 and not c.reduce_on_plateau for c in schedules)
         and not any(_hooks(trainer, name) for name in _WITHIN)
     )
+
+
+def _unscaled(plugin: Precision) -> bool:
+    """Whether a precision changes nothing but the context of the forward pass."""
+    return type(plugin) is Precision or (type(plugin) is MixedPrecision and plugin.precision == "bf16-mixed")
 
 
 def clip(parameters: Sequence[torch.Tensor], most: float) -> None:

@@ -85,7 +85,10 @@ class TabularNetwork(nn.Module):
         if categories is not None:
             parts += [embed(categories[:, index]) for index, embed in enumerate(self.embeddings)]
         logits: Tensor = self.body(torch.cat(parts, dim=1))
-        return logits.squeeze(1) * self.scale + self.shift if self.outputs == 0 else logits
+        if self.outputs:
+            return logits
+        # In mixed precision the layers return 8 or 11 bits, which suffice for deviations, not for the number itself.
+        return logits.squeeze(1).to(self.scale.dtype) * self.scale + self.shift
 
 
 class TextNetwork(nn.Module):

@@ -46,7 +46,7 @@ class Lineage(Record):
     config: Mapping[str, JsonValue] = Field({}, description="The composed configuration of the export")
     tuned: Tuned | None = Field(
         None,
-        description="What `train.tune` found, and training used instead of `config`",
+        description="What `train.tune` and `train.precision: auto` found, and training used instead of `config`",
         json_schema_extra=OPTIONAL,
     )
     packages: Mapping[str, str] = Field({}, description="Releases of Python, mlspec and the libraries, by name")

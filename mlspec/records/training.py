@@ -34,7 +34,7 @@ class DeviceUse(Value):
 
 
 class Tuned(Value):
-    """What `train.tune` found; training used these values instead of those in the spec."""
+    """What `train.tune` and `train.precision: auto` found; training used these values instead of those in the spec."""
 
     batch_size: int | None = Field(None, description="Rows in a batch, over all devices", json_schema_extra=OPTIONAL)
     batch_size_limit: Literal["memory", "rows", "max"] | None = Field(
@@ -46,10 +46,24 @@ class Tuned(Value):
         None, description="The rate at which the loss falls most steeply", json_schema_extra=OPTIONAL
     )
 
+    precision: Literal["32-true", "bf16-mixed"] | None = Field(
+        None, description="The precision that `train.precision: auto` chose", json_schema_extra=OPTIONAL
+    )
+    precision_gain: Measured = Field(
+        None,
+        description="How many times as fast as with 32-true the steps with bf16-mixed were; null if not measured",
+        json_schema_extra=OPTIONAL,
+    )
+
     @property
-    def values(self) -> dict[str, int | float]:
+    def values(self) -> dict[str, int | float | str]:
         """The keys of `train` that were found, with their values."""
-        return self.model_dump(include={"batch_size", "learning_rate"}, exclude_none=True)
+        return self.model_dump(include={"batch_size", "learning_rate", "precision"}, exclude_none=True)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The same for people: numbers with at most six digits."""
+        return {name: value if isinstance(value, str) else f"{value:g}" for name, value in self.values.items()}
 
 
 class Training(Record):
@@ -64,4 +78,6 @@ class Training(Record):
     valid: Mapping[str, Measured] = Field({}, description="Every metric logged in validation, at that checkpoint")
     undefined: Mapping[str, str] = Field({}, description="Why a metric has no value", json_schema_extra=OPTIONAL)
     speed: DeviceUse | None = Field(None, description="How the device was used", json_schema_extra=OPTIONAL)
-    tuned: Tuned | None = Field(None, description="What `train.tune` found", json_schema_extra=OPTIONAL)
+    tuned: Tuned | None = Field(
+        None, description="What `train.tune` and `train.precision: auto` found", json_schema_extra=OPTIONAL
+    )

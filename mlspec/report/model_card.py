@@ -93,9 +93,11 @@ def _details(card: CardRecords) -> Iterator[str]:
     if card.training is not None:
         best = card.training.best
         rows["Training"] = f"{card.training.epochs} epochs; epoch {best.epoch} has the best {code(best.monitor)}"
-        tuned = card.training.tuned.values if card.training.tuned else {}
-        values = " and ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in tuned.items())
+        tuned = card.training.tuned.texts if card.training.tuned else {}
+        precision = tuned.pop("precision", "")
+        values = " and ".join(f"{name.replace('_', ' ')} {value}" for name, value in tuned.items())
         rows["Training"] += f"; {values} found by {code('train.tune')}" if values else ""
+        rows["Training"] += f"; precision {precision} chosen by {code('auto')}" if precision else ""
     if card.export is not None:
         bytes_ = card.export.int8.size_bytes if card.export.int8 else card.export.size_bytes
         rows["Format"] = f"ONNX, opset {card.export.opset}, {size(bytes_)}" + (", int8" if card.export.int8 else "")

@@ -31,16 +31,17 @@ def sections(project: Project, tuned: Tuned | None = None) -> list[tuple[str, li
     What was `tuned` is shown beside the value that it replaced.
     """
     lines = {name: list(_lines(value, project.given.get(name), 0)) for name, value in project.values.items()}
-    values = tuned.values if tuned else {}
+    values = tuned.texts if tuned else {}
     if "train" in lines:
         lines["train"] = [_replaced(line, values) for line in lines["train"]]
     return list(lines.items())
 
 
-def _replaced(line: Line, values: Mapping[str, int | float]) -> Line:
+def _replaced(line: Line, values: Mapping[str, str]) -> Line:
     if line.indent or line.key not in values:
         return line
-    return replace(line, value=f"{line.value}  # train.tune found {values[line.key]:g}")
+    found = "chosen:" if line.key == "precision" else "train.tune found"
+    return replace(line, value=f"{line.value}  # {found} {values[line.key]}")
 
 
 def _lines(value: object, given: object, indent: int) -> Iterator[Line]:

@@ -29,7 +29,7 @@ def _folders(mount: Path, groups: Path) -> Iterator[Path]:
     except (OSError, ValueError):
         return
     for line in lines:
-        _, controllers, path = ([*line.split(":", 2), "", ""])[:3]
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
         names = controllers.split(",") if controllers else []
         if names and "cpu" not in names:
             continue

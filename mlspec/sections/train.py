@@ -103,8 +103,10 @@ class TrainSpec(SpecModel):
     class_weights: Literal["none", "balanced"] = Field(
         "none", description="Class weights in the loss; balanced gives rare classes more weight"
     )
-    precision: Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"] = Field(
-        "32-true", description="Lightning's `precision`"
+    precision: Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true", "auto"] = Field(
+        "32-true",
+        description="Lightning's `precision`; auto: bf16-mixed on a GPU that computes bfloat16, and on a CPU that does "
+        "if a few steps before training are faster with it, else 32-true",
     )
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field("auto", description="Lightning's `accelerator`")
     devices: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field("auto", description="Lightning's `devices`")

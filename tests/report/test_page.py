@@ -286,6 +286,16 @@ def test_what_was_found_before_training_stands_beside_the_spec(tmp_path: Path) -
     assert "batch size 2048 and learning rate 0.00123 found by `train.tune`" in (line.root / CARD).read_text()
 
 
+def test_the_precision_that_auto_chose_stands_in_the_report(tmp_path: Path) -> None:
+    line = lines.text(tmp_path)
+    training = Training.read(line.artifacts)
+    training.model_copy(update={"tuned": Tuned(precision="bf16-mixed", precision_gain=1.634)}).write(line.artifacts)
+    words = " ".join(Page(write(line)).words.split())
+    assert "Found before training: precision bf16-mixed (steps with bf16-mixed are 1.63 times as fast)." in words
+    assert re.search(r"precision: \S+ # chosen: bf16-mixed", words)
+    assert "precision bf16-mixed chosen by `auto`" in (line.root / CARD).read_text()
+
+
 def test_the_constant_baseline_is_shown_beside_the_metrics(tmp_path: Path) -> None:
     words = " ".join(Page(write(lines.text(tmp_path))).words.split())
     assert "reaches mcc 0, accuracy 0.6912." in words

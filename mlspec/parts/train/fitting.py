@@ -100,10 +100,7 @@ class Fitting:
         self._compiled = "off"
         with configuration_errors():
             self.trainer = self._trainer(scratch, loggers)
-        if version("pytorch-lightning").startswith(_DIRECT):
-            from mlspec.learning.direct_steps import shorten
-
-            shorten(self.trainer)
+        direct(self.trainer)
         device = self.trainer.strategy.root_device
         # Reading a loss waits for an accelerator.
         self.finite.every = 1 if device.type == "cpu" else train.log_every
@@ -120,7 +117,7 @@ class Fitting:
             accelerator=train.accelerator,
             devices=train.devices,
             strategy=train.strategy,
-            precision=train.precision,
+            precision="32-true" if train.precision == "auto" else train.precision,
             gradient_clip_val=train.gradient_clip or None,
             accumulate_grad_batches=train.accumulate,
             deterministic="warn" if train.deterministic else False,
@@ -241,6 +238,14 @@ class Fitting:
             return best(values) if values else None
         score = math.nan if self.best.best_model_score is None else float(self.best.best_model_score)
         return score if math.isfinite(score) else None
+
+
+def direct(trainer: pl.Trainer) -> None:
+    """Let a new trainer skip Lightning's hooks where it can, with a release of Lightning that has the known loop."""
+    if version("pytorch-lightning").startswith(_DIRECT):
+        from mlspec.learning.direct_steps import shorten
+
+        shorten(trainer)
 
 
 _METHODS = ("configure_optimizers", "training_step", "validation_step", "train_dataloader", "val_dataloader")

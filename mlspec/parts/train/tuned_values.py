@@ -1,4 +1,4 @@
-"""Uses the values that `train.tune` found in place of those of the spec."""
+"""Uses the values that `train.tune` and `train.precision: auto` found in place of those of the spec."""
 
 from __future__ import annotations
 
@@ -43,6 +43,15 @@ def decisions(job: Job, tuned: Tuned | None) -> Iterator[Decision]:
     if tuned is not None and tuned.learning_rate is not None:
         reading = f"{tuned.learning_rate:g} instead of {train.learning_rate:g}: the loss falls most steeply"
         yield Decision("learning rate", reading, "train.tune.learning_rate")
+    if tuned is not None and tuned.precision is not None:
+        yield Decision("precision", f"{tuned.precision}: {_why(tuned)}", "train.precision")
+
+
+def _why(tuned: Tuned) -> str:
+    """Why the precision was chosen."""
+    if tuned.precision_gain is not None:
+        return f"steps with bf16-mixed are {tuned.precision_gain:.2f} times as fast as with 32-true"
+    return f"the device {'computes' if tuned.precision == 'bf16-mixed' else 'does not compute'} bfloat16"
 
 
 def give(module: pl.LightningModule, tuned: Tuned | None) -> None:

@@ -1,29 +1,23 @@
-"""Finds batch size and learning rate before training (`train.tune`), and replaces the keys of the spec by them.
-
-Each trial has a module of its own, and the random generators are restored: training runs as if the spec had the values.
-They are saved beside the checkpoint, so that a resumed run does not search again.
-"""
+"""Searches batch size and learning rate before training (`train.tune`). Each trial has a module of its own."""
 
 from __future__ import annotations
 
 import gc
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.memory import is_oom_error
 from pytorch_lightning.utilities.parsing import lightning_hasattr
-from pytorch_lightning.utilities.seed import isolate_rng
 from torch.utils.data import DataLoader
 
 from mlspec.errors import StageError
-from mlspec.job import Job, user_code, write_json
+from mlspec.job import Job, user_code
 from mlspec.learning import ranks
 from mlspec.learning.acceleration import accelerate, switches
 from mlspec.learning.batch_search import LongestRows, search
@@ -39,7 +33,7 @@ from mlspec.learning.rate_search import LEAST, RangeTest, steepest
 from mlspec.learning.split_rows import Rows
 from mlspec.parts.train.fitting import configuration_errors, memory_errors
 from mlspec.parts.train.minimum_rows import single_rows
-from mlspec.parts.train.tuned_values import RATES, sized, with_values
+from mlspec.parts.train.tuned_values import RATES, sized
 from mlspec.records.schema import Schema
 from mlspec.records.training import Tuned
 from mlspec.runtime.preprocess import Preprocess
@@ -47,10 +41,10 @@ from mlspec.sections.model import Custom, ModelSpec, TextClassifier
 from mlspec.sections.train import BatchSizeSearch, LearningRateSearch, TrainSpec
 from mlspec.stage_result import warn
 
-FILE: Final = "tuned.json"
 TRIAL: Final = 3
 """Steps of a trial: one without state of the optimizer, one that is recorded as a CUDA graph, one that replays it."""
 
+Precision = Literal["32-true", "bf16-mixed"]
 Make = Callable[[Job], pl.LightningModule]
 
 
@@ -64,32 +58,6 @@ class Material:
     """Creates a new module with the settings of a job."""
     scratch: Path
     """The folder of the checkpoint."""
-
-
-def tuned(job: Job, material: Material) -> Tuned | None:
-    """The values that an earlier run of this training found, or the result of a search; None without `train.tune`.
-
-    Raises StageError if a value cannot be searched, or none is found.
-    """
-    tune = job.need(TrainSpec).search
-    if tune is None or (tune.batch_size is None and tune.learning_rate is None):
-        return None
-    path = material.scratch / FILE
-    result = Tuned.model_validate(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Tuned()
-    with isolate_rng():
-        if tune.batch_size is not None and result.batch_size is None:
-            result = Search(job, material).batch_size(tune.batch_size)
-            _save(path, result)
-        if tune.learning_rate is not None and result.learning_rate is None:
-            rate = Search(with_values(job, result), material).learning_rate(tune.learning_rate)
-            result = result.model_copy(update={"learning_rate": rate})
-            _save(path, result)
-    return result
-
-
-def _save(path: Path, result: Tuned) -> None:
-    if ranks.first():
-        write_json(path, result.model_dump(mode="json"))
 
 
 class Search:
@@ -192,9 +160,10 @@ class Search:
         changed = {n: s.model_copy(update=values) if isinstance(s, TrainSpec) else s for n, s in sections}
         return replace(self.job, sections=changed)
 
-    def _trainer(self, epochs: int, **settings: Any) -> pl.Trainer:
+    def _trainer(self, epochs: int, precision: Precision | None = None, **settings: Any) -> pl.Trainer:
         """A Trainer for a search; Lightning accepts no more than `epochs` of them."""
         train = self.train
+        used = precision or train.precision
         with configuration_errors():
             trainer = pl.Trainer(
                 default_root_dir=self.material.scratch,
@@ -202,7 +171,7 @@ class Search:
                 accelerator=train.accelerator,
                 devices=train.devices,
                 strategy=train.strategy,
-                precision=train.precision,
+                precision="32-true" if used == "auto" else used,
                 gradient_clip_val=train.gradient_clip or None,
                 accumulate_grad_batches=train.accumulate,
                 deterministic="warn" if train.deterministic else False,

@@ -30,9 +30,10 @@ from mlspec.parts.train import training_warnings
 from mlspec.parts.train.fitting import Fitting
 from mlspec.parts.train.minimum_rows import enough, epochs, normalisable, uneven
 from mlspec.parts.train.run_fingerprint import fingerprint
+from mlspec.parts.train.searches import tuned
 from mlspec.parts.train.training_files import write
 from mlspec.parts.train.tuned_values import decisions, give, with_values
-from mlspec.parts.train.tuning import Material, tuned
+from mlspec.parts.train.tuning import Material
 from mlspec.records.decisions import Decision, TrainDecisions
 from mlspec.records.schema import Schema
 from mlspec.records.training import Tuned
@@ -112,7 +113,7 @@ def _train(job: Job) -> float | None:
 
 
 def _tuned(job: Job, schema: Schema, vocab: int, rows: dict[str, Rows], preprocess: Preprocess) -> Tuned | None:
-    """What `train.tune` finds."""
+    """What `train.tune` and `train.precision: auto` find."""
 
     def make(changed: Job) -> pl.LightningModule:
         return _module(changed, schema, vocab, rows["train"], preprocess.names)[0]

@@ -74,7 +74,8 @@ def _by_type(inputs: Mapping[str, InputDescription]) -> dict[str, list[str]]:
 
 def deviation(values: Sequence[float | None]) -> NumberScale:
     """Mean and standard deviation of the finite values, as `preprocess.json` has them."""
-    array = np.asarray([v for v in values if v is not None and np.isfinite(v)], dtype=np.float64)
+    array = np.asarray(values, dtype=np.float64)  # None as NaN
+    array = array[np.isfinite(array)]
     if not array.size:
         return {"mean": 0.0, "std": 1.0}
     return _scale(float(array.mean()), float(array.std()))

@@ -178,7 +178,7 @@ def _flat(image: Pillow.Image, background: str) -> tuple[Pillow.Image, tuple[str
     mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
     try:
         if not _transparent(image):
-            return image.convert(mode), notes
+            return image if image.mode == mode else image.convert(mode), notes
         layered = image.convert("LA" if mode == "L" else "RGBA")
     except ValueError:
         raise ValueError(f"has the unsupported colour mode {image.mode}; save it as RGB") from None

@@ -13,6 +13,9 @@ from mlspec.runtime.preprocess.base import Array, Feature, NumberScale, Row, cat
 from mlspec.runtime.preprocess.bundle_errors import BadRow
 from mlspec.runtime.preprocess.moments import spellings
 
+MANY = 8
+"""Number of rows from which on they are read by column."""
+_COMMON = frozenset({float, int, type(None)})
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -44,7 +47,40 @@ class TabularPreprocess:
 
     def features(self, rows: Sequence[Row]) -> list[Feature]:
         """The numbers and category indices of each row."""
-        return [self._feature(row, index) for index, row in enumerate(rows)]
+        arrays = self._columns(rows) if len(rows) >= MANY else None
+        if arrays is None:
+            return [self._feature(row, index) for index, row in enumerate(rows)]
+        # The rows of one array for each input.
+        return [dict(zip(arrays, row, strict=True)) for row in zip(*arrays.values(), strict=True)]
+
+    def _columns(self, rows: Sequence[Row]) -> dict[str, Array] | None:
+        """The arrays of all rows, computed by column with the bits of single rows; None if a value needs a closer look.
+
+        Only the common types are read here: the row with an error must be named, and odd types converted one by one.
+        """
+        arrays: dict[str, Array] = {}
+        try:
+            if self.numbers:
+                columns = [_numbers([row[name] for row in rows]) for name in self.numbers]
+                if not self.raw:
+                    fits = self.numbers.values()
+                    columns = [_all_scaled(column, fit) for column, fit in zip(columns, fits, strict=True)]
+                elif any((np.abs(column) > _LARGEST).any() for column in columns):
+                    return None
+                arrays["numbers"] = np.stack(columns, axis=1).astype(np.float32)
+            if self.categories:
+                words = [self._indices(name, [row[name] for row in rows]) for name in self.categories]
+                arrays["categories"] = np.stack(words, axis=1)
+        except (TypeError, KeyError, IndexError, OverflowError, ValueError):
+            return None
+        return arrays
+
+    def _indices(self, name: str, words: Sequence[object]) -> Array:
+        """The indices of a column. Raises TypeError if it has something else than texts."""
+        positions = {word: self._position(name, word) if isinstance(word, str) else 0 for word in set(words)}
+        if not all(isinstance(word, str | None) for word in positions):
+            raise TypeError
+        return np.asarray([positions[word] for word in words], dtype=np.int64)
 
     def _feature(self, row: Row, index: int) -> Feature:
         feature: Feature = {}
@@ -79,6 +115,22 @@ class TabularPreprocess:
     def length(self, feature: Feature) -> int:  # noqa: ARG002
         """1: all rows have the same shape."""
         return 1
+
+
+def _numbers(values: Sequence[object]) -> Array:
+    """A column as float64, missing = NaN. Raises TypeError or ValueError if a number is odd."""
+    if not set(map(type, values)) <= _COMMON:
+        raise TypeError
+    column = np.asarray(values, dtype=np.float64)
+    if np.isinf(column).any():
+        raise ValueError
+    return column
+
+
+def _all_scaled(column: Array, fit: NumberScale) -> Array:
+    with np.errstate(over="ignore"):
+        scaled = np.clip((column - fit["mean"]) / fit["std"], -1e6, 1e6)
+    return np.where(np.isnan(column), 0.0, scaled)
 
 
 def _scaled(value: float, fit: NumberScale) -> float:
