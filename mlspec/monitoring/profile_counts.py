@@ -43,7 +43,7 @@ NOTHING: Final = pa.Table.from_batches([], SCHEMA)
 LATENCY_EDGES: Final = tuple(float(edge) for edge in np.logspace(-2, 6, 8 * 24 + 1))
 """Milliseconds: 24 bins for each power of ten, so that a percentile is within 10 %."""
 SCORE_EDGES: Final = tuple(step / 50 for step in range(1, 50))
-"""Bins of width 0.02."""
+"""Bins of width 0.02, of a score without a reference."""
 NEW_VALUES: Final = 50
 """Unseen categories that an hour names, the most frequent ones; all of them are counted."""
 ONE: Final = ("",)
@@ -179,7 +179,7 @@ class Profiler:
     def _predictions(self, rows: pa.RecordBatch | pa.Table, groups: _Groups) -> None:
         if self.columns.labels:
             groups.values("label", "", rows["label"])
-            groups.histogram("score", "", _floats(rows["score"]), SCORE_EDGES)
+            groups.histogram("score", "", _floats(rows["score"]), score_edges(self.reference))
             return
         grid = self.reference.values.value if self.reference and self.reference.values else QuantileGrid()
         groups.histogram("value", "", _floats(rows["value"]), grid.edges)
@@ -193,6 +193,12 @@ class Profiler:
         for measure in measures:
             column = f"input.{name}" if measure == "number" else f"{measure}.{name}"
             groups.histogram(measure, name, _floats(rows[column]), grid_of(known, measure).edges)
+
+
+def score_edges(reference: Reference | None) -> tuple[float, ...]:
+    """Of width 0.02, and those of the reference: the scores of a sure model are nearly all above 0.98."""
+    own = reference.classes.score.edges if reference and reference.classes else ()
+    return tuple(sorted({*SCORE_EDGES, *own}))
 
 
 def grid_of(known: ColumnDistribution | None, measure: str) -> QuantileGrid:

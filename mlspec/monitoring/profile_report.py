@@ -18,7 +18,7 @@ from mlspec.monitoring.baseline.reference import (
     ClassReference,
     Reference,
 )
-from mlspec.monitoring.profile_counts import LATENCY_EDGES, SCORE_EDGES, grid_of
+from mlspec.monitoring.profile_counts import LATENCY_EDGES, grid_of, score_edges
 from mlspec.monitoring.shift_measure import ShiftMeasure
 from mlspec.monitoring.shift_measures import Counted, chi_square, coarse, kolmogorov_smirnov, psi
 
@@ -177,7 +177,7 @@ def _latency(counts: Mapping[str, float]) -> dict[float, float]:
 def _prediction(totals: _Totals, reference: Reference | None) -> MeasureReport | None:
     if totals.rows("score", ""):
         grid = reference.classes.score if reference and reference.classes else None
-        return _numbers(totals, "score", "", grid, SCORE_EDGES)
+        return _numbers(totals, "score", "", grid, score_edges(reference))
     if totals.rows("value", ""):
         grid = reference.values.value if reference and reference.values else None
         return _numbers(totals, "value", "", grid)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
 from mlspec.monitoring.prediction_store import PredictionStore
 from mlspec.monitoring.profile_report import report
 from tests.monitoring.log_lines import DAY, SIGNATURE, failure, line, segment
@@ -54,6 +55,23 @@ def test_numbers_of_a_report(tmp_path: Path) -> None:
     assert characters.psi is not None
     assert characters.psi.net > 1
     assert (characters.mean, characters.reference_mean) == (30, pytest.approx(30, abs=0.3))
+
+
+def test_the_scores_of_a_sure_model_have_bins(tmp_path: Path) -> None:
+    """All of them are above 0.98, in training and now, and half as sure now."""
+    assert REFERENCE.classes is not None
+    draw = np.random.default_rng(0)
+    classes = REFERENCE.classes.model_copy(update={"score": QuantileGrid.of(1 - draw.uniform(0, 0.005, 1000))})
+    known = REFERENCE.model_copy(update={"classes": classes})
+    scores = (1 - draw.uniform(0, 0.01, 300)).tolist()
+    probabilities = {"no": 0.0, "yes": 1.0}
+    answers = [{"label": "yes", "score": score, "probabilities": probabilities} for score in scores]
+    segment(tmp_path, [line(n, prediction=answer) for n, answer in enumerate(answers)])
+    watched = PredictionStore(tmp_path, SIGNATURE, reference=known)
+    shown = report(watched.profiles(DAY, END), known).prediction
+    assert shown is not None
+    assert shown.ks is not None
+    assert shown.ks.value == pytest.approx(0.5, abs=0.06)
 
 
 def test_a_shift_of_one_version_is_seen_in_that_version(tmp_path: Path) -> None:

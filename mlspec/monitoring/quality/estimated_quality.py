@@ -23,6 +23,8 @@ ASSUMPTION: Final = (
 _EXACT: Final = 1000
 """Rows up to which the distribution of the number of right answers is computed exactly."""
 _DRAWS: Final = 400
+_OWN: Final = tuple((step + 0.5) / 20 for step in range(20))
+"""Scores that count as one row each which is as often right as its score says."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,18 @@ class Estimate:
 
 
 def calibrated(probabilities: Floats, bins: Sequence[ScoreBin]) -> Floats:
-    """Probabilities (row, label) whose largest one is as often right as in `bins`; the others share the rest."""
+    """Probabilities (row, label) whose largest one is as often right as in `bins`; the others share the rest.
+
+    A score that the test split does not reach stands for itself: a split without errors says nothing about low scores.
+    """
     filled = [b for b in bins if b.count]
     if not filled:
         return probabilities
-    means, rates = [b.score / b.count for b in filled], [b.correct / b.count for b in filled]
+    means = [b.score / b.count for b in filled]
+    own = [score for score in _OWN if not min(means) <= score <= max(means)]
+    rates, weights = [*(b.correct / b.count for b in filled), *own], [*(b.count for b in filled), *(1 for _ in own)]
     curve = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
-    curve.fit(means, rates, sample_weight=[b.count for b in filled])
+    curve.fit([*means, *own], rates, sample_weight=weights)
     rows, best = np.arange(len(probabilities)), probabilities.argmax(axis=1)
     top = probabilities[rows, best]
     right = np.asarray(curve.predict(top), dtype=np.float64)

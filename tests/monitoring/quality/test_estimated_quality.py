@@ -43,6 +43,13 @@ def test_overconfident_scores_are_calibrated_first() -> None:
     assert calibrated(probabilities, ()) is probabilities
 
 
+def test_a_test_split_without_errors_says_nothing_about_low_scores() -> None:
+    bins = (ScoreBin(score=69.3, correct=70, count=70),)
+    corrected = calibrated(np.array([[0.55, 0.45], [0.99, 0.01]]), bins)
+    assert corrected[0, 0] < 0.7
+    assert corrected[1, 0] > 0.97
+
+
 def test_the_exact_and_the_normal_interval_agree() -> None:
     chances = np.random.default_rng(0).random(1000)
     low, high = poisson_binomial_interval(chances)
