@@ -46,6 +46,8 @@ class StageContext:
     """Deploy a version even if it breaks clients of the live one."""
     adopt: bool = False
     """Take over existing resources of the account that carry no tag of a project."""
+    change_set: bool = False
+    """For a plan alone: let CloudFormation compute the changes of a stack. It writes a change set and deletes it."""
     holder: int | None = None
     """Process id of the mlspec that holds the project's lock for its stages."""
     dagshub: str = "https://dagshub.com"

@@ -20,11 +20,18 @@ class PackagedService:
     stack: str
     template: StackTemplate
     tags: dict[str, str]
+    text: str
+    """The template as compact JSON."""
+    parameters: dict[str, str]
 
     @classmethod
     def read(cls, folder: Path) -> PackagedService:
         """The package in a folder."""
         state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
         provider = state["service"]["provider"]
-        template = StackTemplate.parse((folder / TEMPLATE).read_text(encoding="utf-8"))
-        return cls(str(provider["stackName"]), template, dict(provider.get("stackTags", {})))
+        document = json.loads((folder / TEMPLATE).read_text(encoding="utf-8"))
+        given = {str(one["ParameterKey"]): str(one["ParameterValue"]) for one in provider.get("stackParameters", [])}
+        text = json.dumps(document, separators=(",", ":"))
+        return cls(
+            str(provider["stackName"]), StackTemplate.parse(document), dict(provider.get("stackTags", {})), text, given
+        )

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 @selection_options
 @engine_option
 @adopt_option
+@click.option(
+    "--change-set",
+    is_flag=True,
+    help="With `iac: sam` or `serverless`: let CloudFormation compute the changes, replacements included. Writes a change "
+    "set to the account, of a new stack also the empty stack that holds it, and deletes both.",
+)
 @click.option("--out", metavar="FILE", type=PathType(Path), help="Save the plan for `mlspec apply FILE`.")
 def command(
     spec: str | None,
@@ -44,9 +50,10 @@ def command(
     force: tuple[str, ...],
     engine: str | None,
     adopt: bool,
+    change_set: bool,
     out: Path | None,
 ) -> int:
-    """Show what apply would do, and why. Changes nothing.
+    """Show what apply would do, and why. Changes nothing that stays.
 
     `mlspec apply FILE` executes a saved plan exactly as it was shown; if anything that the plan was made from has
     changed since, it does nothing.
@@ -58,7 +65,7 @@ def command(
 
     console, where = Console(as_json=as_json), find_spec(spec, env)
     context = stage_context(where.root, target)
-    context = replace(context, adopt=adopt or context.adopt)
+    context = replace(context, adopt=adopt or context.adopt, change_set=change_set)
     plan = make_apply_plan(ApplyRequest(where, context, Selection(until, only, force), engine or "dvc"))
     conflict = plan.changes.conflict()
     saved = out if conflict is None else None

@@ -18,6 +18,7 @@ from mlspec.aws.github_release import github_repository, has_github_provider
 from mlspec.aws.ownership import check_ownership
 from mlspec.aws.repository import RepositoryProvider
 from mlspec.aws.resource_tags import tags
+from mlspec.cloudformation.change_set import ChangeSetRequest
 from mlspec.cloudformation.existing_stack import Stack, check_changeable, read_stack, read_template, resource_ids
 from mlspec.cloudformation.sam_program import RunProgram, SamDeployment, run_program
 from mlspec.cloudformation.stack_changes import parameter_changes, template_changes
@@ -74,6 +75,17 @@ class InfrastructureStack:
         )
         actions = [Action("stack", name, "deploy", changes)] if changes else []
         return actions, StackProvider(self.target, self.root, self._file, self._deployment(desired, name, parameters))
+
+    def change_set(self) -> list[Action]:
+        """What CloudFormation itself says that deploying the stack would change. Writes a change set and deletes it."""
+        desired, name = self._desired, self.name
+        stack = read_stack(self.target, name)
+        self._check(stack, name, desired)
+        owned = tags(desired.project, self.target.owner.source)
+        parameters = self._parameters(desired, stack)
+        request = ChangeSetRequest(self.target, name, stack, self._comparable(desired), parameters, owned)
+        changes = request.changes()
+        return [Action("stack", name, "deploy", changes)] if changes else []
 
     @property
     def _file(self) -> str:

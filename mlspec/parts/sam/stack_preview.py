@@ -39,7 +39,7 @@ def _observed(
     with aws_errors(DEPLOY):
         digest = pushed_digest(project, artifacts, target)
         stack = InfrastructureStack(part, project, target, artifacts.parent, template(project, part), digest)
-        return stack.actions()[0]
+        return stack.change_set() if context.change_set else stack.actions()[0]
 
 
 def template(project: Project, part: str) -> str:

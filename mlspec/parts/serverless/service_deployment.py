@@ -18,6 +18,7 @@ from mlspec.aws.function import read_function
 from mlspec.aws.github_release import github_repository, has_github_provider
 from mlspec.aws.ownership import check_ownership
 from mlspec.aws.repository import RepositoryProvider
+from mlspec.cloudformation.change_set import ChangeSetRequest
 from mlspec.cloudformation.existing_stack import Stack, check_changeable, read_stack, read_template
 from mlspec.cloudformation.sam_program import RunProgram, run_program
 from mlspec.cloudformation.stack_changes import template_changes
@@ -78,6 +79,16 @@ class ServiceDeployment:
         changes = template_changes(_comparable(package.template), _comparable(current) if current else None)
         actions = [Action("stack", self.stack, "deploy", changes)] if changes else []
         return actions, ServiceProvider(service)
+
+    def change_set(self) -> list[Action]:
+        """What CloudFormation itself says that deploying the service would change. Writes a change set and deletes it."""
+        stack = read_stack(self.target, self.stack)
+        current = read_template(self.target, stack) if stack and not stack.is_empty else None
+        self._check(stack, current)
+        package = self._program(self._params(current)).package()
+        request = ChangeSetRequest(self.target, self.stack, stack, package.text, package.parameters, package.tags)
+        changes = request.changes()
+        return [Action("stack", self.stack, "deploy", changes)] if changes else []
 
     def check_release(self, packed: BundleSignature | None, *, allow_breaking: bool) -> None:
         """Raise StageError where the variables of the function are too large, or the new version would break clients of

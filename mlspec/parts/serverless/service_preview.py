@@ -52,7 +52,8 @@ def _observed(
     with aws_errors(DEPLOY):
         digest = pushed_digest(project, artifacts, target)
         folder = _preview(project, name, root)
-        return ServiceDeployment(name, project, target, root, folder, digest, run).planned()[0]
+        service = ServiceDeployment(name, project, target, root, folder, digest, run)
+        return service.change_set() if context.change_set else service.planned()[0]
 
 
 def _preview(project: Project, name: str, root: Path) -> Path:

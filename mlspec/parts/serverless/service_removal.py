@@ -73,8 +73,6 @@ def _stacks(services: Mapping[str, ServiceDeployment], desired: DesiredFunction,
         yield Removal(action, ", ".join(sorted(resource_ids(desired.target, stack))), kept)
 
 
-def _kept(desired: DesiredFunction, *, images: bool) -> Iterator[Removal]:
-    """The history of the releases and the repository; the log group of the function is removed with its stack."""
-    for one in removal.plan(desired, images=images):
-        if one.action.kind in _KEPT_KINDS and one.action.name != desired.spec.log_group_name:
-            yield one
+def _kept(desired: DesiredFunction, *, images: bool) -> list[Removal]:
+    """What the stacks keep: the log groups and the repository."""
+    return [one for one in removal.plan(desired, images=images) if one.action.kind in _KEPT_KINDS]

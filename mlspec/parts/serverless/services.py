@@ -23,6 +23,7 @@ from mlspec.parts.cloudformation.checkov_skips import (
     skipped_checks,
 )
 from mlspec.parts.cloudformation.cloudformation_resource import (
+    KEPT,
     CloudFormationResource,
     get_att,
     ref,
@@ -185,7 +186,7 @@ def _extensions(spec: FunctionSpec, description: JsonValue) -> dict[str, JsonVal
     properties: dict[str, JsonValue] = {"Properties": {"Description": description}} if description else {}
     return {
         FUNCTION_ID: {**properties, **skip_metadata(function_skips(spec))},
-        _LOG_GROUP_ID: skip_metadata(log_group_skips()),
+        _LOG_GROUP_ID: {**KEPT, **skip_metadata(log_group_skips())},
         **_BUCKET_EXTENSION,
     }
 

@@ -1,4 +1,4 @@
-"""What `mlspec destroy` removes where Terraform created it: the modules, each as a whole."""
+"""What `mlspec destroy` removes where Terraform created it: the modules, each as a whole, and the log groups they keep."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlspec.aws.action import Action, Executor, FieldChange, ResourceKind
-from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction, Spec
 from mlspec.aws.image_retention import ImageTagProvider, other_functions_tags
 from mlspec.aws.repository import RepositoryProvider
 from mlspec.parts.terraform.infrastructure import TerraformModule
 from mlspec.parts.terraform.modules import FOLDER, FOUNDATION, SERVICE
+from mlspec.shipping import removal
 from mlspec.shipping.removal import Removal
 
 
@@ -22,20 +22,23 @@ class ModuleRemovals:
     """The removals in order, and who executes those of each module."""
 
     removals: tuple[Removal, ...]
-    target: AwsTarget
+    desired: DesiredFunction
     modules: Mapping[str, Executor] = field(default_factory=dict)
 
     def carry_out(self, say: Callable[[str], object]) -> None:
         """Remove what is not kept. Raises StageError where Terraform fails; the next removal continues from there."""
-        for removal in self.removals:
-            action = removal.action
-            if removal.kept:
+        for one in self.removals:
+            action = one.action
+            if one.kept:
                 continue
-            self._executor(action.kind, action.name).apply(action)
-            say(f"removed: {action.resource}")
+            if action.kind == "log-group":
+                removal.carry_out(self.desired, [one], say)
+            else:
+                self._executor(action.kind, action.name).apply(action)
+                say(f"removed: {action.resource}")
 
     def _executor(self, kind: ResourceKind, name: str) -> Executor:
-        return self.modules[name] if kind == "terraform-module" else RepositoryProvider(self.target)
+        return self.modules[name] if kind == "terraform-module" else RepositoryProvider(self.desired.target)
 
 
 @contextmanager
@@ -56,7 +59,10 @@ def planned_removals(
             if name == FOUNDATION and actions and not kept:
                 removals.extend(_images(desired))
             removals.extend(Removal(action, _resources(action), kept) for action in actions)
-        yield ModuleRemovals(tuple(removals), desired.target, executors) if removals else None
+            if name == SERVICE and actions:
+                left = removal.plan(desired, images=False)
+                removals.extend(one for one in left if one.action.kind == "log-group")
+        yield ModuleRemovals(tuple(removals), desired, executors) if removals else None
 
 
 def _kept(desired: DesiredFunction, *, images: bool) -> str:

@@ -53,7 +53,9 @@ def test_clients_invoke_a_version_of_the_pushed_image(packaged: Packaged) -> Non
     (alias,) = of_type(resources, "AWS::Lambda::Alias").values()
     assert function["Code"] == {"ImageUri": IMAGE}
     assert alias["FunctionVersion"] == {"Fn::GetAtt": [version, "Version"]}
-    assert resources[version]["DeletionPolicy"] == "Retain", "a version before it is what a rollback goes to"
+    assert resources[version]["DeletionPolicy"] == "RetainExceptOnCreate", (
+        "a version before it is what a rollback goes to"
+    )
     (url,) = of_type(resources, "AWS::Lambda::Url").values()
     assert (url["Qualifier"], url["AuthType"]) == (alias["Name"], "NONE")
     permissions = of_type(resources, "AWS::Lambda::Permission").values()

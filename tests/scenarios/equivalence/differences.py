@@ -37,10 +37,21 @@ def _only(sources: str, type: str, reason: str, setting: str = "", name: str = "
     return AllowedDifference(frozenset(known[one] for one in sources.split()), type, reason, setting, name)
 
 
+_KEPT: Final = "(Deletion|UpdateReplace)Policy"
 _DELIVERS: Final = "sam serverless cloudformation"
 ALLOWED: Final = (
     _only("terraform sam serverless cloudformation", "AWS::IAM::OIDCProvider",
           "An administrator creates it once: `mlspec apply` has no rights on it"),
+    _only("sam serverless cloudformation", "AWS::IAM::OIDCProvider",
+          "Terraform has no such setting: a comment in `github.tf` says how to keep it", _KEPT),
+    _only("terraform sam serverless cloudformation", "AWS::Logs::LogGroup",
+          "`mlspec apply` deletes nothing: only `destroy` does", _KEPT),
+    _only("terraform sam serverless cloudformation", "AWS::ECR::Repository",
+          "`mlspec apply` deletes nothing: only `destroy` does", _KEPT),
+    _only("sam serverless cloudformation", "AWS::Lambda::Version",
+          "Without a stack each release adds a version and removes none", "DeletionPolicy"),
+    _only("serverless cloudformation", "AWS::Lambda::Version",
+          "Another version has another id in SAM's template, so none is replaced", "UpdateReplacePolicy"),
     _only("terraform sam serverless cloudformation", "AWS::Budgets::Budget",
           "It belongs to the account: `mlspec apply` compares its estimate with the budget, before it changes anything"),
     _only("terraform sam serverless cloudformation", "AWS::IAM::Role",

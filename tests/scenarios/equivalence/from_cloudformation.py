@@ -25,6 +25,8 @@ _NAMES: Final = {
     "AWS::S3::BucketPolicy": "Bucket",
 }
 """Property with the name of a resource, where it has one."""
+KEPT: Final = ("DeletionPolicy", "UpdateReplacePolicy")
+"""Attributes that say whether the resource stays when it leaves the stack, or when another one replaces it."""
 _DROPPED: Final = ("FunctionName", "ApiId", "Qualifier", "TargetFunctionArn", "ApplicationName")
 """Properties that say which resource another one belongs to: they are part of its name."""
 
@@ -51,6 +53,8 @@ class Template:
         policy = self.resources[id].get("UpdatePolicy")
         if policy is not None:
             properties["UpdatePolicy"] = self._resolved(policy)
+        for name in KEPT:
+            properties[name] = self.resources[id].get(name) in ("Retain", "RetainExceptOnCreate") or None
         own = {name: value for name, value in properties.items() if name not in _DROPPED and name != _NAMES.get(type)}
         if type in ("AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Stage"):
             own = {name: value for name, value in own.items() if name not in ("RouteKey", "StageName", "Target")}

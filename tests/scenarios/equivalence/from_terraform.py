@@ -20,7 +20,7 @@ from pydantic import JsonValue
 from tests.conftest import missing
 from tests.parts.terraform.providers import provider_folder
 from tests.scenarios.equivalence.canonical import ACCOUNT, API, DIGEST, VERSION, CanonicalResource, canonical
-from tests.scenarios.equivalence.from_cloudformation import REGION
+from tests.scenarios.equivalence.from_cloudformation import KEPT, REGION
 
 Values = Mapping[str, JsonValue]
 _IMAGE: Final = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/cola@{DIGEST}"
@@ -196,7 +196,8 @@ def _provider(module: _Module, one: TerraformResource) -> Iterator[CanonicalReso
 
 
 def _log_group(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
-    properties = {"RetentionInDays": one.values["retention_in_days"], "Tags": one.values["tags"]}
+    kept = dict.fromkeys(KEPT, one.values["skip_destroy"] or None)
+    properties = {"RetentionInDays": one.values["retention_in_days"], "Tags": one.values["tags"], **kept}
     yield canonical("AWS::Logs::LogGroup", str(one.values["name"]), properties)
 
 
@@ -214,6 +215,7 @@ def _repository(module: _Module, one: TerraformResource) -> Iterator[CanonicalRe
         "LifecyclePolicy": {"LifecyclePolicyText": text("aws_ecr_lifecycle_policy")},
         "RepositoryPolicyText": text("aws_ecr_repository_policy"),
         "Tags": one.values["tags"],
+        **dict.fromkeys(KEPT, one.values["force_delete"] in (None, False) or None),  # AWS deletes no images with it
     }
     yield canonical("AWS::ECR::Repository", str(one.values["name"]), properties)
 

@@ -4,6 +4,7 @@ resource "aws_cloudwatch_log_group" "function" {
   # checkov:skip=CKV_AWS_338: `deploy.lambda.log_retention` decides how long requests are stored.
   name              = "/aws/lambda/cola"
   retention_in_days = 30
+  skip_destroy      = true # it stays when it leaves the state
 
   tags = local.tags
 }
@@ -13,6 +14,7 @@ resource "aws_cloudwatch_log_group" "releases" {
   # checkov:skip=CKV_AWS_158: CloudWatch encrypts logs with a key of its own.
   name              = "/mlspec/cola"
   retention_in_days = 0
+  skip_destroy      = true # it stays when it leaves the state
 
   tags = local.tags
 }
