@@ -126,5 +126,5 @@ def _resource_changes(change: Mapping[str, Any]) -> Iterator[FieldChange]:
 
 
 def _property(target: Mapping[str, Any]) -> str:
-    """`MemorySize`, or of what is no property `Tags`, `DeletionPolicy`, …."""
+    """`MemorySize`, or an attribute beside the properties: `Tags`, `DeletionPolicy`, …."""
     return str(target.get("Name") or target.get("Attribute", ""))

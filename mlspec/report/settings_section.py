@@ -40,8 +40,8 @@ def sections(project: Project, tuned: Tuned | None = None) -> list[tuple[str, li
 def _replaced(line: Line, values: Mapping[str, str]) -> Line:
     if line.indent or line.key not in values:
         return line
-    found = "chosen:" if line.key == "precision" else "train.tune found"
-    return replace(line, value=f"{line.value}  # {found} {values[line.key]}")
+    origin = "chosen:" if line.key == "precision" else "train.tune found"
+    return replace(line, value=f"{line.value}  # {origin} {values[line.key]}")
 
 
 def _lines(value: object, given: object, indent: int) -> Iterator[Line]:

@@ -128,7 +128,7 @@ def test_a_template_that_cloudformation_refuses_is_an_error_and_the_change_set_i
     assert [call for call, _ in target.calls] == ["create", "delete"]
 
 
-def test_no_change_is_no_error() -> None:
+def test_a_change_set_without_changes_is_accepted() -> None:
     reason = "The submitted information didn't contain changes. Submit different information to create a change set."
     target = Answering("aws", "eu-west-1", answer={"Status": "FAILED", "StatusReason": reason})
     assert ChangeSetRequest(target, "cola", STACK, "{}").changes() == ()
