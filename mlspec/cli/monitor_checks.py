@@ -94,7 +94,7 @@ def _lines(console: Console, report: IncidentReport) -> Iterator[str]:
             after = f"after {fired.rows:,} rows" + (f", {fired.minutes:.3g} min" if fired.minutes else "")
             yield f"  {console.paint('fires', 'green', stream='out')}  {fired.alert}, {after}"
         if not each.fired:
-            yield "  no alert fires"
+            yield f"  no alert fires: set {each.incident.key} in the spec"
     for silent in report.silent:
         yield f"{console.paint('error', 'red', stream='out')}: {silent.alert} never fires: {silent.reason}"
     for name in report.always:

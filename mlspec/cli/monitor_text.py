@@ -9,6 +9,7 @@ from dataclasses import asdict
 from itertools import accumulate
 
 from mlspec.cli.console import Console
+from mlspec.monitoring.drift.drift_alarm import threshold_words
 from mlspec.monitoring.monitor_state import ActiveAlarm, FeatureView, Level, MonitorState, PanelView, VersionDiagnosis
 from mlspec.render.formatting import rounded, share
 from mlspec.report.monitor_words import (
@@ -168,7 +169,7 @@ def _features(state: MonitorState) -> Iterator[str]:
     for row in (heads, *rows):
         yield f"  {'  '.join(f'{cell:{width}}' for cell, width in zip(row, widths, strict=True))}".rstrip()
     if state.evidence_threshold is not None:
-        yield f"  A column raises an alarm at an evidence of {state.evidence_threshold:,.0f}."
+        yield from _wrapped(threshold_words(state.evidence_threshold))
 
 
 def _cells(feature: FeatureView) -> tuple[str, ...]:

@@ -203,7 +203,8 @@ def _measured(alert: Alert, row: Mapping[str, object]) -> tuple[float, float | N
 def _drift_help(labelled: VersionQuality | None) -> str:
     if labelled is not None and labelled.risk.state == "harmful":
         return "examine the rows, then train on the new labels: `mlspec monitor retrain`; or go back: `mlspec rollback`"
-    return "examine the rows; to measure what the change costs, add labels: `mlspec labels add FILE`"
+    more = "more labels of predictions since the change" if labelled is not None else "labels"
+    return f"examine the rows; to measure what the change costs, add {more}: `mlspec labels add FILE`"
 
 
 def _drift_facts(alarm: Alarm) -> AlarmFacts:

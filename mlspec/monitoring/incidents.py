@@ -40,6 +40,8 @@ class Incident:
 
     name: str
     title: str
+    key: str
+    """What in the spec finds it."""
     statuses: tuple[int, ...] = (200,)
     slow: bool = False
     silent: bool = False
@@ -60,14 +62,18 @@ class Incident:
 
 
 INCIDENTS: Final = (
-    Incident("outage", "the model fails on every request", statuses=(500,)),
-    Incident("timeouts", "every second request times out", statuses=(504, 200)),
-    Incident("overload", "every second request is throttled", statuses=(429, 503, 200, 200)),
-    Incident("silence", "no request arrives", silent=True),
-    Incident("slow", "every request takes a minute", slow=True),
-    Incident("drift", "the inputs are new to the model, which is unsure", unsure=True, unseen=True),
-    Incident("label-flip", "the model predicts the other label", flipped=True),
-    Incident("schema-change", "clients omit inputs, or send other ones", statuses=(422, 200), missing=True),
+    Incident("outage", "the model fails on every request", "monitor.alerts.error_rate", statuses=(500,)),
+    Incident("timeouts", "every second request times out", "monitor.alerts.timeout_rate", statuses=(504, 200)),
+    Incident(
+        "overload", "every second request is throttled", "monitor.alerts.throttled_rate", statuses=(429, 503, 200, 200)
+    ),
+    Incident("silence", "no request arrives", "monitor.alerts.silence", silent=True),
+    Incident("slow", "every request takes a minute", "monitor.alerts.p95_ms", slow=True),
+    Incident("drift", "the inputs are new to the model, which is unsure", "monitor.drift", unsure=True, unseen=True),
+    Incident("label-flip", "the model predicts the other label", "monitor.drift", flipped=True),
+    Incident(
+        "schema-change", "clients omit inputs, or send other ones", "monitor.drift", statuses=(422, 200), missing=True
+    ),
 )
 
 

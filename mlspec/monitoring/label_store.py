@@ -124,7 +124,7 @@ class _Given:
         answers = [name for name in ("label", "value") if name in names]
         keys = [name for name in ("id", "request_id") if name in names]
         if len(answers) != 1 or not keys:
-            lacks = "`id` or `request_id`" if not keys else "exactly one of `label` and `value`"
+            lacks = "`id` or `request_id`" if not keys else "`label` or `value`, and not both"
             raise UsageError(f"the labels need the column {lacks}; the file has {_shown(names)}", help=_HELP)
         by_id = "id" in keys
         return cls(

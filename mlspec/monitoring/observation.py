@@ -181,7 +181,11 @@ class Observer:
         if traffic.p95 is None:
             return Signal("Is it fast?", "unknown", "no requests")
         limit = next((alert for alert in self.model.alerts if alert.name == "latency"), None)
-        detail = f"95th percentile; limit {number(limit.limit)} ms" if limit else "95th percentile; no limit is set"
+        detail = (
+            f"95th percentile; limit {number(limit.limit)} ms"
+            if limit
+            else "95th percentile; no limit is set (monitor.alerts.p95_ms)"
+        )
         level: Level = "bad" if "latency" in names else "good"
         return Signal("Is it fast?", level, f"{number(traffic.p95)} ms", detail)
 

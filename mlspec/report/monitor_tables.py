@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mlspec.monitoring.drift.drift_alarm import threshold_words
 from mlspec.monitoring.monitor_state import FeatureView, Level, MonitorState, PanelUnit, PanelView
 from mlspec.render.formatting import DASH, number, rounded, share
 from mlspec.report.monitor_words import (
@@ -123,7 +124,7 @@ _FEATURE_HEADS = (
 
 def _features(state: MonitorState) -> DrawnTable:
     lead = f"{state.budget[:1].upper()}{state.budget[1:]}." if state.budget else ""
-    needed = "" if state.evidence_threshold is None else f" An alarm needs evidence of {state.evidence_threshold:,.0f}."
+    needed = "" if state.evidence_threshold is None else f" {threshold_words(state.evidence_threshold)}"
     note = (
         "PSI, KS and chi-square (as Cramer's V) are what exceeds their noise, over the whole hours of the range; their "
         f"p-values hold for a single look. The evidence decides, however often you look.{needed}"

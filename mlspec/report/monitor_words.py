@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from mlspec.monitoring.drift.drift_alarm import evidence_words
 from mlspec.monitoring.monitor_state import (
     AlarmFacts,
     EstimateView,
@@ -15,7 +15,7 @@ from mlspec.monitoring.monitor_state import (
     QualityView,
 )
 from mlspec.monitoring.shift_measure import ShiftMeasure
-from mlspec.render.formatting import DASH, number, rounded, share
+from mlspec.render.formatting import DASH, number, share
 
 _SMALL: Final = 0.001
 """Smaller p-values are shown as this limit."""
@@ -61,12 +61,6 @@ def fact_words(facts: AlarmFacts) -> Iterator[tuple[str, str]]:
         yield "measured on", facts.basis.removeprefix("measured on ")
     if facts.end:
         yield "ends", facts.end.removeprefix("ends ")
-
-
-def evidence_words(evidence: float, threshold: float | None) -> str:
-    """`1.24e+06 (an alarm needs 270,000)`."""
-    needed = "" if threshold is None or not math.isfinite(threshold) else f" (an alarm needs {threshold:,.0f})"
-    return f"{rounded(evidence)}{needed}"
 
 
 def label_words(label: LabelShareView) -> tuple[str, str]:

@@ -18,6 +18,8 @@ WIDTH, HEIGHT = 520.0, 210.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 96.0, 20.0, 24.0
 COLOURS: Final = 8
 """Lines with a colour of their own; more are drawn in the last one."""
+_LONE: Final = 4.0
+"""Radius of a value without a line to the next one."""
 _STEPS: Final = (
     timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1), timedelta(hours=6),
     timedelta(days=1), timedelta(days=7), timedelta(days=30),
@@ -118,20 +120,21 @@ def shown(value: float | None, unit: PanelUnit) -> str:
 
 
 def _curve(each: ChartLine, index: int, x: Scale, y: Scale, unit: PanelUnit) -> Markup:
-    parts, run = [], list[str]()
+    parts, run, alone = [], list[str](), set[str]()
     for moment, value in (*each.points, (None, None)):
         if value is not None and moment is not None:
             run.append(f"{x(moment.timestamp()):.1f},{y(value):.1f}")
             continue
         if len(run) > 1:
             parts.append(tag("polyline", points=" ".join(run), class_=f"curve {_stroke(index)}"))
+        alone.update(run if len(run) == 1 else ())
         run = []
     every = len(each.points) // 60 + 1
-    parts += [
-        dot(x(moment.timestamp()), y(value), 2.0, _fill(index), f"{each.name}, {_clock(moment)}: {shown(value, unit)}")
-        for moment, value in each.points[::every]
-        if value is not None
-    ]
+    for moment, value in each.points[::every]:
+        if value is not None:
+            at, tip = x(moment.timestamp()), f"{each.name}, {_clock(moment)}: {shown(value, unit)}"
+            lone = f"{at:.1f},{y(value):.1f}" in alone
+            parts.append(dot(at, y(value), _LONE if lone else 2.0, _fill(index), tip))
     return join(parts)
 
 

@@ -74,7 +74,7 @@ def _row(row: object, index: int, contract: Contract, details: list[dict[str, ob
     fitted: Row = {}
     for name, kind in contract.inputs.items():
         if name not in row:
-            fault(name, "is missing")
+            fault(name, "is missing; null stands for an unknown value")
             continue
         try:
             fitted[name] = _READ[kind](row[name])

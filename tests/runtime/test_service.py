@@ -110,7 +110,7 @@ def test_a_wrong_tensor_is_named(inputs: list[Any], said: str) -> None:
         (b'{"sentence": "a", "age": ' + b"9" * 9000 + b"}", 400, "bad-json", "limit"),
         (b"3", 422, "bad-row", "a row is an object with sentence, age"),
         (b"[]", 422, "no-rows", "no row"),
-        (b'{"age": 1}', 422, "bad-row", "row 0, `sentence`: is missing"),
+        (b'{"age": 1}', 422, "bad-row", "row 0, `sentence`: is missing; null stands for"),
         (b'{"sentence": 1, "age": 1}', 422, "bad-row", "`sentence`: must be text or null"),
         (b'{"sentence": "a", "age": true}', 422, "bad-row", "`age`: must be a number or null"),
         (b'{"sentence": "a", "age": 1e999}', 422, "bad-row", "too large"),

@@ -17,6 +17,8 @@ from mlspec.errors import EXIT_OK
 if TYPE_CHECKING:
     from mlspec.monitoring.label_store import LabelsAdded
 
+_SHOWN_LABELS = 10
+
 
 @click.group()
 def command() -> None:
@@ -44,6 +46,14 @@ def add(file: str, spec: str | None, env: str | None, as_json: bool, replace: bo
         console.document({"ok": True, **asdict(added)})
     for text in _shown(added):
         console.out(text)
+    labels = model.signature.labels
+    if added.invalid:
+        names = ", ".join(labels[:_SHOWN_LABELS]) + (", …" if len(labels) > _SHOWN_LABELS else "")
+        console.say(f"  = help: the labels of the model: {names}" if labels else "  = help: a value is a number")
+    if added.unknown == added.rows > 0:
+        console.say(
+            "  = help: `request_id` is the X-Request-Id of an answer; predictions elsewhere: `mlspec monitor pull`"
+        )
     return EXIT_OK
 
 

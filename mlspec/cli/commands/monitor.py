@@ -192,7 +192,7 @@ def pull_command(spec: str | None, env: str | None, as_json: bool, target: Targe
     return pull_predictions(Console(as_json=as_json), spec, env, target, file)
 
 
-@command.command("restore")
+@command.command("restore", short_help="Fetch the predictions that another machine saved.")
 @spec_options
 def restore_command(spec: str | None, env: str | None, as_json: bool) -> int:
     """Bring the predictions and the state of the detectors that `mlspec monitor save` stored to this machine."""
@@ -201,7 +201,7 @@ def restore_command(spec: str | None, env: str | None, as_json: bool) -> int:
     return restore_store(Console(as_json=as_json), spec, env)
 
 
-@command.command("save")
+@command.command("save", short_help="Store predictions below the DVC remote.")
 @spec_options
 def save_command(spec: str | None, env: str | None, as_json: bool) -> int:
     """Store the predictions and the state of the detectors below the DVC remote (s3://), for the next run of a job.

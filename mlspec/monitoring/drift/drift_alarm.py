@@ -107,9 +107,8 @@ class Alarm:
         """One sentence."""
         where = f" [{self.group.words()}]" if self.group.words() else ""
         since = f"since row {self.since_row:,} ({utc(self.since_time)})"
-        needed = f" (an alarm needs {self.threshold:,.0f})" if math.isfinite(self.threshold) else ""
-        evidence = f"evidence {rounded(self.evidence)}{needed}"
-        return f"{column_title(self.column)} {self._change()}{where} {since}, {self.rows:,} rows; {evidence}"
+        evidence = evidence_words(self.evidence, self.threshold)
+        return f"{column_title(self.column)} {self._change()}{where} {since}, {self.rows:,} rows; evidence {evidence}"
 
     def short(self) -> str:
         """The change and its group, without the evidence."""
@@ -204,3 +203,21 @@ def spread_ratio(spread: float) -> float:
     """The ratio of standard deviations of normal distributions whose positions have this mean of `4 (u - 1/2)^2`."""
     part = math.sin(math.pi * min(max(spread, 0.0), 0.999) / 2)
     return math.sqrt(part / max(1 - part, 1e-6))
+
+
+def evidence_words(evidence: float, threshold: float | None) -> str:
+    """`1,240,000 (an alarm needs 270,000)`. `threshold` is that of a column alone: of several each needs less."""
+    shown = rounded(evidence)
+    if threshold is None or not math.isfinite(threshold):
+        return shown
+    if evidence >= threshold:
+        return f"{shown} (an alarm needs {threshold:,.0f})"
+    return f"{shown} (one column alone needs {threshold:,.0f}, each of two that change at once {threshold / 2:,.0f})"
+
+
+def threshold_words(threshold: float) -> str:
+    """What an alarm needs."""
+    return (
+        f"An alarm needs an evidence of {threshold:,.0f} in one column, or of {threshold / 2:,.0f} in each of two, "
+        f"{threshold / 3:,.0f} in each of three, and so on."
+    )

@@ -66,7 +66,7 @@ def test_a_file_of_each_kind(project: Path, suffix: str, capsys: pytest.CaptureF
     [
         ("labels.xlsx", "x", "unknown suffix"),
         ("labels.csv", "", "is empty"),
-        ("labels.csv", "id\n1\n", "need the column"),
+        ("labels.csv", "id\n1\n", "need the column `label` or `value`"),
         ("labels.parquet", "torn", "cannot read"),
         ("labels.jsonl", "{torn", "cannot read"),
     ],
@@ -79,6 +79,16 @@ def test_files_that_cannot_be_read(
     shown = capsys.readouterr().err
     assert message in shown
     assert "help:" in shown
+
+
+@pytest.mark.parametrize(
+    ("row", "help"),
+    [("r1,maybe", "the labels of the model: no, yes"), ("r9,no", "`request_id` is the X-Request-Id of an answer")],
+)
+def test_labels_that_are_not_added(project: Path, row: str, help: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "labels.csv").write_text(f"request_id,label\n{row}\n")
+    assert main(["labels", "add", "labels.csv"]) == 0
+    assert help in capsys.readouterr().err
 
 
 def test_a_file_that_does_not_exist(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,7 +85,9 @@ def test_the_plan_says_what_can_be_seen_before_there_is_a_model(service: Service
 
 
 def test_an_alert_that_cannot_fire_is_an_error(service: Service) -> None:
-    assert run("test").return_value == 0
+    healthy = run("test")
+    assert healthy.return_value == 0
+    assert "no alert fires: set monitor.alerts.silence in the spec" in healthy.output
     spec = Path("mlproject.yaml")
     spec.write_text(SPEC.replace("100000 per 1d", "100 per 1d"), encoding="utf-8")
     tested = run("test", "--json")
