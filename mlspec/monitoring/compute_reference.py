@@ -31,7 +31,7 @@ from mlspec.monitoring.baseline.reference import (
     ValueReference,
     pack,
     unpack,
-    unseen_share,
+    unseen_shares,
     word_hash,
     words,
 )
@@ -237,7 +237,7 @@ def _lengths(values: pa.ChunkedArray, fresh: Sequence[str], vocabulary: Hashes) 
         missing=values.null_count,
         characters=QuantileGrid.of(pc.cast(pc.utf8_length(values.drop_null()), pa.float64()).to_numpy()),
         words=QuantileGrid.of(np.asarray(lengths, dtype=np.float64)),
-        unseen=QuantileGrid.of(np.asarray([unseen_share(text, vocabulary) for text in fresh])),
+        unseen=QuantileGrid.of(unseen_shares(fresh, vocabulary)),
     )
 
 

@@ -219,8 +219,8 @@ def _categories(groups: _Groups, name: str, values: pa.Array, known: CategoryRef
     encoded = _array(values).dictionary_encode()
     names: list[str] = encoded.dictionary.to_pylist()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    groups.by_bin("missing", name, ONE, np.where(codes < 0, 0, -1))
-    groups.by_bin("present", name, ONE, np.where(codes < 0, -1, 0))
+    groups.where("missing", name, codes < 0)
+    groups.where("present", name, codes >= 0)
     if known is None:
         groups.by_code("new_value", name, names, codes)
         return
@@ -231,8 +231,8 @@ def _categories(groups: _Groups, name: str, values: pa.Array, known: CategoryRef
     other = (codes >= 0) & (frequent < 0) & rare[codes]
     unseen = (codes >= 0) & (frequent < 0) & ~other
     groups.by_bin("category", name, list(places), frequent)
-    groups.by_bin("other", name, ONE, np.where(other, 0, -1))
-    groups.by_bin("unseen", name, ONE, np.where(unseen, 0, -1))
+    groups.where("other", name, other)
+    groups.where("unseen", name, unseen)
     groups.by_code("new_value", name, names, np.where(unseen, codes, -1))
 
 
@@ -274,7 +274,7 @@ class _Groups:
         names = [str(bin_) for bin_ in range(len(edges) + 1)]
         self.by_bin(measure, column, names, np.where(present, bins(values, edges), -1))
         if measure in _DECIDING:
-            self.by_bin("missing", column, ONE, np.where(present, -1, 0))
+            self.where("missing", column, ~present)
         for name, powers in (("sum", values), ("squares", values**2)):
             self._sums(f"{measure}_{name}", column, np.where(present, powers, 0.0))
 
@@ -299,7 +299,12 @@ class _Groups:
         inside = codes >= 0
         if inside.any():
             flat = self.codes[inside] * len(names) + codes[inside]
-            self._add(measure, column, names, flat, self.weights[inside])
+            self._add(measure, column, names, flat, inside)
+
+    def where(self, measure: str, column: str, chosen: npt.NDArray[np.bool_]) -> None:
+        """Count the chosen rows."""
+        if chosen.any():
+            self._add(measure, column, ONE, self.codes[chosen], chosen)
 
     def _sums(self, measure: str, column: str, values: Floats) -> None:
         size = len(self.keys)
@@ -308,11 +313,17 @@ class _Groups:
         self._add_totals(measure, column, ONE, np.stack([total, weighted], axis=1)[:, :, None].astype(np.float64))
 
     def _add(
-        self, measure: str, column: str, names: Sequence[str], flat: npt.NDArray[np.int64], weights: Floats
+        self,
+        measure: str,
+        column: str,
+        names: Sequence[str],
+        flat: npt.NDArray[np.int64],
+        chosen: npt.NDArray[np.bool_],
     ) -> None:
+        """`flat` are group and bin of the chosen rows."""
         shape = (len(self.keys), len(names))
         rows = np.bincount(flat, minlength=shape[0] * shape[1]).astype(np.float64)
-        weighted = np.bincount(flat, weights, shape[0] * shape[1]) if self.weighted else rows
+        weighted = np.bincount(flat, self.weights[chosen], shape[0] * shape[1]) if self.weighted else rows
         self._add_totals(measure, column, names, np.stack([rows.reshape(shape), weighted.reshape(shape)], axis=1))
 
     def _add_totals(self, measure: str, column: str, names: Sequence[str], totals: Floats) -> None:

@@ -21,7 +21,7 @@ from mlspec.monitoring.baseline.reference import (
     TextReference,
     is_known,
     unpack,
-    unseen_share,
+    unseen_shares,
     word_hash,
 )
 from mlspec.monitoring.compute_reference import CATEGORIES, project_reference
@@ -87,7 +87,8 @@ def test_every_kind_of_column(project: Path, tmp_path: Path) -> None:
     assert isinstance(sentence, TextReference)
     assert (sentence.missing, sentence.words.points, sentence.characters.mean) == (1, (0.0, 2.0, 3.0), 6.0)
     known = unpack(sentence.vocabulary)
-    assert unseen_share("THE bird, the cat!", known) == 0.25
+    assert unseen_shares(["THE bird, the cat!", "...", "the"], known).tolist() == [0.25, 0, 0]
+    assert unseen_shares([], known).tolist() == []
     assert [len(unpack(text)) for text in sentence.sample] == [3, 2, 0]
 
 

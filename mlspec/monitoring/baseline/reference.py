@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
+from mlspec.monitoring.baseline.quantile_grid import Floats, QuantileGrid
 from mlspec.records.record_file import Finite, Value
 
 Hashes: TypeAlias = npt.NDArray[np.uint32]
@@ -168,10 +168,17 @@ def unpack(text: str) -> Hashes:
     return np.frombuffer(base64.b64decode(text), dtype="<u4").astype(np.uint32)
 
 
-def unseen_share(text: str, vocabulary: Hashes) -> float:
-    """The share of the words of a text that are not in the vocabulary; 0 for a text without words."""
-    hashes = np.fromiter((word_hash(word) for word in words(text)), dtype=np.uint32)
-    return float(1 - np.mean(is_known(hashes, vocabulary))) if hashes.size else 0.0
+def unseen_shares(texts: Sequence[str], vocabulary: Hashes) -> Floats:
+    """The share of the words of each text that are not in the vocabulary; 0 for a text without words."""
+    found = [words(text) for text in texts]
+    sizes = np.asarray([len(each) for each in found], dtype=np.int64)
+    # Most words repeat: each is hashed and looked up once.
+    places = {word: place for place, word in enumerate(dict.fromkeys(word for each in found for word in each))}
+    known = is_known(np.fromiter(map(word_hash, places), dtype=np.uint32), vocabulary)
+    occurrences = np.fromiter((places[word] for each in found for word in each), dtype=np.int64)
+    of_text = np.repeat(np.arange(len(found)), sizes)
+    counted = np.bincount(of_text[known[occurrences]], minlength=len(found))
+    return np.where(sizes > 0, 1 - counted / np.maximum(sizes, 1), 0.0)
 
 
 def is_known(hashes: Hashes | Sequence[int], known: Hashes) -> npt.NDArray[np.bool_]:
