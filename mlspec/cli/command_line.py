@@ -12,7 +12,7 @@ import click
 
 import mlspec
 from mlspec.cli.console import Console
-from mlspec.cli.help_page import ABOUT, COMMANDS, WIDEST
+from mlspec.cli.help_page import ABOUT, COMMANDS, INSTEAD, WIDEST
 from mlspec.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, MlspecError, of_the_machine
 
 _LASTING = {"init", "apply", "destroy", "run", "report", "serve"}
@@ -41,7 +41,8 @@ class _Lazy(click.Group):
         if args and args[0] not in COMMANDS:
             from mlspec.spec.names import suggest
 
-            hint = suggest(args[0], COMMANDS, "the commands are")
+            instead = INSTEAD.get(args[0].lower())
+            hint = f"instead: {instead}" if instead else suggest(args[0], COMMANDS, "the commands are")
             message = f"unknown command `{args[0]}`; {hint}"
             raise click.UsageError(message, ctx)  # no help: click has no place for one, the message contains it
         return super().resolve_command(ctx, args)
@@ -96,7 +97,7 @@ def _outcome(console: Console, arguments: Sequence[str]) -> int:
         console.say(error.format_message())
         return EXIT_USAGE
     except click.ClickException as error:
-        return _usage(console, error)
+        return _usage(console, error, arguments)
     except MlspecError as error:
         console.failure(error)
         return error.exit_code
@@ -116,7 +117,11 @@ def _outcome(console: Console, arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else EXIT_OK
 
 
-def _usage(console: Console, error: click.ClickException) -> int:
+def _usage(console: Console, error: click.ClickException, arguments: Sequence[str]) -> int:
+    if isinstance(error, click.NoSuchOption) and error.possibilities == ["--help"]:
+        error.possibilities = None  # every command has it, so it is the closest one to any option
     context = getattr(error, "ctx", None)
-    console.failure(MlspecError(error.format_message(), help=f"see `{context.command_path} --help`" if context else ""))
+    command = next((name for name in arguments if name in COMMANDS), "")
+    shown = context.command_path if context else f"mlspec {command}".rstrip()
+    console.failure(MlspecError(error.format_message(), help=f"see `{shown} --help`"))
     return EXIT_USAGE

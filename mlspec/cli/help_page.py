@@ -7,6 +7,24 @@ from __future__ import annotations
 
 from typing import Final
 
+STAGE_NAMES: Final = (
+    "fetch", "data", "train", "evaluate", "gate", "export", "robustness", "test",
+    "track", "package", "image", "push", "deploy",
+)  # fmt: skip
+INSTEAD: Final[dict[str, str]] = {
+    **{name: f"`{name}` is a stage: mlspec apply --until {name}" for name in STAGE_NAMES},
+    **dict.fromkeys(("validate", "check", "lint", "generate", "render", "compile"), "mlspec build"),
+    **dict.fromkeys(("new", "create", "start"), "mlspec init"),
+    **dict.fromkeys(("sweep", "tune", "search", "optimize"), "a sweep: mlspec run train -m"),
+    **dict.fromkeys(("up", "repro", "pipeline"), "mlspec apply"),
+    **dict.fromkeys(("predict", "server"), "mlspec serve"),
+    **dict.fromkeys(("delete", "down", "remove"), "mlspec destroy"),
+    **dict.fromkeys(("diff", "dryrun", "dry-run"), "mlspec plan"),
+    "undo": "mlspec rollback", "dashboard": "mlspec report", "history": "mlspec releases", "lineage": "mlspec why",
+    "help": "mlspec --help", "version": "mlspec --version",
+}  # fmt: skip
+"""What other tools and people call a command, and the command."""
+
 COMMANDS: Final[dict[str, str]] = {
     "init": "Start a project that works at once, or from your own data.",
     "build": "Check the spec and write the files of every tool.",

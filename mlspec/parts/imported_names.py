@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlspec.diagnostics import Finding, Location
-from mlspec.source.python import module_names, unreadable
+from mlspec.source.python import class_names, module_names, unreadable
 from mlspec.spec.names import suggest
 
 
@@ -25,5 +25,6 @@ def import_finding(path: str, at: Location, modules: Mapping[str, str | None], k
         return Finding("import-not-found", at, f"`{module}` cannot be imported: {broken[0]}", broken[1])
     names = module_names(text)
     if names is not None and name not in names:
-        return Finding("import-not-found", at, f"`{module}` has no `{name}`", suggest(name, names, "it has"))
+        likely = class_names(text) if kind == "class" else frozenset()
+        return Finding("import-not-found", at, f"`{module}` has no `{name}`", suggest(name, likely or names, "it has"))
     return None

@@ -42,6 +42,12 @@ def constants(text: bytes) -> frozenset[str]:
     return frozenset(n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str))
 
 
+def class_names(text: str) -> frozenset[str]:
+    """The classes that a module defines at its top level."""
+    tree = parsed(text)
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.ClassDef)) if tree else frozenset()
+
+
 def module_names(text: str) -> frozenset[str] | None:
     """Names that a module defines or imports; None if they are not known (star imports, `__getattr__`)."""
     tree = parsed(text)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from mlspec.cli.app import main
-from mlspec.cli.help_page import COMMANDS
+from mlspec.cli.help_page import COMMANDS, INSTEAD, STAGE_NAMES
+from mlspec.compiler import compile_project
 from tests.conftest import CHECKOUT
 from tests.warm_python import warm_python
 
@@ -45,6 +46,42 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 def test_a_wrong_command_suggests_the_right_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["biuld"]) == 2
     assert "did you mean `build`?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("deploy", "`deploy` is a stage: mlspec apply --until deploy"),
+        ("train", "`train` is a stage: mlspec apply --until train"),
+        ("sweep", "mlspec run train -m"),
+        ("validate", "mlspec build"),
+        ("help", "mlspec --help"),
+    ],
+)
+def test_the_word_of_another_tool_leads_to_the_command(
+    word: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([word]) == 2
+    shown = capsys.readouterr().err
+    assert f"unknown command `{word}`; instead: " in shown
+    assert hint in shown
+
+
+def test_every_other_word_leads_to_a_command_that_exists() -> None:
+    for word, instead in INSTEAD.items():
+        assert word not in COMMANDS
+        words = instead[instead.index("mlspec ") :].split()
+        assert words[1] in {*COMMANDS, "--help", "--version"}
+    names = {stage.name for stage in compile_project(CHECKOUT / "specs/full/mlproject.yaml").plan.stages}
+    assert set(STAGE_NAMES) <= names | {"fetch"}
+
+
+@pytest.mark.parametrize("arguments", [["serve", "--model", "x"], ["build", "--overwrite"]])
+def test_a_usage_error_names_the_help_of_its_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    shown = capsys.readouterr().err
+    assert "Did you mean" not in shown
+    assert f"= help: see `mlspec {arguments[0]} --help`" in shown
 
 
 def test_a_wrong_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
