@@ -16,7 +16,7 @@ from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.error_messages import code_of, message_of
 from mlspec.aws.function_resource import Function, VpcConfig
 from mlspec.aws.function_state import idle, settled, when_free
-from mlspec.aws.ownership import check_ownership
+from mlspec.aws.ownership import check_no_stack, check_ownership
 from mlspec.aws.resource_tags import PROJECT
 from mlspec.aws.waiting import until
 from mlspec.errors import StageError
@@ -65,6 +65,8 @@ class FunctionProvider:
             return [replace(first, changes=(*first.changes, *self._upload()))]
         arn = self.deployed.spec.arn
         check_owner(self.deployed.target, desired.name, arn, desired.tags[PROJECT], current)
+        if not self.deployed.tool.releases:
+            check_no_stack(f"lambda function {desired.name}", current.tags)
         _check_package_type(desired, current)
         tags: dict[str, JsonValue] = dict(desired.tags)
         code = _code(desired, current)

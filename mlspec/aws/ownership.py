@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.resource_owner import ResourceOwner
 from mlspec.aws.resource_tags import PROJECT, SOURCE
 from mlspec.errors import StageError
+
+_STACK: Final = "aws:cloudformation:stack-name"
+"""The tag that CloudFormation gives to what a stack creates. What outlives its stack keeps it."""
 
 
 def check_ownership(
@@ -31,6 +35,16 @@ def check_ownership(
     if untagged:
         raise StageError(message, help="choose another name, or take it over: mlspec apply --adopt")
     raise StageError(message, help=f"choose another name, or hand it over: {command.format(PROJECT, project)}")
+
+
+def check_no_stack(resource: str, tags: Mapping[str, str]) -> None:
+    """Raise StageError for a resource of a CloudFormation stack, which the project leaves to another tool now."""
+    stack = tags.get(_STACK)
+    if stack is None:
+        return
+    message = f"{resource} belongs to the cloudformation stack {stack}, whose next deployment would undo any change"
+    help = "keep `deploy.iac`; or choose another name; or remove the stack first: mlspec destroy, with the former `iac`"
+    raise StageError(message, help=help)
 
 
 def foreign(tags: Mapping[str, str], project: str, owner: ResourceOwner) -> str:

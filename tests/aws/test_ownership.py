@@ -25,6 +25,7 @@ from mlspec.aws.resources import history_group
 from mlspec.aws.role import RoleProvider
 from mlspec.errors import StageError
 from mlspec.records.git_commit import first_commit_address, folder_address
+from mlspec.sections.delivery_tool import SAM, TERRAFORM
 from mlspec.sections.registry import Ecr
 from mlspec.shipping.deployment import Deployment
 from mlspec.shipping.rollback import make_rollback_plan
@@ -312,3 +313,15 @@ def test_a_function_of_the_console_is_taken_over(target: AwsTarget, tmp_path: Pa
 def test_another_projects_resource_is_never_taken_over(target: AwsTarget) -> None:
     with pytest.raises(StageError, match="it belongs to the project bees"):
         ownership.check_ownership("x", {"mlspec:project": "bees"}, "cola", "tag {}={}", ResourceOwner(adopts=True))
+
+
+def test_a_function_of_a_stack_is_left_to_the_stack(target: AwsTarget, tmp_path: Path) -> None:
+    """CloudFormation tags what it creates; the project's own tags are on it too."""
+    own = function(target, tmp_path)
+    existing = replace(own.function(), tags={**own.spec.tags, "aws:cloudformation:stack-name": "cola"})
+    with pytest.raises(StageError, match="belongs to the cloudformation stack cola") as refused:
+        FunctionProvider(own).diff(own.function(), existing)
+    assert "mlspec destroy" in refused.value.help
+    FunctionProvider(replace(own, tool=SAM)).diff(own.function(), existing)
+    with pytest.raises(StageError, match="belongs to the cloudformation stack cola"):
+        FunctionProvider(replace(own, tool=TERRAFORM)).diff(own.function(), existing)

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 @click.option(
     "--change-set",
     is_flag=True,
-    help="With `iac: sam` or `serverless`: let CloudFormation compute the changes, replacements included. Writes a change "
-    "set to the account, of a new stack also the empty stack that holds it, and deletes both.",
+    help="With `iac: sam` or `serverless`: let CloudFormation compute the changes, replacements included. Writes a "
+    "change set to the account, of a new stack also the empty stack that holds it, and deletes both.",
 )
 @click.option("--out", metavar="FILE", type=PathType(Path), help="Save the plan for `mlspec apply FILE`.")
 def command(

@@ -18,8 +18,8 @@ GITHUB_REPOSITORY: Final = "GithubRepository"
 """Parameter with OWNER/NAME of the repository that may release."""
 _REFERENCE: Final = re.compile(r"\$\{(?:AWS::AccountId|GithubRepository|[A-Z][A-Za-z]+(?:\.[A-Za-z]+)?)\}")
 KEPT: Final[Mapping[str, JsonValue]] = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
-"""Attributes of a resource that stays in the account when it leaves the template. A creation that is rolled back removes
-it all the same: the next one would find its name taken."""
+"""Attributes of a resource that stays in the account when it leaves the template. A creation that is rolled back
+removes it all the same: the next one would find its name taken."""
 
 
 @dataclass(frozen=True, slots=True)

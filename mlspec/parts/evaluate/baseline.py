@@ -44,10 +44,10 @@ def single_answer(answers: Sequence[str], labels: Sequence[str], actual: Sequenc
     return f"{message}\n  help: {help}"
 
 
-def about(names: Sequence[str], labels: Sequence[str], average: str | None) -> str:
+def about(names: Sequence[str], labels: Sequence[str], average: str) -> str:
     """Which label the metrics are about that measure one of two labels; `""` without such a metric."""
     one_sided = [name for name in names if name in ("f1", "precision", "recall", "average_precision")]
-    one_sided = [name for name in one_sided if average in (None, "binary") or name == "average_precision"]
+    one_sided = [name for name in one_sided if average in ("auto", "binary") or name == "average_precision"]
     if len(labels) != 2 or not one_sided:
         return ""
     verb = "are" if len(one_sided) > 1 else "is"

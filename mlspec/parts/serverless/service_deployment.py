@@ -81,7 +81,8 @@ class ServiceDeployment:
         return actions, ServiceProvider(service)
 
     def change_set(self) -> list[Action]:
-        """What CloudFormation itself says that deploying the service would change. Writes a change set and deletes it."""
+        """What CloudFormation itself says that deploying the service would change. Writes a change set, and deletes
+        it."""
         stack = read_stack(self.target, self.stack)
         current = read_template(self.target, stack) if stack and not stack.is_empty else None
         self._check(stack, current)

@@ -13,7 +13,7 @@ from mlspec.aws.function_url import FunctionUrlProvider
 from mlspec.aws.http_api import HttpApiProvider
 from mlspec.aws.log_group import LogGroupProvider
 from mlspec.aws.metric_alarm import MetricAlarmProvider, desired_alarms
-from mlspec.aws.ownership import check_ownership
+from mlspec.aws.ownership import check_no_stack, check_ownership
 from mlspec.aws.repository import RepositoryProvider
 from mlspec.aws.resources import HttpApi
 from mlspec.aws.role import RoleProvider
@@ -57,6 +57,7 @@ def _service(desired: DesiredFunction, missing: dict[str, Import]) -> Iterator[t
     if function is None:
         return
     check_owner(target, spec.name, spec.arn, desired.project, function)
+    check_no_stack(f"lambda function {spec.name}", function.tags)
     existing = {
         "function": function,
         "alias": alias.read(target, spec.name, desired.alias),

@@ -1,4 +1,4 @@
-"""What `mlspec destroy` removes where Terraform created it: the modules, each as a whole, and the log groups they keep."""
+"""What `mlspec destroy` removes where Terraform created it: each module as a whole, and the log groups that stay."""
 
 from __future__ import annotations
 

@@ -79,14 +79,14 @@ def test_a_model_that_always_answers_the_same_is_doubted(answers: list[str], act
 
 
 @pytest.mark.parametrize(
-    ("names", "labels", "average", "said"),
+    ("names", "labels", "average", "message"),
     [
-        (["accuracy", "f1", "recall"], ["no", "yes"], None, "f1, recall are about the second label, `yes`"),
+        (["accuracy", "f1", "recall"], ["no", "yes"], "auto", "f1, recall are about the second label, `yes`"),
         (["f1"], ["no", "yes"], "binary", "f1 is about the second label, `yes`"),
         (["f1"], ["no", "yes"], "macro", ""),
-        (["f1"], ["a", "b", "c"], None, ""),
-        (["accuracy", "mcc"], ["no", "yes"], None, ""),
+        (["f1"], ["a", "b", "c"], "auto", ""),
+        (["accuracy", "mcc"], ["no", "yes"], "auto", ""),
     ],
 )
-def test_the_label_that_a_metric_is_about(names: list[str], labels: list[str], average: str | None, said: str) -> None:
-    assert about(names, labels, average).partition("  [")[0] == said
+def test_the_label_that_a_metric_is_about(names: list[str], labels: list[str], average: str, message: str) -> None:
+    assert about(names, labels, average).partition("  [")[0] == message

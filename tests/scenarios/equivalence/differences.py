@@ -156,4 +156,5 @@ def table() -> str:
 
 
 def _shown(pattern: str) -> str:
-    return pattern.replace("\\", "").replace(".*", "…")
+    """A pattern as a cell of a table, in which `|` would begin the next one."""
+    return pattern.replace("\\", "").replace(".*", "…").replace("|", "\\|")
