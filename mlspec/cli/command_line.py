@@ -119,7 +119,8 @@ def _outcome(console: Console, arguments: Sequence[str]) -> int:
 
 def _usage(console: Console, error: click.ClickException, arguments: Sequence[str]) -> int:
     if isinstance(error, click.NoSuchOption) and error.possibilities == ["--help"]:
-        error.possibilities = None  # every command has it, so it is the closest one to any option
+        # Every command has it, so it is the closest one to any option.
+        error = click.NoSuchOption(error.option_name, ctx=error.ctx)
     context = getattr(error, "ctx", None)
     command = next((name for name in arguments if name in COMMANDS), "")
     shown = context.command_path if context else f"mlspec {command}".rstrip()

@@ -30,6 +30,8 @@ def data_warnings(data: DataSpec, tables: Mapping[str, pa.Table], labels: Sequen
     for name, spec in data.columns.items():
         if spec.type != "image" and tables["train"].num_rows > 1:
             yield from _column(name, spec.type, tables["train"][name])
+            if data.target.type == "class":
+                yield from _reveals(name, tables["train"][name], tables["train"][data.target.column], labels)
 
 
 def _labels(column: str, tables: Mapping[str, pa.Table], labels: Sequence[str]) -> Iterator[str]:
@@ -54,6 +56,8 @@ def _column(name: str, kind: str, values: pa.ChunkedArray) -> Iterator[str]:
         yield f"`{name}` is missing in every row of train"
     elif different == 1 and not values.null_count:
         yield f"`{name}` has a single value in train, so the model can learn nothing from it"
+    elif kind == "number" and _counted(values):
+        yield f"`{name}` has a different integer in each of {len(values)} rows of train: is it an identifier?"
     elif kind == "category" and _dates(values):
         unknown = "dates that do not occur in train are treated as unknown"
         yield f"`{name}` contains dates; {unknown}. Convert them to numbers first"
@@ -61,6 +65,24 @@ def _column(name: str, kind: str, values: pa.ChunkedArray) -> Iterator[str]:
         yield f"`{name}` has values that differ only in case, spaces or invisible characters: {twins}"
     elif kind == "category" and len(values) >= _SEVERAL and different > _NEARLY * len(values):
         yield f"`{name}` has {different} values in {len(values)} rows of train: is it an identifier?"
+
+
+def _reveals(name: str, values: pa.ChunkedArray, target: pa.ChunkedArray, labels: Sequence[str]) -> Iterator[str]:
+    """A column that is filled in for some labels and missing for all others: the model reads the answer."""
+    if len(values) < _SEVERAL or not 0 < values.null_count < len(values):
+        return
+    filled = set(pc.unique(target.filter(pc.is_valid(values))).to_pylist())
+    if not filled & set(pc.unique(target.filter(pc.is_null(values))).to_pylist()):
+        named = _named([shown(labels[index]) for index in sorted(filled)])
+        yield f"`{name}` is filled in only where the label is {named}: is it known only after the label?"
+
+
+def _counted(values: pa.ChunkedArray) -> bool:
+    """Whether a number column has a different integer in each row, of a range with few gaps."""
+    if len(values) < _SEVERAL or values.null_count or pc.count_distinct(values).as_py() < len(values):
+        return False
+    low, high = pc.min_max(values).as_py().values()
+    return bool(high - low < 2 * len(values) and pc.all(pc.equal(values, pc.floor(values))).as_py())
 
 
 def _twins(values: pa.ChunkedArray) -> str:

@@ -107,3 +107,25 @@ def test_an_identifier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     more = [f"s{i},{i},T{i},{'no' if i % 2 else 'yes'},train" for i in range(200)]
     (found,) = said(tmp_path, lines(*GOOD, *more), capsys)
     assert found == "warning: `town` has 202 values in 202 rows of train: is it an identifier?"
+
+
+def test_numbers_that_count_rows_and_columns_that_tell_the_label(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """120 rows of train: an identifier without gaps, and a town that only rows with the label `yes` have."""
+
+    def warned(size: int, town: str) -> list[str]:
+        rows = [f"text {i},{size * i},{town if i % 3 else ''},{'yes' if i % 3 else 'no'},train" for i in range(120)]
+        rows += [
+            f"other {i},{9000 + i},{town},{'yes' if i % 2 else 'no'},{('valid', 'test')[i // 4]}" for i in range(8)
+        ]
+        return said(tmp_path, lines(*rows), capsys)
+
+    assert warned(1, "Bonn") == [
+        "warning: `size` has a different integer in each of 120 rows of train: is it an identifier?",
+        "warning: `town` is filled in only where the label is `yes`: is it known only after the label?",
+    ]
+    assert warned(3, "") == ["warning: `town` is missing in every row of train"]
+    rows = [f"text {i},{3 * i},{'Bonn' if i % 4 else ''},{'yes' if i % 3 else 'no'},train" for i in range(120)]
+    rows += [f"other {i},{9000 + i},,{'yes' if i % 2 else 'no'},{('valid', 'test')[i // 4]}" for i in range(8)]
+    assert said(tmp_path, lines(*rows), capsys) == []
