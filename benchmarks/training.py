@@ -1,7 +1,7 @@
 """Training: mlspec's stage against a plain loop and a careful one, on any device, as ratios within one run.
 
     python benchmarks/training.py [text|image|table ...] [--batch 32 --batch 256] [--precision 32-true]
-                                  [--epochs 3] [--rounds 1] [--rows N] [--data FILE] [--counts]
+                                  [--epochs 3] [--rounds 1] [--rows N] [--data FILE] [--no-counts]
                                   [--only ours,plain,careful]
 
 All three train the same network on the same rows with the same optimizer, schedule and gradient clipping, after each
@@ -12,8 +12,9 @@ other in one process; the first epoch is a warm-up, and the seconds are those of
 - careful: rows in tensors on the device, texts of like length padded to a multiple of 8, a fused optimizer, nothing
   that waits for the device; on CUDA forward pass, backward pass and optimizer are one CUDA graph for each length.
 
-`--counts` also counts what a step of each does, with torch's profiler: operators or kernels, copies between host and
-device, and waits for the device (on a CPU the numbers read from tensors, of which AdamW reads one for each parameter).
+`--counts`, the default without a GPU, also counts what a step of each does, in a run of its own with torch's profiler:
+operators or kernels, copies between host and device, and waits for the device (on a CPU the numbers read from tensors, of
+which AdamW reads one for each parameter).
 `--data` names a tab-separated file whose second column is a label of 0 or 1 and whose last is a sentence (the Corpus of
 Linguistic Acceptability, say); without it sentences of such lengths are generated.
 """
@@ -31,7 +32,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from _text_data import MINILM, sentences
 from torch import Tensor, nn
 
 from mlspec.job import Job
+from mlspec.learning.device_use import name_of
 from mlspec.learning.learner import Learner
 from mlspec.learning.metrics import Scores
 from mlspec.learning.networks import ImageNetwork, PretrainedNetwork, TabularNetwork
@@ -515,24 +517,31 @@ def main() -> None:
     parser.add_argument("--data")
     parser.add_argument("--small", action="store_true", help="a tiny encoder, to try this script")
     parser.add_argument("--rounds", type=int, default=1, help="how often all are measured, by turns")
-    parser.add_argument("--counts", action="store_true")
+    parser.add_argument("--counts", action=argparse.BooleanOptionalAction, default=not CUDA)
     parser.add_argument("--only", default=",".join(CONTENDERS))
     parser.add_argument("--train", default="{}", help="more keys of the section `train`, as JSON")
     options = parser.parse_args()
-    name = torch.cuda.get_device_name() if CUDA else f"CPU, {torch.get_num_threads()} threads"
+    here = f"no NVIDIA GPU at hand, measured on a CPU: {name_of(DEVICE)}"
+    name = torch.cuda.get_device_name() if CUDA else here
     print(f"{name}; torch {torch.__version__}; Python {sys.version.split()[0]}", flush=True)
     for chosen in options.tasks or TASKS:
         task_ = TASKS[chosen](options)
         for batch in options.batch or [32, 256]:
             for precision in options.precision or ["32-true", *(["bf16-mixed"] * CUDA)]:
-                steps = (1, min(11, len(task_.train) // batch)) if options.counts else None
                 contenders = {name: CONTENDERS[name] for name in options.only.split(",")}
                 train = section(options, batch, precision)
                 rounds: dict[str, list[Measured]] = {name: [] for name in contenders}
                 for _ in range(options.rounds):
                     for name, run in contenders.items():
-                        rounds[name].append(run(task_, train, steps))
-                report(task_, batch, precision, {name: together(parts) for name, parts in rounds.items()})
+                        rounds[name].append(run(task_, train, None))
+                results = {name: together(parts) for name, parts in rounds.items()}
+                if options.counts:
+                    short, last = train.model_copy(update={"max_epochs": 2}), min(11, len(task_.train) // batch)
+                    results = {
+                        name: replace(measured, counts=contenders[name](task_, short, (1, last)).counts)
+                        for name, measured in results.items()
+                    }
+                report(task_, batch, precision, results)
 
 
 if __name__ == "__main__":

@@ -64,8 +64,8 @@ class DirectSteps(_TrainingEpochLoop):
             super().on_advance_end(data_fetcher)
 
     def _quiet(self, data_fetcher: _DataFetcher) -> bool:
-        """Whether the next batch is one in the middle of an epoch, of which nothing is logged."""
-        if not self._direct or self.restarting or self.trainer._logger_connector._first_loop_iter is None:
+        """Whether the next batch is not the last of an epoch, and nothing of it is logged."""
+        if not self._direct or self.restarting:
             return False
         last = data_fetcher.length is None or data_fetcher.fetched + 1 >= data_fetcher.length
         return not last and not self.trainer.lightning_module.logs(self.batch_idx + 1)
@@ -91,7 +91,8 @@ class DirectSteps(_TrainingEpochLoop):
             hook(trainer, module, output, batch, number)
         module.on_train_batch_end(output, batch, number)
         progress.increment_completed()
-        if trainer.should_stop:
+        # Before the first of Lightning's steps in an epoch nothing is logged.
+        if trainer.should_stop and trainer._logger_connector._first_loop_iter is not None:
             trainer._logger_connector.update_train_step_metrics()
 
     def _optimized(self, module: pl.LightningModule, batch: Any, number: int) -> torch.Tensor:
