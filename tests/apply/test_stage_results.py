@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mlspec.errors import StageError
 from mlspec.apply.stage_results import stage_result_json
+from mlspec.errors import StageError
 from mlspec.plan.stage import Output, Stage, StageCheck
 from mlspec.records.gates import Gate, Gates
 from mlspec.run.outcome import Outcome, Status

@@ -43,7 +43,7 @@ def declared(data: DataSpec) -> list[DeclaredCheck]:
 def _conditions(data: DataSpec) -> Iterator[tuple[str, str, str]]:
     for column, check in data.checks.columns.items():
         for key, value in check.model_dump(by_alias=True, exclude_defaults=True).items():
-            if value not in (None, False):
+            if value is not None and value is not False:
                 yield column, key, f"{column} {_TEXTS[key].format(_brief(value))}"
     rows = data.checks.rows
     for key, value in rows.model_dump(exclude_defaults=True).items() if rows is not None else ():

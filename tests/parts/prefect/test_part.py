@@ -33,7 +33,7 @@ def test_workers_clone_the_repository_and_go_to_the_folder_of_the_project(folder
     root.mkdir(parents=True, exist_ok=True)
     base = BASE.replace("  source: data/cola.csv\n", "  source: data/cola.csv\n  remote: s3://bucket/dvc\n")
     text = "orchestrate: {prefect: {repository: 'https://example.org/a/b', branch: main}}\n"
-    clone, place, pull = yaml.safe_load(files(root, text, base)["prefect.yaml"])["pull"]
+    clone, pull, place = yaml.safe_load(files(root, text, base)["prefect.yaml"])["pull"]
     at = "{{ clone.directory }}" + (f"/{folder}" if folder else "")
     assert clone["prefect.deployments.steps.git_clone"] == {
         "id": "clone",
