@@ -6,9 +6,11 @@ The log is the stdout of the process, not a pipe: the process can write to it ev
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -31,6 +33,10 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM was received: by this process alone, while a Ctrl-C reaches every process of the terminal."""
 
 
+class TimeLimitError(Exception):
+    """A process was stopped because it took longer than allowed."""
+
+
 def raise_terminated(*_: object) -> None:
     """A handler of SIGTERM."""
     raise Terminated
@@ -50,23 +56,27 @@ def follow(
     variables: Mapping[str, str] | None = None,
     *,
     runs_itself: bool = False,
+    limit: float | None = None,
 ) -> int:
     """Run `command` in `folder` and return its exit code. `watch` receives each line, and `""` while there is none.
 
     `variables` are added to the environment. On KeyboardInterrupt the process and its descendants are stopped before it
-    is raised again. `runs_itself`: the command is the stage program, not one that waits for it.
+    is raised again. `runs_itself`: the command is the stage program, not one that waits for it. After `limit` seconds
+    they are stopped too, and TimeLimitError is raised.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out, log.open("rb") as seen:
         process = _start(command, folder, out, environment(variables))
-        lines = _LogLines(seen)
+        lines, end_at = _LogLines(seen), time.monotonic() + (limit or math.inf)
         try:
             while process.poll() is None:
+                if time.monotonic() > end_at:
+                    raise TimeLimitError
                 for line in lines.new() or [""]:
                     watch(line)
                 _wait(process, _POLL)
-        except KeyboardInterrupt as interrupt:
-            end(process, at_once=isinstance(interrupt, Terminated), runs_itself=runs_itself)
+        except (KeyboardInterrupt, TimeLimitError) as interrupt:
+            end(process, at_once=isinstance(interrupt, Terminated | TimeLimitError), runs_itself=runs_itself)
             for line in lines.new(rest=True):  # its last output
                 watch(line)
             raise

@@ -11,6 +11,7 @@ from mlspec.diagnostics import Diagnostic
 from mlspec.errors import MlspecError
 from mlspec.parts.all_parts import PARTS
 from mlspec.parts.part_protocol import Part
+from mlspec.parts.run.stage_resources import with_resources
 from mlspec.plan.graph import CycleError, ordered
 from mlspec.plan.plan import Plan
 from mlspec.plan.stage import Stage, outermost
@@ -54,7 +55,8 @@ def compile_project(
 def make_plan(project: Project, parts: Sequence[Part] = PARTS) -> Plan:
     """The stages and files of all parts. Raises MlspecError for a cycle of stages or two owners of one path."""
     try:
-        stages = ordered([_with_reads(stage, project) for part in parts for stage in part.stages(project)])
+        own = [with_resources(stage, project) for part in parts for stage in part.stages(project)]
+        stages = ordered([_with_reads(stage, project) for stage in own])
     except CycleError as error:
         help = "remove the input that is an output of a later stage, for example from `data.deps`"
         raise MlspecError(f"the stages form a cycle: {error}", help=help, code="stage-cycle") from None

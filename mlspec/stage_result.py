@@ -22,7 +22,7 @@ ReasonKind = Literal[
     "never-ran", "command-changed", "code-changed", "settings-changed", "input-changed", "output-changed",
     "remote-differs", "not-compared", "upstream", "forced",
     "up-to-date", "restored", "unaffected", "lacks", "blocked", "interrupted-before", "dry-run",
-    "failed", "crashed", "locked", "missing-input", "stopped", "killed", "",
+    "failed", "crashed", "locked", "missing-input", "stopped", "killed", "timed-out", "",
 ]  # fmt: skip
 """Why a stage runs (first two rows), does not run (third), or failed (fourth); `""` is unknown."""
 
@@ -47,6 +47,15 @@ class RolledBack:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The result of one check of a stage, with what it measured."""
+
+    name: str
+    passed: bool
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class StageResult:
     """The outcome of a stage's process. `reason` and `help` are empty if it succeeded."""
 
@@ -56,6 +65,7 @@ class StageResult:
     warnings: tuple[str, ...] = ()
     decisions: tuple[str, ...] = ()
     rolled_back: RolledBack | None = None
+    checks: tuple[CheckResult, ...] = ()
 
 
 @dataclass
@@ -66,6 +76,7 @@ class Messages:
     decisions: list[str] = field(default_factory=list)
     stopped: str = ""
     rolled_back: RolledBack | None = None
+    checks: list[CheckResult] = field(default_factory=list)
     started: bool = False
     """Whether the stage's body was called; the process may only print its configuration."""
     each_once: bool = False
@@ -84,6 +95,7 @@ def add(reported: Messages) -> None:
     """Add the reports of another process of this stage; its lines are in the log already."""
     _messages.warnings += reported.warnings
     _messages.decisions += reported.decisions
+    _messages.checks += reported.checks
 
 
 def started() -> None:
@@ -110,6 +122,11 @@ def decide(text: str) -> None:
         return
     print(f"decision: {text}", flush=True)
     _messages.decisions.append(text)
+
+
+def check_result(name: str, *, passed: bool, figures: Mapping[str, float]) -> None:
+    """Report the result of one of the checks of the stage."""
+    _messages.checks.append(CheckResult(name, passed, figures))
 
 
 def stopped_with(text: str) -> None:
@@ -161,7 +178,7 @@ def _first_line(text: str) -> str:
 
 def _write(root: Path, stage: str, status: Ended, reason: Reason, help: str = "") -> None:
     warnings, decisions = _once(_messages.warnings), _once(_messages.decisions)
-    result = StageResult(status, reason, help, warnings, decisions, _messages.rolled_back)
+    result = StageResult(status, reason, help, warnings, decisions, _messages.rolled_back, tuple(_messages.checks))
     with suppress(OSError):  # without this file the engine uses the exit code
         write_json(_file(root, stage), asdict(result))
 
@@ -198,7 +215,14 @@ def _parsed(document: Mapping[str, object]) -> StageResult:
         lists["warnings"],
         lists["decisions"],
         RolledBack(str(back["version"]), str(back["live"])) if isinstance(back, dict) else None,
+        tuple(_checks(document.get("checks"))),
     )
+
+
+def _checks(rows: object) -> Iterator[CheckResult]:
+    for row in rows if isinstance(rows, list) else ():
+        figures = {str(name): float(value) for name, value in row["figures"].items()}
+        yield CheckResult(str(row["name"]), row["passed"] is True, figures)
 
 
 def reason_of(value: object) -> Reason:

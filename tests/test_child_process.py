@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mlspec.child_process import Terminated, follow, last_lines
+from mlspec.child_process import Terminated, TimeLimitError, follow, last_lines
 
 PARENT = """
 import subprocess, sys
@@ -38,6 +38,19 @@ def test_the_log_of_the_last_run_replaces_the_one_before(tmp_path: Path) -> None
     for word in ("first, and long", "second"):
         follow([sys.executable, "-c", f"print({word!r})"], tmp_path, log, lambda _: None)
     assert log.read_text() == "second\n"
+
+
+def test_a_process_that_exceeds_its_time_is_stopped_with_its_descendants(tmp_path: Path) -> None:
+    found: list[int] = []
+
+    def watch(line: str) -> None:
+        if line.startswith("pid "):
+            found.append(int(line.split()[1]))
+
+    command = [sys.executable, "-c", PARENT.format(child=CHILD.format(more=""))]
+    with pytest.raises(TimeLimitError):
+        follow(command, tmp_path, tmp_path / "x.log", watch, limit=3)
+    assert [psutil.pid_exists(pid) for pid in found] == [False]
 
 
 @pytest.mark.parametrize("stubborn", [False, True], ids=["obedient", "deaf"])

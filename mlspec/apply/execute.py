@@ -6,11 +6,13 @@ Everything with an effect is a hook. A dry run executes the same plan with hooks
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlspec.apply.apply_plan import ApplyPlan, make_engine, outdated
 from mlspec.compiler import compile_project
+from mlspec.dvc.remote_push import push
+from mlspec.errors import StageError
 from mlspec.report import write as write_report
 from mlspec.run.engine import Engine
 from mlspec.run.engines.dry_run import DryRun
@@ -28,7 +30,7 @@ from mlspec.workspace.writer import write
 @dataclass(frozen=True, slots=True)
 class RunHooks:
     """What the execution of a plan calls: `write_files` before the stages, `finish` after them, which gives the path
-    of the report. At most `jobs` stages run at once."""
+    of the report, and `push` last of all. At most `jobs` stages run at once."""
 
     write_files: Callable[[ApplyPlan], None]
     engine: Engine
@@ -36,26 +38,41 @@ class RunHooks:
     watcher: Watcher
     finish: Callable[[ApplyPlan, Sequence[Outcome]], Path | None]
     jobs: int = 1
+    push: Callable[[ApplyPlan], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """The outcomes of the stages, and the report; None of a dry run."""
+    """The outcomes of the stages, and the report, None of a dry run; and why the push failed, None where it did not."""
 
     outcomes: tuple[Outcome, ...]
     report: Path | None
+    push_error: StageError | None = None
 
 
 def execute(plan: ApplyPlan, hooks: RunHooks) -> RunResult:
     """Write the files, run the stages, and finish."""
     hooks.write_files(plan)
     outcomes = run(plan.schedule, hooks.engine, hooks.recorder, hooks.watcher, hooks.jobs)
-    return RunResult(outcomes, hooks.finish(plan, outcomes))
+    result = RunResult(outcomes, hooks.finish(plan, outcomes))
+    interrupted = any(outcome.status == "interrupted" for outcome in outcomes)
+    if hooks.push is not None and not interrupted:
+        try:
+            hooks.push(plan)
+        except StageError as error:
+            return replace(result, push_error=error)
+    return result
 
 
-def apply_hooks(plan: ApplyPlan, watcher: Watcher, jobs: int = 1) -> RunHooks:
+def apply_hooks(plan: ApplyPlan, watcher: Watcher, jobs: int = 1, *, push: bool = False) -> RunHooks:
     """The hooks of `mlspec apply`."""
-    return RunHooks(write_files, _engine(plan), Journal(plan.roots.project), watcher, finish, jobs)
+    pushing = push_results if push else None
+    return RunHooks(write_files, _engine(plan), Journal(plan.roots.project), watcher, finish, jobs, pushing)
+
+
+def push_results(plan: ApplyPlan) -> None:
+    """Push to the DVC remote. Raises StageError."""
+    push(plan.roots.project, lambda _: None)
 
 
 def dry_run_hooks(plan: ApplyPlan) -> RunHooks:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mlspec.diagnostics import Diagnostic, Finding
-from mlspec.errors import SpecError
+from mlspec.errors import SpecError, UsageError
 
 if TYPE_CHECKING:
     from mlspec.apply.apply_plan import ApplyPlan
@@ -19,8 +19,16 @@ _MOST = 500
 """Most files of a folder that are compared with a missing name."""
 
 
-def check_preflight(plan: ApplyPlan) -> None:
-    """Raise ConflictError where the build would replace edits of the user, SpecError where data is missing."""
+def check_preflight(plan: ApplyPlan, *, push: bool = False) -> None:
+    """Raise ConflictError where the build would replace edits of the user, SpecError where data is missing.
+
+    Raises UsageError where the results are to be pushed and the spec has no DVC remote.
+    """
+    from mlspec.sections.data import DataSpec
+
+    data = plan.build.project.get(DataSpec)
+    if push and (data is None or data.remote is None):
+        raise UsageError("--push needs a DVC remote", help="add `data.remote`, for example s3://my-bucket/dvc")
     if conflict := plan.changes.conflict():
         raise conflict
     if findings := preflight_findings(plan, "error"):

@@ -7,18 +7,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypedDict
 
-from mlspec.plan.stage import Stage
+from mlspec.plan.stage import Stage, StageCheck
 from mlspec.records.gates import Gates
 from mlspec.run.outcome import Outcome
+from mlspec.stage_result import read
 
 
 class CheckResultJson(TypedDict):
-    """The result of one check. `value` is the measured number, where the check has one."""
+    """The result of one check. `value` is the measured number, where the check has one; `figures` are all by name."""
 
     name: str
     text: str
     passed: bool
     value: float | None
+    figures: dict[str, float]
 
 
 class StageResultJson(TypedDict):
@@ -34,22 +36,33 @@ def stage_result_json(stage: Stage, outcome: Outcome, root: Path) -> StageResult
         return {"metrics": {}, "checks": []}
     files = [root / output.path for output in stage.outputs if output.kind == "metric"]
     metrics = dict(pair for file in files for pair in _numbers(_document(file)))
-    return {"metrics": metrics, "checks": _checks(stage, outcome, root / "artifacts")}
+    return {"metrics": metrics, "checks": _checks(stage, outcome, root)}
 
 
-def _checks(stage: Stage, outcome: Outcome, artifacts: Path) -> list[CheckResultJson]:
+def _checks(stage: Stage, outcome: Outcome, root: Path) -> list[CheckResultJson]:
     """The results; none where the stage failed for another reason than a check, such as a crash."""
-    gates = _gates(stage, artifacts)
+    gates = _gates(stage, root / "artifacts")
     if gates is not None:
         return [
-            {"name": check.name, "text": check.text, "passed": gate.passed, "value": gate.value}
+            _result(check, gate.passed, {} if gate.value is None else {"value": gate.value})
             for check, gate in zip(stage.checks, gates.gates, strict=True)
         ]
     passed = outcome.status != "failed"
     if not passed and outcome.reason.kind != "failed":
         return []
-    text = "" if passed else outcome.reason.text
-    return [{"name": check.name, "text": text or check.text, "passed": passed, "value": None} for check in stage.checks]
+    reported = read(root, stage.name)
+    known = {check.name: check for check in reported.checks} if reported else {}
+    return [
+        _result(check, known[check.name].passed, known[check.name].figures)
+        if check.name in known
+        else _result(check, passed, {}, "" if passed else outcome.reason.text)
+        for check in stage.checks
+    ]
+
+
+def _result(check: StageCheck, passed: bool, figures: Mapping[str, float], text: str = "") -> CheckResultJson:
+    value = figures.get("value")
+    return {"name": check.name, "text": text or check.text, "passed": passed, "value": value, "figures": {**figures}}
 
 
 def _gates(stage: Stage, artifacts: Path) -> Gates | None:

@@ -14,6 +14,13 @@ from mlspec.run.outcome import Outcome, OutcomeJson, Status
 from mlspec.run.schedule import MissingRequirement
 
 
+class PushErrorJson(TypedDict):
+    """Why the results are not on the DVC remote."""
+
+    reason: str
+    help: str
+
+
 class ResultJson(TypedDict):
     """The stable JSON shape of a run."""
 
@@ -23,6 +30,7 @@ class ResultJson(TypedDict):
     outcomes: list[OutcomeJson]
     results: dict[str, StageResultJson]
     report: str | None
+    push_error: PushErrorJson | None
 
 
 def exit_code(result: RunResult) -> int:
@@ -30,7 +38,7 @@ def exit_code(result: RunResult) -> int:
     statuses = {outcome.status for outcome in result.outcomes}
     if "interrupted" in statuses:
         return EXIT_INTERRUPTED
-    return EXIT_STAGE if "failed" in statuses else EXIT_OK
+    return EXIT_STAGE if "failed" in statuses or result.push_error is not None else EXIT_OK
 
 
 def counts(outcomes: Sequence[Outcome]) -> Mapping[Status, int]:
@@ -55,7 +63,7 @@ def repeated_options(plan: ApplyPlan) -> str:
 
 def result_json(plan: ApplyPlan, result: RunResult) -> ResultJson:
     """The stable JSON shape of a run."""
-    code = exit_code(result)
+    code, error = exit_code(result), result.push_error
     report = result.report.relative_to(plan.roots.project).as_posix() if result.report else None
     outcomes = [outcome.to_json() for outcome in result.outcomes]
     stages = {step.stage.name: step.stage for step in plan.schedule.steps}
@@ -71,4 +79,5 @@ def result_json(plan: ApplyPlan, result: RunResult) -> ResultJson:
         "outcomes": outcomes,
         "results": results,
         "report": report,
+        "push_error": {"reason": error.message, "help": error.help} if error is not None else None,
     }

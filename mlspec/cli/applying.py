@@ -43,6 +43,7 @@ class ApplyOptions:
     yes: bool
     dry_run: bool
     wait: bool = False
+    push: bool = False
 
     def context(self, root: Path, target: TargetName | None) -> StageContext:
         """What the stages are passed: this process holds the project for them."""
@@ -95,11 +96,11 @@ def apply(console: Console, source: PlanSource, options: ApplyOptions) -> int:
         plan = source.make_plan()
         console.diagnostics(plan.build.warnings)
         show(console, plan)
-        check_preflight(plan)
+        check_preflight(plan, push=options.push)
         if not options.dry_run:
             check_compatibility(plan)
         progress = Progress(console, plan.schedule, plan.estimates, plan.last)
-        hooks = dry_run_hooks(plan) if options.dry_run else apply_hooks(plan, progress, options.jobs)
+        hooks = dry_run_hooks(plan) if options.dry_run else apply_hooks(plan, progress, options.jobs, push=options.push)
         warn_ignored_options(console, plan, options, hooks.engine.max_jobs)
         if not _agreed(console, source, plan, options):
             console.say("nothing was done")

@@ -46,6 +46,9 @@ def close(console: Console, plan: ApplyPlan, result: RunResult) -> int:
     for outcome in result.outcomes:
         if outcome.status == "failed":
             _failure(console, outcome, plan.roots.project, options)
+    if result.push_error is not None:
+        console.say(f"{console.paint('error', 'red', 'bold')}: {result.push_error.message}")
+        console.say(f"  = help: {result.push_error.help}")
     _skipped(console, result.outcomes)
     _reported(console, result.outcomes)
     if any(outcome.status != "cached" for outcome in result.outcomes):

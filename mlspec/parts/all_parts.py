@@ -8,6 +8,7 @@ from mlspec.parts.hydra import part as hydra
 from mlspec.parts.model import part as model
 from mlspec.parts.optional_part import OptionalPart, infrastructure, orchestrator
 from mlspec.parts.part_protocol import Part
+from mlspec.parts.run import part as run
 from mlspec.parts.supply import part as supply
 from mlspec.parts.train import part as train
 from mlspec.sections.budget import CostBudget
@@ -40,6 +41,7 @@ PARTS: tuple[Part, ...] = (
     OptionalPart("budget", {"budget": CostBudget}),
     supply,
     OptionalPart("monitor", {"monitor": Monitor}),
+    run,
     OptionalPart("orchestrate", {"orchestrate": Orchestrate}),
     orchestrator("dagster"),
     orchestrator("prefect"),

@@ -7,7 +7,8 @@ import path of a function `(project, texts of files by path, root) -> list[str]`
 that no stage changes. The part of a delivery tool (`mlspec/sections/delivery_tool.py`) has REMOVALS, the import path
 of a context manager `(project, function, root, images) -> removals`: what `destroy` removes of what the tool created.
 And a part may have a function `name_after(environment, given)`: it completes the values as given where the spec
-leaves out a resource's name, so that two environments never share one by default.
+leaves out a resource's name, so that two environments never share one by default. And it may have a function
+`check_stages(project, known)`: findings about names of stages, given those of all parts.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict
 
 from mlspec.plan.graph import upstream
-from mlspec.plan.stage import Stage
+from mlspec.plan.stage import Stage, StageResources
 
 Read = Callable[[str], bytes | None]
 """The content of a file of the project, None where it does not exist."""
@@ -28,6 +28,17 @@ class CheckJson(TypedDict):
     text: str
 
 
+class ResourcesJson(TypedDict):
+    """The section `run` for one stage: seconds, bytes, null for no limit."""
+
+    timeout: int | None
+    retries: int
+    retry_delay: int
+    cpus: float | None
+    memory: int | None
+    gpus: int | None
+
+
 class PipelineStageJson(TypedDict):
     """A stage. `code_version` changes with what decides its outputs, apart from the data: code and settings."""
 
@@ -43,6 +54,7 @@ class PipelineStageJson(TypedDict):
     code_version: str
     checks: list[CheckJson]
     judges: str | None
+    resources: ResourcesJson
 
 
 def pipeline_json(stages: Sequence[Stage], values: Mapping[str, object], read: Read) -> list[PipelineStageJson]:
@@ -62,9 +74,21 @@ def pipeline_json(stages: Sequence[Stage], values: Mapping[str, object], read: R
             "code_version": _code_version(stage, values, read),
             "checks": [{"name": check.name, "text": check.text} for check in stage.checks],
             "judges": stage.judges,
+            "resources": _resources(stage.resources),
         }
         for stage in stages
     ]
+
+
+def _resources(own: StageResources) -> ResourcesJson:
+    return {
+        "timeout": own.timeout,
+        "retries": own.retries,
+        "retry_delay": own.retry_delay,
+        "cpus": own.cpus,
+        "memory": own.memory,
+        "gpus": own.gpus,
+    }
 
 
 def _code_version(stage: Stage, values: Mapping[str, object], read: Read) -> str:

@@ -31,6 +31,18 @@ class StageCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class StageResources:
+    """How long a stage may take, how often it is repeated, and what it needs: seconds, bytes, None for no limit."""
+
+    timeout: int | None = None
+    retries: int = 0
+    retry_delay: int = 60
+    cpus: float | None = None
+    memory: int | None = None
+    gpus: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One stage of the pipeline.
 
@@ -39,7 +51,7 @@ class Stage:
     `effects=True`: the stage has effects outside the project, and is never in `dvc.yaml`. `version` is the version of
     its code: raised whenever the same inputs give other outputs, so that the stage runs again after an upgrade.
     `checks` are the conditions that it tests; with `judges` it does nothing else, and they are about the outputs of
-    that stage.
+    that stage. `resources` change none of its outputs.
     """
 
     name: str
@@ -53,6 +65,7 @@ class Stage:
     version: int = 1
     checks: tuple[StageCheck, ...] = ()
     judges: str | None = None
+    resources: StageResources = StageResources()
 
     @property
     def command(self) -> str:

@@ -25,7 +25,7 @@ class TrackedRun(Value):
     name: str = Field(description="Name of the run")
     started: int = Field(description="Milliseconds since 1970")
     ended: int | None = Field(None, description="Milliseconds since 1970; null while the training runs")
-    status: Literal["RUNNING", "FINISHED", "FAILED"] = Field("RUNNING", description="State of the training")
+    status: Literal["RUNNING", "FINISHED", "FAILED", "KILLED"] = Field("RUNNING", description="State of the training")
     params: Mapping[str, str] = Field({}, description="Settings, by dotted key")
     tags: Mapping[str, str] = Field({}, description="Tags of the run")
     checkpoint: str | None = Field(None, description="SHA-256 of the model/best.ckpt that the training wrote")

@@ -28,7 +28,13 @@ class Github(SpecModel):
     monitor_schedule: Cron = Field(
         "23 * * * *", description="When to check the deployed model, as a cron expression in UTC"
     )
-    timeout: int = Field(120, ge=5, le=360, description="Timeout of a training job in minutes; GitHub's limit is 360")
+    timeout: int | None = Field(
+        None,
+        ge=5,
+        le=360,
+        description="Timeout of a training job in minutes; GitHub's limit is 360. Default: the time limits of the "
+        "stages (`run`) and 30, but 120 if a stage has none",
+    )
     environment: str = Field(
         "production",
         pattern=r"^[A-Za-z0-9_-]{1,100}$",

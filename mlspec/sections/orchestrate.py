@@ -6,7 +6,6 @@ from pydantic import ConfigDict, Field
 
 from mlspec.spec.cron import Cron
 from mlspec.spec.spec_model import SpecModel
-from mlspec.spec.types import Duration
 
 
 class Orchestrator(SpecModel):
@@ -15,9 +14,9 @@ class Orchestrator(SpecModel):
     schedule: Cron | None = Field(
         None, description="When to train, as a cron expression in UTC; default: `ci.github.schedule`, if there is one"
     )
-    retries: int = Field(0, ge=0, le=10, description="Retries of a failed stage; a failed gate is not retried")
-    retry_delay: Duration = Field("1m", description="Time between two attempts")
-    timeout: Duration | None = Field(None, description="Time limit of a stage; default: none")
+    push: bool | None = Field(
+        None, description="Push the results of each stage, with DVC's run-cache, to `data.remote` when it has ended"
+    )
 
 
 class Dagster(Orchestrator):
@@ -32,9 +31,14 @@ class Prefect(Orchestrator):
     work_pool: str = Field(
         "default", pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$", description="Work pool of the deployments"
     )
+    push: bool | None = Field(
+        None,
+        description="Push the outputs of each stage, and DVC's run-cache, to `data.remote` when it has ended; default: "
+        "true with `repository`, since the clone of a worker is deleted",
+    )
     repository: str | None = Field(
         None,
-        pattern=r"^(?:https://|ssh://|git@)[A-Za-z0-9._~:/@+-]+$",
+        pattern=r"^(?:https://|ssh://|file:///|git@)[A-Za-z0-9._~:/@+-]+$",
         description="Git repository that workers clone; default: they run in the folder that `prefect deploy` ran in",
         examples=["https://github.com/octo-org/cola"],
     )

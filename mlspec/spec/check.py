@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -33,6 +33,9 @@ _NEEDS_OTHERS = ("section-needed", "missing-section")
 class PartChecks(HasSections, Protocol):
     """The interface of a part that checks."""
 
+    @property
+    def PROGRAMS(self) -> Mapping[str, str]: ...  # noqa: D102, N802
+
     def check(self, project: Project) -> Iterable[Finding]: ...  # noqa: D102
 
 
@@ -41,6 +44,13 @@ class Names(Protocol):
     """A part whose resources are named after the project, and after the selected environment."""
 
     def name_after(self, environment: str, values: dict[str, Plain]) -> None: ...  # noqa: D102
+
+
+@runtime_checkable
+class ChecksStages(Protocol):
+    """A part that checks names of stages against those that all parts have."""
+
+    def check_stages(self, project: Project, known: Collection[str]) -> Iterable[Finding]: ...  # noqa: D102
 
 
 def check(
@@ -180,10 +190,16 @@ class _Checker:
         project = Project(
             named, self.surroundings, environment, values, given, _plain(self.document.root), self.variants
         )
-        for part in self.parts:
-            for finding in part.check(project):
-                self._add(view, finding, where)
+        for finding in self._findings(project):
+            self._add(view, finding, where)
         return project
+
+    def _findings(self, project: Project) -> Iterator[Finding]:
+        """What the parts find."""
+        for part in self.parts:
+            yield from part.check(project)
+            if isinstance(part, ChecksStages) and any(name in project.sections for name in part.SECTIONS):
+                yield from part.check_stages(project, [name for other in self.parts for name in other.PROGRAMS])
 
     def _check_valid_sections(self, view: Document, given: dict[str, Plain], where: str) -> None:
         """Run the checks of the parts on the sections that are valid, so that all findings come in one pass.
@@ -193,10 +209,9 @@ class _Checker:
         valid = valid_sections(self.model, given)
         values = {name: section.model_dump(mode="json", by_alias=True) for name, section in valid.items()}
         project = Project(valid, self.surroundings, None, values, given, variants=self.variants)
-        for part in self.parts:
-            for finding in part.check(project):
-                if not finding.code.startswith(_NEEDS_OTHERS):
-                    self._add(view, finding, where)
+        for finding in self._findings(project):
+            if not finding.code.startswith(_NEEDS_OTHERS):
+                self._add(view, finding, where)
 
     def _add(self, view: Document, finding: Finding, where: str = "") -> None:
         diagnostic = view.diagnostic(finding)

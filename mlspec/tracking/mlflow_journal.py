@@ -6,6 +6,7 @@ resumes from a checkpoint repeats some steps; the journal has each metric of a s
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,8 @@ from mlspec.records.tracked_run import TrackedRun
 
 METRICS = "metrics.jsonl"
 FILES = "files"
+LOCK = "lock"
+"""Locked by the process whose training the run is; the operating system unlocks it when the process ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class RunJournal:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._last = {metric.name: metric.step for metric in self.metrics(0)}
         self._file: TextIO | None = None
+        self._lock: TextIO | None = None
 
     def add(self, values: Mapping[str, float], step: int, time: int) -> None:
         """Append metrics. What is not finite, or belongs to a step before the last one, is left out."""
@@ -74,8 +78,21 @@ class RunJournal:
         """The folder with the files of the results; may be missing."""
         return self.folder / FILES
 
+    def hold(self) -> bool:
+        """Mark the run as that of this process until it ends, however it ends; False if another process has it."""
+        if self._lock is None:
+            self._lock = (self.folder / LOCK).open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
     def close(self) -> None:
-        """Close the file."""
+        """Close the files."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -25,10 +25,27 @@ _TYPES: Final[Mapping[str, str]] = {"number": "double", "category": "string", "t
 """MLflow's type of each kind of input; an image is a text in base64."""
 
 
-def write_model(folder: Path, bundle: Path, pins: Mapping[str, str], run: str, digest: str) -> None:
-    """Write everything but `code/mlspec`, which serves the bundle. `pins` are packages with their releases."""
-    signature = BundleSignature.find(bundle.parent)
-    assert signature is not None
+def integers(signature: BundleSignature, train: Path) -> set[str]:
+    """The inputs that are whole numbers in every training row: MLflow refuses integers for a `double`.
+
+    Empty without the file of the training split.
+    """
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    names = [each.name for each in signature.inputs if each.type == "number"]
+    if not names or not train.is_file():
+        return set()
+    table = pq.read_table(train, columns=names)
+    whole = {
+        name: pc.all(pc.equal(column, pc.floor(column))) for name, column in zip(names, table.columns, strict=True)
+    }
+    return {name for name in names if not table[name].null_count and whole[name].as_py()}
+
+
+def write_model(folder: Path, bundle: Path, pins: Mapping[str, str], described: Mapping[str, object]) -> None:
+    """Write everything but `code/mlspec`, which serves the bundle. `pins` are packages with their releases,
+    `described` is the content of `MLmodel`."""
     shutil.copytree(bundle, folder / "bundle", dirs_exist_ok=True)
     write_text(folder / "code" / "mlspec_bundle.py", Path(mlflow_loader.__file__).read_text(encoding="utf-8"))
     requirements = [f"{name}=={release}" for name, release in pins.items()]
@@ -39,15 +56,11 @@ def write_model(folder: Path, bundle: Path, pins: Mapping[str, str], run: str, d
         "dependencies": ["-r requirements.txt"],
     }
     write_text(folder / "python_env.yaml", json.dumps(python))  # JSON is YAML
-    write_text(folder / "MLmodel", json.dumps(_mlmodel(signature, run, digest), indent=2))
+    write_text(folder / "MLmodel", json.dumps(described, indent=2))
 
 
-def model_history(signature: BundleSignature, run: str, digest: str) -> str:
-    """The tag by which MLflow shows the models of a run."""
-    return json.dumps([_mlmodel(signature, run, digest)])
-
-
-def _mlmodel(signature: BundleSignature, run: str, digest: str) -> dict[str, object]:
+def mlmodel(signature: BundleSignature, whole: Collection[str], run: str, digest: str) -> dict[str, object]:
+    """The content of `MLmodel`, and of the tag by which MLflow shows the models of a run; `whole` are the integers."""
     return {
         "artifact_path": NAME,
         "flavors": {
@@ -70,15 +83,16 @@ def _mlmodel(signature: BundleSignature, run: str, digest: str) -> dict[str, obj
         "model_uuid": UUID(digest[:32]).hex,
         "run_id": run,
         "signature": {
-            "inputs": json.dumps(_inputs(signature)),
+            "inputs": json.dumps(_inputs(signature, whole)),
             "outputs": json.dumps(_outputs(signature)),
             "params": None,
         },
     }
 
 
-def _inputs(signature: BundleSignature) -> list[dict[str, object]]:
-    return [{"type": _TYPES[each.type], "name": each.name, "required": True} for each in signature.inputs]
+def _inputs(signature: BundleSignature, whole: Collection[str]) -> list[dict[str, object]]:
+    types = {each.name: "long" if each.name in whole else _TYPES[each.type] for each in signature.inputs}
+    return [{"type": kind, "name": name, "required": True} for name, kind in types.items()]
 
 
 def _outputs(signature: BundleSignature) -> list[dict[str, object]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +22,9 @@ from mlspec.sections.mlflow import MlflowOptions
 from mlspec.sections.tracker import TrackerOptions
 from mlspec.stage_result import say
 from mlspec.tracking.mlflow_journal import RunJournal
-from mlspec.tracking.mlflow_model import NAME, model_history, write_model
+from mlspec.tracking.mlflow_model import NAME, integers, mlmodel, write_model
 from mlspec.tracking.mlflow_server import MlflowServer, UnreachableError, server
-from mlspec.tracking.mlflow_tracker import new_run, tracker_of
+from mlspec.tracking.mlflow_tracker import end_killed, new_run, tracker_of
 from mlspec.tracking.mlflow_upload import CHECKPOINT_TAG, page, run_with_tag, saved, tag, upload
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def upload_all(job: Job, options: TrackerOptions, packages: Packages) -> None:
     """
     assert isinstance(options, MlflowOptions)
     where = server(job, tracker_of(options), options)
+    end_killed(job.root, None, where.tracker)
     try:
         for run in tracked_runs(job.root):
             if run.tracker == where.tracker and not run.complete:
@@ -125,10 +127,11 @@ def _model(job: Job, client: MlflowClient, run: str, digest: str, packages: Pack
     signature = BundleSignature.read(job.inputs)
     folder = fresh(job.scratch / "mlflow-model")
     pins = packages(folder / "code")
-    write_model(folder, job.inputs / "bundle", pins, run, digest)
+    described = mlmodel(signature, integers(signature, job.inputs / "data" / "train.parquet"), run, digest)
+    write_model(folder, job.inputs / "bundle", pins, described)
     client.log_artifacts(run, str(folder), NAME)
     version = bundle_version(digest)
-    tags = {"mlflow.log-model.history": model_history(signature, run, digest)}
+    tags = {"mlflow.log-model.history": json.dumps([described])}
     tag(client, run, {**tags, "mlspec.bundle": digest, "mlspec.model_version": version})
     say(f"uploaded the bundle {version} as runs:/{run}/{NAME}")
 

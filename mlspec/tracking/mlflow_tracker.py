@@ -5,10 +5,12 @@ Lightning's own MLFlowLogger raises an error into the training when the server d
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from pytorch_lightning.loggers import Logger
@@ -17,14 +19,14 @@ import mlspec
 from mlspec.job import Job
 from mlspec.records.bundle_provenance import file_digest
 from mlspec.records.lineage import config_digest
-from mlspec.records.tracked_run import FILE, TrackedRun
+from mlspec.records.tracked_run import FILE, TrackedRun, tracked_runs
 from mlspec.sections.mlflow import Dagshub, MlflowOptions
 from mlspec.sections.tracker import TrackerOptions
 from mlspec.spec.project import ProjectInfo
 from mlspec.stage_result import say, warn
 from mlspec.tracking.mlflow_journal import RunJournal
 from mlspec.tracking.mlflow_server import MlflowServer, UnreachableError, server
-from mlspec.tracking.mlflow_upload import CHECKPOINT_TAG, ID_TAG, upload
+from mlspec.tracking.mlflow_upload import CHECKPOINT_TAG, ID_TAG, saved, upload
 from mlspec.tracking.run_lineage import lineage
 from mlspec.tracking.tracker import TrainedModel
 from mlspec.tracking.validation_results import ValidationResults, validation_results
@@ -68,6 +70,7 @@ class MlflowTracker:
     def __init__(self, job: Job, run: TrackedRun, where: MlflowServer | None, *, resumed: bool = False) -> None:
         self._job, self._run, self._server = job, run, where
         self._journal = RunJournal(job.root, run)
+        self._journal.hold()
         self.logger = MlflowLogger(run, self._journal)
         self._stop, self._thread = threading.Event(), threading.Thread(target=self._follow, daemon=True)
         self._run.save(job.root)
@@ -133,7 +136,23 @@ def start(job: Job, settings: TrackerOptions, identity: str) -> MlflowTracker:
     known = TrackedRun.parse_json(file.read_text(encoding="utf-8")) if file.is_file() else None
     if known is not None:
         run = known.model_copy(update={"ended": None, "status": "RUNNING", "complete": False, "server": run.server})
+    end_killed(job.root, where, tracker, identity)
     return MlflowTracker(job, run, where, resumed=known is not None)
+
+
+def end_killed(root: Path, where: MlflowServer | None, tracker: str, resumed: str = "") -> None:
+    """Mark the runs whose process was killed as killed, apart from the one that is resumed. One that is resumed later
+    becomes a running one again."""
+    for run in tracked_runs(root):
+        if run.tracker == tracker and run.ended is None and run.id != resumed:
+            journal = RunJournal(root, run)
+            if journal.hold():
+                last = max((metric.time for metric in journal.metrics(0)), default=run.started)
+                ended = saved(root, run, {"ended": last, "status": "KILLED", "complete": False})
+                with contextlib.suppress(UnreachableError):  # `mlspec run track` uploads it later
+                    if where is not None:
+                        upload(root, ended, where)
+            journal.close()
 
 
 def tracker_of(settings: MlflowOptions) -> str:

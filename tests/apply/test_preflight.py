@@ -107,3 +107,9 @@ def test_the_budget_of_an_environment_is_reported_there(project: Path, capsys: p
     out, err = capsys.readouterr()
     assert "mlproject.yaml:8:27: warning[over-budget]" in err
     assert '"budget": 5.0' in out
+
+
+def test_a_push_needs_a_remote(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "data" / "row.csv").write_text("sentence,label\n")
+    assert main(["apply", "--yes", "--push", "--dry-run"]) == 2
+    assert "--push needs a DVC remote" in capsys.readouterr().err

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from mlspec.apply.stage_results import stage_result_json
+from mlspec.errors import StageError
 from mlspec.plan.stage import Output, Stage, StageCheck
 from mlspec.records.gates import Gate, Gates
 from mlspec.run.outcome import Outcome, Status
-from mlspec.stage_result import Reason, ReasonKind
+from mlspec.stage_result import Reason, ReasonKind, check_result, reported
 
 EVALUATE = Stage("evaluate", "Evaluate", "evaluate", outputs=(Output("artifacts/metrics/evaluate.json", "metric"),))
 GATE = Stage(
@@ -48,8 +49,8 @@ def test_each_gate_has_its_own_result(tmp_path: Path) -> None:
     Gates(passed=False, gates=tuple(gates)).write(tmp_path / "artifacts")
     result = stage_result_json(GATE, outcome(GATE, "failed", "failed", "1 of 2 gates failed"), tmp_path)
     assert result["checks"] == [
-        {"name": "gate_f1", "text": "f1 > 0.5", "passed": False, "value": 0.4},
-        {"name": "gate_mcc", "text": "mcc > 0.5", "passed": True, "value": 0.6},
+        {"name": "gate_f1", "text": "f1 > 0.5", "passed": False, "value": 0.4, "figures": {"value": 0.4}},
+        {"name": "gate_mcc", "text": "mcc > 0.5", "passed": True, "value": 0.6, "figures": {"value": 0.6}},
     ]
 
 
@@ -57,6 +58,18 @@ def test_a_record_of_other_gates_counts_for_nothing(tmp_path: Path) -> None:
     Gates(passed=True, gates=(Gate(metric="f1", bound="> 0.5", value=0.9, passed=True),)).write(tmp_path / "artifacts")
     result = stage_result_json(GATE, outcome(GATE, "failed", "failed", "no value"), tmp_path)
     assert [(check["text"], check["passed"]) for check in result["checks"]] == [("no value", False)] * 2
+
+
+def test_a_check_that_the_stage_reported_has_its_own_result(tmp_path: Path) -> None:
+    stage = Stage("data", "Check", "data", checks=(*DATA.checks, StageCheck("data_size_max", "size <= 3")))
+    with pytest.raises(StageError), reported(tmp_path, "data"):
+        check_result("data_size_max", passed=True, figures={"rows": 9, "failing_rows": 0})
+        raise StageError("2 data checks failed")
+    result = stage_result_json(stage, outcome(stage, "failed", "failed", "2 data checks failed"), tmp_path)
+    assert [(check["name"], check["passed"], check["figures"]) for check in result["checks"]] == [
+        ("data_checks", False, {}),
+        ("data_size_max", True, {"rows": 9, "failing_rows": 0}),
+    ]
 
 
 @pytest.mark.parametrize(

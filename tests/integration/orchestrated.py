@@ -23,7 +23,8 @@ MORE = """\
 evaluate: {gates: {r2: "> 0.5", mae: "< 100"}}
 export: {onnx: {}}
 ci: {github: {schedule: "0 3 * * 1"}}
-orchestrate: {dagster: {retries: 1, retry_delay: 1s}, prefect: {}, airflow: {}}
+run: {retry_delay: 1s, resources: {data: {retries: 1}, train: {timeout: 1h, memory: 2GB, gpus: 1}}}
+orchestrate: {dagster: {}, prefect: {}, airflow: {}}
 environments:
   prod: {evaluate: {gates: {r2: "> 0.999999"}}}
 """

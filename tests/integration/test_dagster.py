@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.integration.orchestrated import Orchestrated, own_python
+from tests.scenarios.test_retraining_loop import Shop, applied, shop
+
+__all__ = ["applied", "shop"]
 
 pytestmark = pytest.mark.slow
 RUN = """\
@@ -32,6 +37,7 @@ def run(partition):
         "materialized": {e.asset_key.path[-1]: {k: v.value for k, v in e.materialization.metadata.items()}
                          for e in events if e.event_type_value == "ASSET_MATERIALIZATION"},
         "checks": {c.check_name: c.passed for c in done.get_asset_check_evaluations()},
+        "figures": {c.check_name: {k: v.value for k, v in c.metadata.items()} for c in done.get_asset_check_evaluations()},
         "failed": [e.step_key for e in events if e.event_type_value == "STEP_FAILURE"],
         "retries": sum(e.event_type_value == "STEP_UP_FOR_RETRY" for e in events),
     }
@@ -55,6 +61,8 @@ print(json.dumps({
     "checks": {c.name: [c.asset_key.path[-1], graph.get_check_spec(c).blocking if hasattr(graph, "get_check_spec") else True]
                for c in graph.asset_check_keys},
     "schedule": [defs.resolve_schedule_def(f"{slug}_schedule").cron_schedule, [r.partition_key for r in tick.run_requests]],
+    "tags": defs.resolve_job_def(f"{slug}_train").tags,
+    "retries": {n.name: n.definition.retry_policy.max_retries for n in defs.resolve_job_def(f"{slug}_train").nodes},
     "quiet": quiet, "new": [sensed(f"{slug}_new_data") for _ in range(2)],
 }))
 """
@@ -89,6 +97,11 @@ def test_assets_checks_schedule_and_sensors_are_those_of_the_spec(orchestrated: 
         "gate_r2": ["evaluate", True],
         "gate_mae": ["evaluate", True],
     }
+    needs = {"memory": "2000000000", "nvidia.com/gpu": "1"}
+    container = {"resources": {"requests": needs, "limits": needs}}
+    assert json.loads(found["tags"]["dagster-k8s/config"]) == {"container_config": container}
+    assert "dagster/max_runtime" not in found["tags"], "not every stage has a time limit"
+    assert found["retries"] == {"prices__data": 1, "prices__train": 0, "prices__evaluate": 0, "prices__export": 0}
     assert found["schedule"] == ["0 3 * * 1", ["base"]]
     assert found["quiet"] == [[], "the raw data is that of the last training", []]
     (key, again) = [keys for keys, _, _ in found["new"]]
@@ -111,12 +124,13 @@ def test_a_gate_that_passes_and_one_that_fails(orchestrated: Orchestrated, dagst
     assert not prod["success"]
     assert prod["failed"] == ["prices__evaluate"]
     assert prod["retries"] == 0
+    assert prod["figures"]["gate_r2"] == {"value": prod["materialized"]["evaluate"]["metrics.r2"]}
     assert prod["checks"] == {"data_checks": True, "gate_r2": False, "gate_mae": True}
     assert "export" not in prod["materialized"], "a failed gate blocks what comes after it"
 
 
 def test_data_that_is_not_as_stated_and_a_stage_that_breaks(orchestrated: Orchestrated, dagster: Path) -> None:
-    orchestrated.spec("  split:", "  checks: {size: {max: 0}}\n  split:")
+    orchestrated.spec("  split:", "  checks: {size: {max: 0}, rows: {min: 9}}\n  split:")
     script = RUN + (
         "first = run('base')\n"
         "(root / 'data/prices.csv').unlink()\n"
@@ -124,7 +138,10 @@ def test_data_that_is_not_as_stated_and_a_stage_that_breaks(orchestrated: Orches
         "print(json.dumps([first, run('base')]))\n"
     )
     checked, broken = orchestrated.python(dagster, script)
-    assert checked["checks"] == {"data_checks": False}
+    assert checked["checks"] == {"data_checks": False, "data_size_max": False, "data_rows_min": True}
+    assert checked["figures"]["data_rows_min"] == {"rows": 240}
+    assert checked["figures"]["data_size_max"]["rows"] == 240
+    assert 0 < checked["figures"]["data_size_max"]["failing_rows"] < 240
     assert (checked["materialized"], checked["failed"], checked["retries"]) == ({}, ["prices__data"], 0)
     assert (broken["checks"], broken["failed"], broken["retries"]) == ({}, ["prices__data"], 1)
 
@@ -137,6 +154,26 @@ def test_an_error_of_the_spec_is_reported_where_dagster_loads(orchestrated: Orch
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
     assert done.returncode == 1
     assert "`train.max_epochs` must be at least 1, not -1" in done.stdout + done.stderr
+
+
+def test_an_alarm_starts_the_retraining(shop: Shop, dagster: Path, tmp_path: Path) -> None:
+    """The sensor and the job that it starts, run by Dagster on a served model whose data has moved."""
+    shop.spec("cooldown: 1d", "cooldown: 1d, approve: true")
+    shop.spec("\nmonitor:", "\norchestrate: {dagster: {}}\nmonitor:")
+    shop.done("build")
+    script = RUN + (
+        "ticks = [sensed(f'{slug}_alarm') for _ in range(2)]\n"
+        "done = defs.resolve_job_def(f'{slug}_retrain').execute_in_process(instance=instance)\n"
+        "(output,) = [e.step_output_data for e in done.all_events if e.event_type_value == 'STEP_OUTPUT']\n"
+        "print(json.dumps([ticks, done.success, {k: v.value for k, v in output.metadata.items()}]))\n"
+    )
+    environ = {name: value for name, value in shop.environment.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    environ |= {"MLSPEC_PROGRAM": str(shutil.which("mlspec", path=environ["PATH"])), "HOME": str(tmp_path)}
+    (first, second), success, metadata = Orchestrated(shop.root, environ).python(dagster, script)
+    assert (len(first[0]), first[0]) == (1, second[0]), "one training a day for the same alarms"
+    assert success
+    assert (metadata["verdict"], shop.verdicts()) == ("waiting", ["waiting"])
+    assert metadata["reason"].startswith("the challenger is better")
 
 
 @pytest.mark.parametrize("starter", ["digits", "tabular"])

@@ -27,6 +27,7 @@ from tests.conftest import missing
 from tests.pages import free_port
 from tests.parts.projects import PROGRAMS, Applied
 from tests.parts.train.stage import run as train_until
+from tests.warm_python import WarmPython
 
 pytestmark = pytest.mark.slow
 PATH = "/ada/mood.mlflow"
@@ -157,6 +158,9 @@ def test_a_killed_training_resumes_its_run(trained: Callable[..., Applied], serv
     killed = only(project)
     assert killed.ended is None
     assert client(server).get_run(killed.run).info.status == "RUNNING"
+    (project.artifacts / "model" / "best.ckpt").unlink()  # of the training before, whose run `track` would create
+    project.run("track")
+    assert client(server).get_run(killed.run).info.status == "KILLED", "until it is resumed"
     assert train_until(project).code == 0
     resumed = only(project)
     assert (resumed.id, resumed.run, resumed.complete) == (killed.id, killed.run, True)
@@ -164,6 +168,30 @@ def test_a_killed_training_resumes_its_run(trained: Callable[..., Applied], serv
     assert steps == sorted(set(steps))
     assert max(steps) > 40 > min(steps)
     assert client(server).get_run(killed.run).info.status == "FINISHED"
+
+
+def test_two_processes_and_a_sweep_have_a_run_for_each_training(
+    trained: Callable[..., Applied], server: str, warm: WarmPython
+) -> None:
+    project = trained("numbers", spec(server + PATH, ", experiment: several"))
+    project.spec("max_epochs: 12", "max_epochs: 2, devices: 2, accelerator: cpu")
+    assert train_until(project).code == 0
+    shared = only(project)
+    losses = client(server).get_metric_history(shared.run, "valid/loss")
+    assert [m.step for m in losses] == sorted({m.step for m in losses})
+    assert len(losses) == 2, "only the first process reports"
+
+    project.spec("max_epochs: 2, devices: 2, accelerator: cpu", "max_epochs: 1")
+    for words in ("mlspec build", "mlspec run train -m train.learning_rate=0.01,0.02"):
+        environ = warm.variables(os.environ)
+        done = subprocess.run(words.split(), cwd=project.root, env=environ, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    found = client(server).search_runs([client(server).get_experiment_by_name("several").experiment_id])
+    assert sorted((run.data.params["train.learning_rate"], run.info.status) for run in found) == [
+        ("0.01", "FINISHED"),
+        ("0.02", "FINISHED"),
+        ("0.02", "FINISHED"),
+    ]
 
 
 def test_a_server_that_is_down_loses_no_training(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.orchestrated import Orchestrated, own_python
+from tests.integration.orchestrated import STAGES, Orchestrated, own_python
 
 pytestmark = pytest.mark.slow
 RUN = """\
@@ -40,14 +40,38 @@ def run(**parameters):
     }
 
 def prefect(*words):
+    global said
     done = subprocess.run([sys.executable, "-m", "prefect", *words], cwd=root, capture_output=True, text=True,
                           env={**__import__("os").environ, "PREFECT_API_URL": PREFECT_API_URL.value()})
-    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
 
 def deployments():
     with get_client(sync_client=True) as client:
         return {d.name: [d.parameters, d.work_pool_name, [s.schedule.cron for s in d.schedules], d.pull_steps, d.entrypoint]
                 for d in client.read_deployments()}
+
+def limits():
+    with get_client(sync_client=True) as client:
+        return {d.name: [d.global_concurrency_limit.limit, d.concurrency_options.collision_strategy.value]
+                for d in client.read_deployments()}
+
+def overlaps():
+    with get_client(sync_client=True) as client:
+        spans = sorted((t.start_time, t.end_time) for t in client.read_task_runs() if t.start_time and t.end_time)
+    return sum(later[0] < earlier[1] for earlier, later in zip(spans, spans[1:]))
+
+def start(*names):
+    for name in names:
+        prefect("deployment", "run", name)
+
+def work():
+    prefect("worker", "start", "--pool", "default", "--run-once", "--prefetch-seconds", "120")
+    with get_client(sync_client=True) as client:
+        runs = sorted(client.read_flow_runs(), key=lambda r: (r.start_time is None, r.start_time))
+        return [[r.state.name, sorted(l.message for l in client.read_logs()
+                                      if l.flow_run_id == r.id and ": stage " in l.message), said]
+                for r in runs]
 
 def edit(name):
     from prefect.client.schemas.actions import DeploymentUpdate
@@ -71,22 +95,25 @@ def prefect() -> Path:
 
 
 def test_success_failure_and_deployments(orchestrated: Orchestrated, prefect: Path) -> None:
-    orchestrated.spec("prefect: {}", "prefect: {retries: 2, retry_delay: 1s, timeout: 10m}")
+    orchestrated.spec("data: {retries: 1}", "data: {retries: 2}, gate: {retries: 2, timeout: 10m}")
     script = RUN + (
         "    subprocess.run(['mlspec', 'build'], cwd=root, check=True, capture_output=True)\n"
         "    spec.loader.exec_module(flow)\n"
+        "    prefect('concurrency-limit', 'create', flow.TAG, '1')\n"
         "    base, prod = run(), run(environment='prod')\n"
         "    prefect('work-pool', 'create', 'default', '--type', 'process')\n"
         "    prefect('--no-prompt', 'deploy', '--all')\n"
         "    deployed, same = deployments(), notices()\n"
         "    edit('prod')\n"
-        "    print(json.dumps([base, prod, deployed, same, notices()]))\n"
+        "    print(json.dumps([base, prod, deployed, same, notices(), limits(), overlaps()]))\n"
     )
     home = str(Path(orchestrated.variables["HOME"]) / "prefect")
-    base, prod, deployed, same, edited = orchestrated.python(prefect, script, PREFECT_HOME=home)
+    base, prod, deployed, same, edited, limits, overlaps = orchestrated.python(prefect, script, PREFECT_HOME=home)
     assert base["state"] == "Completed"
     assert base["tasks"] == dict.fromkeys(["data", "train", "evaluate", "gate", "export"], "Completed")
-    assert base["tags"] == ["mlspec:prices"]
+    assert base["tags"] == ["gpu", "mlspec:prices"]
+    assert overlaps == 0, "the tag has a concurrency limit of 1"
+    assert limits == {"base": [1, "ENQUEUE"], "prod": [1, "ENQUEUE"]}
     artifacts = base["artifacts"]
     assert {"mlspec-prices-evaluate", "mlspec-prices-gate", "mlspec-prices-report", "mlspec-prices-results"} <= set(
         artifacts
@@ -116,10 +143,7 @@ def test_success_failure_and_deployments(orchestrated: Orchestrated, prefect: Pa
 def test_a_stage_that_breaks_is_tried_again_and_a_fault_of_the_spec_is_not(
     orchestrated: Orchestrated, prefect: Path
 ) -> None:
-    orchestrated.spec("prefect: {}", "prefect: {retries: 1, retry_delay: 1s}")
     script = RUN + (
-        "    subprocess.run(['mlspec', 'build'], cwd=root, check=True, capture_output=True)\n"
-        "    spec.loader.exec_module(flow)\n"
         "    (root / 'data/prices.csv').unlink()\n"
         "    shutil.rmtree(root / '.dvc/cache')\n"
         "    broken = run()\n"
@@ -132,6 +156,46 @@ def test_a_stage_that_breaks_is_tried_again_and_a_fault_of_the_spec_is_not(
     assert (broken["state"], broken["tasks"]["data"], broken["tries"]["data"]) == ("Failed", "Failed", 2)
     assert (faulty["state"], faulty["tasks"]) == ("Failed", {})
     assert "`train.max_epochs` must be at least 1, not -1" in faulty["message"]
+
+
+def test_workers_that_clone_a_repository_share_results_by_the_remote(
+    orchestrated: Orchestrated, prefect: Path, tmp_path: Path
+) -> None:
+    origin = tmp_path / "origin"
+    orchestrated.spec("data:\n", f"data:\n  remote: {tmp_path / 'remote'}\n")
+    orchestrated.spec("max_epochs: 12", "max_epochs: 11")
+    orchestrated.spec("prefect: {}", f"prefect: {{repository: 'file://{origin}'}}")
+    orchestrated.spec('ci: {github: {schedule: "0 3 * * 1"}}\n', "")
+    publish = (
+        "mlspec build",
+        "git init -q",
+        "git add .",
+        "git commit -qm one",
+        "dvc push -q",
+        f"git clone -q --bare . {origin}",
+    )
+    environ = {**orchestrated.variables, **dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "Ada")}
+    environ |= dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "ada@example.org")
+    for command in publish:
+        subprocess.run(command.split(), cwd=orchestrated.root, env=environ, check=True, capture_output=True)
+    script = RUN + (
+        "    prefect('work-pool', 'create', 'default', '--type', 'process')\n"
+        "    prefect('--no-prompt', 'deploy', '--all')\n"
+        "    same = notices()\n"
+        "    start('prices/base', 'prices/base')\n"
+        "    runs = [work(), work()]\n"
+        "    text = (root / 'mlproject.yaml').read_text()\n"
+        '    (root / \'mlproject.yaml\').write_text(text.replace("prefect: {", "prefect: {branch: main, "))\n'
+        "    print(json.dumps([same, runs, notices()]))\n"
+    )
+    same, (first, second), stale = orchestrated.python(prefect, script, PREFECT_HOME=str(tmp_path / "prefect"))
+    assert same == []
+    assert [run[0] for run in first] == ["Completed", "AwaitingConcurrencySlot"], first[0][2]
+    assert [run[0] for run in second] == ["Completed", "Completed"], second[0][2]
+    trained, found = (run[1] for run in second)
+    assert "train: stage ran" in trained
+    assert found == [f"{stage}: stage cached" for stage in sorted(STAGES)], "a new clone trains nothing"
+    assert [("pull steps" in line, "prefect deploy --all" in line) for line in stale] == [(True, True)] * 2
 
 
 def test_starters_run_with_one_added_line(orchestrated: Orchestrated, prefect: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from mlspec.plan.pipeline_json import PipelineStageJson, pipeline_json
-from mlspec.plan.stage import Output, Stage, StageCheck
+from mlspec.plan.stage import Output, Stage, StageCheck, StageResources
 
 TRAIN = Stage(
     "train",
@@ -16,6 +16,7 @@ TRAIN = Stage(
     ("train.max_epochs",),
     ("gpu",),
     version=2,
+    resources=StageResources(timeout=60, gpus=1),
 )
 GATE = Stage("gate", "Judge", "evaluate", ("metrics.json",), checks=(StageCheck("gate_f1", "f1 > 0"),), judges="train")
 FILES = {"data/rows.csv": b"1", "src/model.py": b"x = 1"}
@@ -31,6 +32,8 @@ def test_everything_that_is_needed_to_run_the_stages_one_by_one() -> None:
     assert (train["stage"], train["command"], train["after"]) == ("train", "mlspec run train", [])
     assert train["outputs"] == [{"path": "model.ckpt", "kind": "out"}, {"path": "metrics.json", "kind": "metric"}]
     assert (train["needs"], train["effects"], train["judges"]) == (["gpu"], False, None)
+    needs = {"timeout": 60, "retries": 0, "retry_delay": 60, "cpus": None, "memory": None, "gpus": 1}
+    assert train["resources"] == needs
     assert (gate["after"], gate["judges"]) == (["train"], "train")
     assert gate["checks"] == [{"name": "gate_f1", "text": "f1 > 0"}]
 

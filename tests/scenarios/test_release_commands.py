@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.shipping.cloud import Run, Shipped
+from tests.shipping.cloud import RUN, Run, Shipped
 
 
 @pytest.fixture
@@ -109,6 +109,7 @@ def test_a_manual_rollback_is_in_the_history_of_both_versions(live: Shipped, mls
     assert "version 1 is live, and no version was live before it" in err
     assert re.search(r"rollback to 1  too slow$", mlspec(live, "why", "2")[1], re.M)
     assert re.search(r"rollback from 2  too slow$", mlspec(live, "why", "1")[1], re.M)
+    assert RUN in mlspec(live, "why", "2")[1]
     events = json.loads(mlspec(live, "why", "2", "--json")[1])["events"]
     assert (events[-1]["kind"], events[-1]["version"], events[-1]["before"]) == ("rollback", "1", "2")
 

@@ -30,6 +30,7 @@ from mlspec.stage_context import TargetName
 @click.option("--allow-breaking", is_flag=True, help="Deploy even if the change breaks clients of the live version.")
 @adopt_option
 @click.option("--wait", is_flag=True, help="Wait while another mlspec works in this project, instead of failing.")
+@click.option("--push", is_flag=True, help="Push the results to the DVC remote at the end, also after a failed stage.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 def command(
@@ -47,6 +48,7 @@ def command(
     allow_breaking: bool,
     adopt: bool,
     wait: bool,
+    push: bool,
     yes: bool,
     dry_run: bool,
 ) -> int:
@@ -73,6 +75,7 @@ def command(
         yes=yes,
         dry_run=dry_run,
         wait=wait,
+        push=push,
     )
     signal.signal(signal.SIGTERM, raise_terminated)
     return apply(Console(as_json=as_json), plan_source(plan, spec, env, options), options)

@@ -1,4 +1,4 @@
-"""`orchestrate.airflow` to one DAG file, which loads the stages from mlspec."""
+"""`orchestrate.airflow` to one DAG file. It has the stages as data: Airflow parses it every 30 seconds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from mlspec.parts.orchestrate import pipeline_options
 from mlspec.parts.part_protocol import no_check as check
 from mlspec.parts.part_protocol import no_stages as stages
 from mlspec.plan.artifact import Artifact
+from mlspec.plan.graph import upstream
 from mlspec.plan.stage import Stage
 from mlspec.sections.orchestrate import Orchestrate
 from mlspec.spec.project import Project
@@ -20,7 +21,7 @@ PROGRAMS: Mapping[str, str] = {}
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterator[Artifact]:
-    """The DAG. Stages are not in it: it loads them from `mlspec graph --json`."""
+    """The DAG, with the stages that change nothing outside the project."""
     section = project.get(Orchestrate)
     if section is None or section.airflow is None:
         return
@@ -30,6 +31,25 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterator[Artifact]:
         "description": project.info.description,
         "environments": [name for name in pipeline_options.environments(project).values() if name is not None],
         "schedule": pipeline_options.schedule(project, section.airflow),
-        **pipeline_options.limits(section.airflow),
+        "stages": _stages(stages),
+        "push": pipeline_options.pushes(project, section.airflow),
     }
     yield Artifact(f"orchestrate/airflow/{values['dag']}.py", "airflow/dag.py.j2", values)
+
+
+def _stages(stages: Sequence[Stage]) -> list[dict[str, object]]:
+    """What the DAG has of each stage."""
+    kept = [stage for stage in stages if not stage.effects]
+    needs = upstream(stages)
+    names = {stage.name for stage in kept}
+    return [
+        {
+            "stage": stage.name,
+            "after": [name for name in needs[stage.name] if name in names],
+            "retries": stage.resources.retries,
+            "retry_delay": stage.resources.retry_delay,
+            "timeout": stage.resources.timeout,
+            "description": stage.description,
+        }
+        for stage in kept
+    ]

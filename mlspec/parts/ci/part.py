@@ -13,6 +13,7 @@ from mlspec.diagnostics import Finding
 from mlspec.parts.ci import (
     action_pins,
     data_roles,
+    job_minutes,
     monitor_workflow,
     project_folder,
     release_workflow,
@@ -66,6 +67,7 @@ def check(project: Project) -> Iterator[Finding]:
         yield Finding("schedule-too-often", (*at, "schedule"), message, help)
     yield from monitor_workflow.check(project, ci.github)
     yield from train_workflow.check(project, ci.github)
+    yield from job_minutes.check_limits(project, ci.github)
     chosen, known = ci.github.env, project.given.get("environments") or {}
     if chosen is not None and isinstance(known, Mapping) and chosen not in known:
         help = suggest(chosen, list(known), "the spec has") or "add it to `environments`, or leave `env` out"
@@ -146,6 +148,7 @@ def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[s
     prefix = project.surroundings.prefix
     return {
         "github": github,
+        "training_minutes": job_minutes.training_minutes(github, stages),
         "uses": action_pins.uses(),
         "prefix": prefix,
         "marker": _marker(project),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mlspec.diagnostics import Finding
 from mlspec.parts.data import section_checks
+from mlspec.parts.data.declared_checks import declared
 from mlspec.parts.data.input_paths import watched
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage, StageCheck, outermost
@@ -63,7 +64,10 @@ def stages(project: Project) -> Iterable[Stage]:
         ),
         params=tuple(f"data.{key}" for key in keys),
         version=3,  # one spelling for each moment
-        checks=(StageCheck("data_checks", "The data is what the `data` section states"),),
+        checks=(
+            StageCheck("data_checks", "The data is what the `data` section states"),
+            *(StageCheck(each.name, each.text) for each in declared(data)),
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from mlspec.diagnostics import Finding
 from mlspec.parts.part_protocol import no_artifacts as artifacts
 from mlspec.parts.part_protocol import no_stages as stages
+from mlspec.sections.data import DataSpec
 from mlspec.sections.orchestrate import Orchestrate
 from mlspec.spec.names import closest
 from mlspec.spec.project import Project
@@ -28,6 +29,13 @@ def check(project: Project) -> Iterator[Finding]:
         message = "`orchestrate` names no orchestrator, so nothing is generated"
         listed = ", ".join(f"`{name}: {{}}`" for name in known)
         yield Finding("section-needed", ("orchestrate",), message, f"add one of {listed}, or remove it", on="key")
+    data = project.get(DataSpec)
+    for name in known if data is not None and data.remote is None else ():
+        orchestrator = getattr(options, name)
+        if orchestrator is not None and orchestrator.push:
+            message = "`push` needs a DVC remote, and `data.remote` is not set"
+            help = "add `data.remote`, for example s3://my-bucket/dvc; or remove `push`"
+            yield Finding("section-needed", ("orchestrate", name, "push"), message, help, on="key")
     for name in options.model_extra or ():
         near = closest(name, known, least=0.75)  # Metaflow is not a misspelled Airflow
         other = f"did you mean `{near}`?" if near else "any other one calls `mlspec run STAGE`"

@@ -1,4 +1,4 @@
-"""What the files of all orchestrators are given: names, environments, schedule, retries, limits of time. Pure."""
+"""What the files of all orchestrators are given: names, environments, schedule, whether to push. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from mlspec.sections.ci import Ci
 from mlspec.sections.data import DataSpec
 from mlspec.sections.monitor import Monitor
-from mlspec.sections.orchestrate import Orchestrator
+from mlspec.sections.orchestrate import Orchestrator, Prefect
 from mlspec.spec.project import Project
-from mlspec.spec.types import duration_seconds
 
 
 def identifier(name: str) -> str:
@@ -32,13 +31,12 @@ def environments(project: Project) -> dict[str, str | None]:
     return {base: None, **{name: name for name in names}}
 
 
-def limits(options: Orchestrator) -> dict[str, int | None]:
-    """Retries, and seconds between two tries and of a stage at most."""
-    return {
-        "retries": options.retries,
-        "retry_delay": duration_seconds(options.retry_delay),
-        "timeout": duration_seconds(options.timeout) if options.timeout else None,
-    }
+def pushes(project: Project, options: Orchestrator) -> bool:
+    """Whether each stage pushes its results to the DVC remote."""
+    data = project.get(DataSpec)
+    cloned = isinstance(options, Prefect) and options.repository is not None
+    wanted = cloned if options.push is None else options.push
+    return wanted and data is not None and data.remote is not None
 
 
 def watches_data(project: Project) -> bool:

@@ -40,8 +40,8 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterator[Artifact]:
     section = project.get(Orchestrate)
     if section is None or section.prefect is None:
         return
-    name, limits = project.info.name, pipeline_options.limits(section.prefect)
-    yield Artifact(FLOW, "prefect/flow.py.j2", {"name": name, "description": project.info.description, **limits})
+    about = {"name": project.info.name, "description": project.info.description}
+    yield Artifact(FLOW, "prefect/flow.py.j2", {**about, "push": pipeline_options.pushes(project, section.prefect)})
     yield Artifact("prefect.yaml", "prefect/prefect.yaml.j2", _values(project, section.prefect))
 
 

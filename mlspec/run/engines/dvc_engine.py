@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mlspec.child_process import follow
+from mlspec.child_process import TimeLimitError, follow
 from mlspec.dvc import project_state
 from mlspec.dvc.raw_data import keep
 from mlspec.dvc.staleness import reasons
@@ -21,7 +21,7 @@ from mlspec.plan.stage import Stage
 from mlspec.run.engine import EngineProject, Watch
 from mlspec.run.engines import effects
 from mlspec.run.engines.requirements import lacks
-from mlspec.run.engines.result import outcome_of
+from mlspec.run.engines.result import outcome_of, timed_out
 from mlspec.run.outcome import Outcome
 from mlspec.run.schedule import MissingRequirement
 from mlspec.stage_result import Reason, forget, read
@@ -89,8 +89,11 @@ class Dvc:
 
         forget(self.root, stage.name)
         command, shown = project_state.command(stage, force=force), log.relative_to(self.root).as_posix()
+        variables, limit = self._project.context.to_env(), stage.resources.timeout
         try:
-            code = follow(command, self.root, log, own, self._project.context.to_env(), runs_itself=stage.effects)
+            code = follow(command, self.root, log, own, variables, runs_itself=stage.effects, limit=limit)
+        except TimeLimitError:
+            return timed_out(stage, round(time.monotonic() - start, 3), shown)
         except KeyboardInterrupt:
             ended = read(self.root, stage.name)
             reason = ended.reason if ended and ended.status == "interrupted" else Reason("stopped", "it was stopped")

@@ -32,6 +32,13 @@ def outcome_of(stage: Stage, code: int, result: StageResult | None, text: str, s
     return Outcome(stage.name, "failed", *_failure(text, code), seconds, log)
 
 
+def timed_out(stage: Stage, seconds: float, log: str) -> Outcome:
+    """The Outcome of a stage that was stopped at its time limit."""
+    reason = Reason("timed-out", f"stopped after its time limit of {stage.resources.timeout} seconds")
+    help = f"raise `run.resources.{stage.name}.timeout`; a training resumes from its last checkpoint"
+    return Outcome(stage.name, "failed", reason, help, seconds, log)
+
+
 def _not_run(text: str) -> Reason:
     if "is cached - skipping run" in text:
         return Reason("restored", "an earlier run had the same inputs; its outputs were taken from DVC's cache")

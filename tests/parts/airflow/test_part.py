@@ -4,30 +4,45 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import Any
 
-from tests.parts.targets import files
+from tests.parts.targets import BASE, files
 
 DAG = "orchestrate/airflow/mlspec_cola.py"
 
 
 def test_the_options_of_the_spec_are_in_the_dag(tmp_path: Path) -> None:
     text = (
-        'orchestrate: {airflow: {schedule: "0 3 * * 1", retries: 2, timeout: 1h}}\n'
+        'orchestrate: {airflow: {schedule: "0 3 * * 1"}}\ntrain: {}\n'
+        "run: {retries: 1, resources: {train: {retries: 2, timeout: 1h}}}\n"
         "environments:\n  prod: {model: {dropout: 0.2}}\n"
     )
     made = files(tmp_path, text)[DAG]
-    ast.parse(made)
-    for line in (
-        'schedule="0 3 * * 1"',
-        "TIMEOUT = 3600",
-        '"retries": 2, "retry_delay": timedelta(seconds=60)',
-        'enum=[None, *["prod"]]',
-    ):
-        assert line in made.replace("'", '"')
+    assert 'schedule="0 3 * * 1"' in made
+    assert 'enum=[None, *["prod"]]' in made
+    assert '"--push"' not in made
+    data, train = stages_in(made)
+    assert (data["stage"], data["after"], data["retries"], data["timeout"]) == ("data", [], 1, None)
+    assert (train["stage"], train["after"], train["retries"], train["timeout"]) == ("train", ["data"], 2, 3600)
 
 
-def test_other_stages_change_no_file(tmp_path: Path) -> None:
-    """The DAG loads the stages from mlspec."""
-    few = files(tmp_path, "orchestrate: {airflow: {}}\n")
-    assert files(tmp_path, "orchestrate: {airflow: {}}\ntrain: {}\n")[DAG] == few[DAG]
+def stages_in(made: str) -> Any:
+    """The list STAGES, read without Airflow."""
+    (value,) = [
+        node.value
+        for node in ast.parse(made).body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "STAGES"
+    ]
+    assert value is not None
+    return ast.literal_eval(value)
+
+
+def test_a_stage_with_effects_is_no_task(tmp_path: Path) -> None:
+    text = "orchestrate: {airflow: {}}\ntrain: {}\ntrack: {mlflow: {uri: 'http://127.0.0.1'}}\n"
+    assert "track" not in [stage["stage"] for stage in stages_in(files(tmp_path, text)[DAG])]
     assert DAG not in files(tmp_path, "train: {}\n")
+
+
+def test_results_are_pushed_where_the_spec_asks_for_it(tmp_path: Path) -> None:
+    base = BASE.replace("  source: data/cola.csv\n", "  source: data/cola.csv\n  remote: s3://bucket/dvc\n")
+    assert '"--push"' in files(tmp_path, "orchestrate: {airflow: {push: true}}\n", base)[DAG]

@@ -29,16 +29,13 @@ def test_the_layout_is_that_of_a_dagster_project(tmp_path: Path) -> None:
 
 def test_options_are_those_of_the_spec(tmp_path: Path) -> None:
     text = (
-        'orchestrate: {dagster: {schedule: "0 3 * * 1", retries: 2, timeout: 1h, new_data: false}}\n'
+        'orchestrate: {dagster: {schedule: "0 3 * * 1", new_data: false}}\n'
         "environments:\n  prod: {model: {dropout: 0.2}}\n"
     )
     assert yaml.safe_load(files(tmp_path, text)[DEFS])["attributes"] == {
         "project": "../../../../../..",
         "partitions": {"base": "", "prod": "prod"},
         "schedule": "0 3 * * 1",
-        "retries": 2,
-        "retry_delay": 60,
-        "timeout": 3600,
     }
 
 

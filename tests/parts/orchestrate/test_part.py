@@ -18,6 +18,7 @@ from tests.parts.targets import build, codes
         ("{prefect: {repository: 'https://example.org/a/b', branch: main}}", []),
         ("{prefect: {branch: main}}", ["conflicting-options"]),
         ("{}", ["section-needed"]),
+        ("{dagster: {push: true}, airflow: {push: false}}", ["section-needed"]),
         ("{kedro: {}, dagster: {}}", ["unknown-orchestrator"]),
         ("{kedro: {}, argo: 3}", ["unknown-orchestrator", "unknown-orchestrator"]),
     ],

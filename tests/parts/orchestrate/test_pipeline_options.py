@@ -39,11 +39,6 @@ def test_the_spec_without_an_environment_has_a_name_that_none_has(names: list[st
     assert pipeline_options.environments(made) == {base: None, **{name: name for name in names}}
 
 
-def test_limits_are_numbers_of_seconds(tmp_path: Path) -> None:
-    _, options = project(tmp_path, "orchestrate: {dagster: {retries: 2, retry_delay: 5m, timeout: 2h}}\n")
-    assert pipeline_options.limits(options) == {"retries": 2, "retry_delay": 300, "timeout": 7200}
-
-
 def test_raw_data_is_watched_where_it_is_in_files(tmp_path: Path) -> None:
     made, _ = project(tmp_path, "orchestrate: {dagster: {}}\n")
     assert pipeline_options.watches_data(made)

@@ -33,7 +33,7 @@ def test_workers_clone_the_repository_and_go_to_the_folder_of_the_project(folder
     root.mkdir(parents=True, exist_ok=True)
     base = BASE.replace("  source: data/cola.csv\n", "  source: data/cola.csv\n  remote: s3://bucket/dvc\n")
     text = "orchestrate: {prefect: {repository: 'https://example.org/a/b', branch: main}}\n"
-    clone, place, pull = yaml.safe_load(files(root, text, base)["prefect.yaml"])["pull"]
+    clone, pull, place = yaml.safe_load(files(root, text, base)["prefect.yaml"])["pull"]
     at = "{{ clone.directory }}" + (f"/{folder}" if folder else "")
     assert clone["prefect.deployments.steps.git_clone"] == {
         "id": "clone",
@@ -41,7 +41,25 @@ def test_workers_clone_the_repository_and_go_to_the_folder_of_the_project(folder
         "branch": "main",
     }
     assert place["prefect.deployments.steps.set_working_directory"] == {"directory": at}
-    assert pull["prefect.deployments.steps.run_shell_script"]["directory"] == at
+    assert pull["prefect.deployments.steps.run_shell_script"] == {
+        "script": "dvc pull --allow-missing --run-cache",
+        "directory": at,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "pushes"),
+    [
+        ("repository: 'https://example.org/a/b'", True),
+        ("repository: 'https://example.org/a/b', push: false", False),
+        ("push: true", True),
+        ("work_pool: x", False),
+    ],
+)
+def test_results_are_pushed_by_default_where_the_clone_is_deleted(options: str, pushes: bool, tmp_path: Path) -> None:
+    base = BASE.replace("  source: data/cola.csv\n", "  source: data/cola.csv\n  remote: s3://bucket/dvc\n")
+    made = files(tmp_path, f"orchestrate: {{prefect: {{{options}}}}}\n", base)
+    assert ('"--push"' in made["orchestrate/prefect/flow.py"]) is pushes
 
 
 def test_other_stages_change_no_file(tmp_path: Path) -> None:

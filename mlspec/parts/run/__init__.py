@@ -1,0 +1,1 @@
+"""`run`: time limits, retries and resources of the stages."""
