@@ -34,6 +34,8 @@ class Diagnosis:
 
     cause: Cause
     sentences: tuple[str, ...]
+    labelled: bool = False
+    """Whether some rows have labels."""
 
     @property
     def title(self) -> str:
@@ -43,6 +45,8 @@ class Diagnosis:
     @property
     def help(self) -> str:
         """What to do about it; empty if nothing has to be done."""
+        if self.cause == "unknown" and self.labelled:
+            return "add labels of more predictions since the change: `mlspec labels add FILE`"
         return _HELP[self.cause]
 
     @property
@@ -71,4 +75,4 @@ def diagnose(alarms: Sequence[Alarm], risk: Risk | None, estimate: Estimate | No
         case "within the tolerance":
             return Diagnosis("benign drift" if alarms else "unchanged", (inputs, *measured))
         case _:
-            return Diagnosis("unknown" if alarms else "unchanged", (inputs, *measured, *guess))
+            return Diagnosis("unknown" if alarms else "unchanged", (inputs, *measured, *guess), risk is not None)

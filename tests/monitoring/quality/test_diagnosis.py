@@ -60,3 +60,10 @@ def test_without_labels_it_is_unknown_with_an_estimate() -> None:
     assert result.sentences[1] == "unknown whether it is harmful: no labels"
     assert result.sentences[2].startswith("accuracy 0.900")
     assert "wrong if the same inputs now have other labels" in result.sentences[2]
+
+
+def test_with_few_labels_more_are_needed() -> None:
+    few, none = diagnosis(0.5, 0.0, 20), diagnosis(0.5, 0.0, 0)
+    assert few.cause == none.cause == "unknown"
+    assert few.help.startswith("add labels of more predictions since the change")
+    assert none.help.startswith("add labels to see what the change costs")
