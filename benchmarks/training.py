@@ -13,8 +13,8 @@ other in one process; the first epoch is a warm-up, and the seconds are those of
   that waits for the device; on CUDA forward pass, backward pass and optimizer are one CUDA graph for each length.
 
 `--counts`, the default without a GPU, also counts what a step of each does, in a run of its own with torch's profiler:
-operators or kernels, copies between host and device, and waits for the device (on a CPU the numbers read from tensors, of
-which AdamW reads one for each parameter).
+operators or kernels, copies between host and device, and waits for the device (on a CPU the numbers read from tensors,
+of which AdamW reads one for each parameter).
 `--data` names a tab-separated file whose second column is a label of 0 or 1 and whose last is a sentence (the Corpus of
 Linguistic Acceptability, say); without it sentences of such lengths are generated.
 """
