@@ -1,4 +1,4 @@
-"""Each kind of alarm with a budget, looked at a thousand times while nothing changes."""
+"""Each kind of alarm with a budget, evaluated a thousand times while nothing changes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mlspec.monitoring.drift.live_rows import LiveRows
 from mlspec.monitoring.drift.streams import Streams
 from mlspec.monitoring.quality.risk_alarm import RiskMonitor
 
-LOOKS, ROWS = 1000, 20
+EVALUATIONS, ROWS = 1000, 20
 BUDGET = Budget.of(1, 10, 200)
-"""One false alarm in 2,000 rows: the looks of a test may have ten."""
-ALLOWED = LOOKS * ROWS / BUDGET.rows
+"""One false alarm in 2,000 rows: the evaluations of a test may have ten."""
+ALLOWED = EVALUATIONS * ROWS / BUDGET.rows
 TOWNS = np.array(["Bonn", "Trier", "Rom"])
 
 
@@ -39,12 +39,12 @@ def drift_monitor(draws: np.random.Generator) -> DriftMonitor:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_inputs_and_scores_that_are_compared_a_thousand_times_keep_the_budget(seed: int) -> None:
+def test_false_alarms_of_inputs_and_scores_stay_within_the_budget(seed: int) -> None:
     draws = np.random.default_rng(seed)
     watched = drift_monitor(draws)
     raised: set[tuple[int, int]] = set()
-    for look in range(LOOKS):
-        first = look * ROWS
+    for evaluation in range(EVALUATIONS):
+        first = evaluation * ROWS
         times = np.arange(first, first + ROWS, dtype=np.float64)
         watched.update(RowGroup("7"), LiveRows([str(t) for t in times], times, *row_block(draws, ROWS)))
         # Also evidence that only continues an open alarm counts: the detector begins anew after each.
@@ -53,19 +53,19 @@ def test_inputs_and_scores_that_are_compared_a_thousand_times_keep_the_budget(se
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.2])
-def test_labels_that_are_compared_a_thousand_times_keep_the_budget(rate: float) -> None:
+def test_false_alarms_of_quality_stay_within_the_budget(rate: float) -> None:
     """Without any tolerance, and begun anew after each alarm."""
     draws = np.random.default_rng(5)
     source = (draws.random(3000) < rate).astype(np.float64)
     watched, raised = RiskMonitor.of(source, 0.0, BUDGET.rows), 0
-    for _ in range(LOOKS):
+    for _ in range(EVALUATIONS):
         watched.update((draws.random(ROWS) < rate).astype(np.float64))
         if watched.alarm_row is not None:
             watched, raised = RiskMonitor.of(source, 0.0, BUDGET.rows), raised + 1
     assert raised <= ALLOWED
 
 
-def test_the_same_detectors_find_what_changes() -> None:
+def test_a_change_is_found_with_the_same_settings() -> None:
     """The budget is not kept by silence: each column and the labels raise an alarm soon."""
     draws = np.random.default_rng(0)
     watched = drift_monitor(draws)

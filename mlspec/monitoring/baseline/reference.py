@@ -170,14 +170,14 @@ def unpack(text: str) -> Hashes:
 
 def unseen_shares(texts: Sequence[str], vocabulary: Hashes) -> Floats:
     """The share of the words of each text that are not in the vocabulary; 0 for a text without words."""
-    by_text = [words(text) for text in texts]
-    sizes = np.asarray([len(each) for each in by_text], dtype=np.int64)
+    tokenized = [words(text) for text in texts]
+    sizes = np.asarray([len(each) for each in tokenized], dtype=np.int64)
     # Most words repeat: each is hashed and looked up once.
-    places = {word: place for place, word in enumerate(dict.fromkeys(word for each in by_text for word in each))}
+    places = {word: place for place, word in enumerate(dict.fromkeys(word for each in tokenized for word in each))}
     known = is_known(np.fromiter(map(word_hash, places), dtype=np.uint32), vocabulary)
-    occurrences = np.fromiter((places[word] for each in by_text for word in each), dtype=np.int64)
-    of_text = np.repeat(np.arange(len(by_text)), sizes)
-    counted = np.bincount(of_text[known[occurrences]], minlength=len(by_text))
+    occurrences = np.fromiter((places[word] for each in tokenized for word in each), dtype=np.int64)
+    of_text = np.repeat(np.arange(len(tokenized)), sizes)
+    counted = np.bincount(of_text[known[occurrences]], minlength=len(tokenized))
     return np.where(sizes > 0, 1 - counted / np.maximum(sizes, 1), 0.0)
 
 
