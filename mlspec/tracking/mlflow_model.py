@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+from pydantic import JsonValue
+
 from mlspec.job import write_text
 from mlspec.records.bundle_signature import BundleSignature
 from mlspec.tracking import mlflow_loader
@@ -43,7 +45,7 @@ def integers(signature: BundleSignature, train: Path) -> set[str]:
     return {name for name in names if not table[name].null_count and whole[name].as_py()}
 
 
-def write_model(folder: Path, bundle: Path, pins: Mapping[str, str], described: Mapping[str, object]) -> None:
+def write_model(folder: Path, bundle: Path, pins: Mapping[str, str], described: Mapping[str, JsonValue]) -> None:
     """Write everything but `code/mlspec`, which serves the bundle. `pins` are packages with their releases,
     `described` is the content of `MLmodel`."""
     shutil.copytree(bundle, folder / "bundle", dirs_exist_ok=True)
@@ -59,7 +61,7 @@ def write_model(folder: Path, bundle: Path, pins: Mapping[str, str], described: 
     write_text(folder / "MLmodel", json.dumps(described, indent=2))
 
 
-def mlmodel(signature: BundleSignature, whole: Collection[str], run: str, digest: str) -> dict[str, object]:
+def mlmodel(signature: BundleSignature, whole: Collection[str], run: str, digest: str) -> dict[str, JsonValue]:
     """The content of `MLmodel`, and of the tag by which MLflow shows the models of a run; `whole` are the integers."""
     return {
         "artifact_path": NAME,
@@ -90,12 +92,12 @@ def mlmodel(signature: BundleSignature, whole: Collection[str], run: str, digest
     }
 
 
-def _inputs(signature: BundleSignature, whole: Collection[str]) -> list[dict[str, object]]:
+def _inputs(signature: BundleSignature, whole: Collection[str]) -> list[dict[str, JsonValue]]:
     types = {each.name: "long" if each.name in whole else _TYPES[each.type] for each in signature.inputs}
     return [{"type": kind, "name": name, "required": True} for name, kind in types.items()]
 
 
-def _outputs(signature: BundleSignature) -> list[dict[str, object]]:
+def _outputs(signature: BundleSignature) -> list[dict[str, JsonValue]]:
     """The columns of a prediction."""
     if signature.task == "regression":
         return [{"type": "double", "name": "value", "required": True}]

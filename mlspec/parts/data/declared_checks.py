@@ -30,14 +30,14 @@ class DeclaredCheck:
 
 def declared(data: DataSpec) -> list[DeclaredCheck]:
     """All checks, in the order of the spec; two names that differ only in other characters are numbered."""
-    found: list[DeclaredCheck] = []
+    checks: list[DeclaredCheck] = []
     names: set[str] = set()
     for column, key, text in _conditions(data):
         slug = re.sub(r"[^a-z0-9]+", "_", f"{column} {key}".lower()).strip("_")
         name = f"data_{slug}" if f"data_{slug}" not in names else f"data_{slug}_{len(names) + 1}"
         names.add(name)
-        found.append(DeclaredCheck(name, text, column, key))
-    return found
+        checks.append(DeclaredCheck(name, text, column, key))
+    return checks
 
 
 def _conditions(data: DataSpec) -> Iterator[tuple[str, str, str]]:

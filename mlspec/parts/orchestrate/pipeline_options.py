@@ -35,8 +35,8 @@ def pushes(project: Project, options: Orchestrator) -> bool:
     """Whether each stage pushes its results to the DVC remote."""
     data = project.get(DataSpec)
     cloned = isinstance(options, Prefect) and options.repository is not None
-    wanted = cloned if options.push is None else options.push
-    return wanted and data is not None and data.remote is not None
+    enabled = cloned if options.push is None else options.push
+    return enabled and data is not None and data.remote is not None
 
 
 def watches_data(project: Project) -> bool:
