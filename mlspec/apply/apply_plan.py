@@ -31,12 +31,16 @@ from mlspec.workspace.template_cache import template_cache
 
 @dataclass(frozen=True, slots=True)
 class ApplyRequest:
-    """What to plan: the spec, the stages that are selected, the engine, and what its stages are passed."""
+    """What to plan: the spec, the stages that are selected, the engine, and what its stages are passed.
+
+    With `pull`, results that another machine has pushed are taken from the DVC remote.
+    """
 
     where: SpecFile
     context: StageContext
     selection: Selection = field(default_factory=Selection)
     engine: str = "dvc"
+    pull: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,8 @@ def make_engine(build: Build, roots: Roots, changes: ChangeSet, request: ApplyRe
     coming = {change.path: change.after for change in changes.pending}
     observed = observers(build.project, roots.project / "artifacts", request.context, PARTS)
     raw_data = tuple(raw(build.project, build.plan.stages))
-    return ENGINES[request.engine](EngineProject(roots.project, coming, raw_data, observed, request.context))
+    project = EngineProject(roots.project, coming, raw_data, observed, request.context, request.pull)
+    return ENGINES[request.engine](project)
 
 
 def outdated(build: Build, request: ApplyRequest) -> dict[str, Reason]:

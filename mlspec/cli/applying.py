@@ -74,7 +74,7 @@ def plan_source(file: Path | None, spec: str | None, env: str | None, options: A
     if file is None:
         where = find_spec(spec, env)
         context = options.context(where.root, target)
-        return PlanSource(ApplyRequest(where, context, selection, options.engine or "dvc"))
+        return PlanSource(ApplyRequest(where, context, selection, options.engine or "dvc", options.push))
     given = {
         "env": env, "until": selection.until, "only": selection.only, "force": selection.force, "engine": options.engine
     }  # fmt: skip

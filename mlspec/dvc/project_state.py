@@ -19,12 +19,15 @@ from mlspec.source.reads import covered
 _COPY = ".mlspec/dvc.lock"
 
 
-def command(stage: Stage, *, force: bool) -> list[str]:
-    """The command that runs the stage: DVC, or the program itself for a stage with effects outside the project."""
+def command(stage: Stage, *, force: bool, pull: bool = False) -> list[str]:
+    """The command that runs the stage: DVC, or the program itself for a stage with effects outside the project.
+
+    With `pull` DVC takes outputs that its run-cache knows from the remote.
+    """
     if stage.effects:
         return stage.command.split()
-    forced = ["--force"] if force else []
-    return [sys.executable, "-m", "dvc", "repro", "--single-item", *forced, stage.name]
+    options = [*(["--force"] if force else []), *(["--pull"] if pull else [])]
+    return [sys.executable, "-m", "dvc", "repro", "--single-item", *options, stage.name]
 
 
 def remember(root: Path) -> None:

@@ -24,7 +24,8 @@ class EngineProject:
     """The project that an engine works on.
 
     `coming` are the texts that a build is about to write, None for a file that it deletes; `raw_data` the paths that
-    DVC tracks; `observers` look up the resources of stages with effects; `context` is what each stage is passed.
+    DVC tracks; `observers` look up the resources of stages with effects; `context` is what each stage is passed;
+    with `pull` outputs that another machine has pushed are taken from the DVC remote.
     """
 
     root: Path
@@ -32,6 +33,7 @@ class EngineProject:
     raw_data: tuple[str, ...] = ()
     observers: Mapping[str, Observer] = field(default_factory=dict)
     context: StageContext = field(default_factory=StageContext)
+    pull: bool = False
 
 
 class Engine(Protocol):

@@ -30,7 +30,11 @@ from mlspec.stage_context import TargetName
 @click.option("--allow-breaking", is_flag=True, help="Deploy even if the change breaks clients of the live version.")
 @adopt_option
 @click.option("--wait", is_flag=True, help="Wait while another mlspec works in this project, instead of failing.")
-@click.option("--push", is_flag=True, help="Push the results to the DVC remote at the end, also after a failed stage.")
+@click.option(
+    "--push",
+    is_flag=True,
+    help="Take results of other machines from the DVC remote, and push those of this run, also after a failure.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 def command(

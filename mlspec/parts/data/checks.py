@@ -15,7 +15,7 @@ from mlspec.parts.data.raw_rows import Failure, Raw
 from mlspec.sections.data import Check, DataSpec
 from mlspec.stage_result import check_result
 
-CheckFailure = tuple[str, str, Failure]
+Violation = tuple[str, str, Failure]
 """A failure of a declared check: its column, its key in the spec, and the failure."""
 
 
@@ -25,20 +25,20 @@ def checked(data: DataSpec, sources: Mapping[str, Raw]) -> list[Failure]:
     Raises StageError if a check names a column that the data lacks.
     """
     count = sum(raw.table.num_rows for raw in sources.values())
-    failures = [
-        failure
+    violations = [
+        violation
         for raw in sources.values()
         for name, check in data.checks.columns.items()
-        for failure in _column(data, name, check, raw)
+        for violation in _column(data, name, check, raw)
     ] + list(_rows(data, sources))
     failing = Counter[tuple[str, str]]()
-    for column, key, failure in failures:
+    for column, key, failure in violations:
         failing[column, key] += len(failure.places) or 1
     for each in declared(data):
         number, of_values = failing[each.column, each.key], each.column != ROWS or each.key == "duplicates"
         figures = {"rows": count, **({"failing_rows": number} if of_values else {})}
         check_result(each.name, passed=not number, figures=figures)
-    return [failure for _, _, failure in failures]
+    return [failure for _, _, failure in violations]
 
 
 def checked_values(data: DataSpec, raw: Raw) -> list[Failure]:
@@ -47,7 +47,7 @@ def checked_values(data: DataSpec, raw: Raw) -> list[Failure]:
     return [failure for name, check in checks.items() for _, _, failure in _column(data, name, check, raw)]
 
 
-def _rows(data: DataSpec, sources: Mapping[str, Raw]) -> Iterator[CheckFailure]:
+def _rows(data: DataSpec, sources: Mapping[str, Raw]) -> Iterator[Violation]:
     rows = data.checks.rows
     if rows is None:
         return
@@ -60,10 +60,10 @@ def _rows(data: DataSpec, sources: Mapping[str, Raw]) -> Iterator[CheckFailure]:
         seen: set[str] = set()
         for raw in sources.values():
             keys = [repr(sorted(row.items())) for row in raw.table.to_pylist()]
-            yield from _failures(ROWS, "duplicates", raw.failure(ROWS, "occur twice", _repeated(keys, seen)))
+            yield from _violations(ROWS, "duplicates", raw.failure(ROWS, "occur twice", _repeated(keys, seen)))
 
 
-def _failures(column: str, key: str, failures: Sequence[Failure]) -> Iterator[CheckFailure]:
+def _violations(column: str, key: str, failures: Sequence[Failure]) -> Iterator[Violation]:
     return ((column, key, failure) for failure in failures)
 
 
@@ -77,16 +77,16 @@ def _repeated(keys: Sequence[str], seen: set[str]) -> list[int]:
     return repeated
 
 
-def _column(data: DataSpec, name: str, check: Check, raw: Raw) -> Iterator[CheckFailure]:
+def _column(data: DataSpec, name: str, check: Check, raw: Raw) -> Iterator[Violation]:
     raw.need(name, "data.checks names a column")
     nulls = nulls_of(data, name)
     values = [None if missing(v) or (isinstance(v, str) and v in nulls) else v for v in raw.table[name].to_pylist()]
     if check.not_null:
         missed = [row for row, value in enumerate(values) if value is None]
-        yield from _failures(name, "not_null", raw.failure(name, "is missing", missed))
+        yield from _violations(name, "not_null", raw.failure(name, "is missing", missed))
     present = [(row, value) for row, value in enumerate(values) if value is not None]
     for key, what, fails in _conditions(check, Separators.of(data.format), [value for _, value in present]):
-        yield from _failures(name, key, raw.failure(name, what, [row for row, value in present if fails(value)]))
+        yield from _violations(name, key, raw.failure(name, what, [row for row, value in present if fails(value)]))
 
 
 def _conditions(

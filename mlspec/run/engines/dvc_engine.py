@@ -88,7 +88,8 @@ class Dvc:
                 watch(line)
 
         forget(self.root, stage.name)
-        command, shown = project_state.command(stage, force=force), log.relative_to(self.root).as_posix()
+        shown = log.relative_to(self.root).as_posix()
+        command = project_state.command(stage, force=force, pull=self._project.pull)
         variables, limit = self._project.context.to_env(), stage.resources.timeout
         try:
             code = follow(command, self.root, log, own, variables, runs_itself=stage.effects, limit=limit)

@@ -37,7 +37,7 @@ def stages_in(made: str) -> Any:
     return ast.literal_eval(value)
 
 
-def test_a_stage_with_effects_is_not_a_task(tmp_path: Path) -> None:
+def test_a_stage_with_effects_has_no_task(tmp_path: Path) -> None:
     text = "orchestrate: {airflow: {}}\ntrain: {}\ntrack: {mlflow: {uri: 'http://127.0.0.1'}}\n"
     assert "track" not in [stage["stage"] for stage in stages_in(files(tmp_path, text)[DAG])]
     assert DAG not in files(tmp_path, "train: {}\n")
