@@ -351,3 +351,13 @@ def test_a_category_may_keep_a_word_that_numbers_use_for_missing_values(tmp_path
     error = refusal(tmp_path, source="a.csv", inputs={"age": "number", "city": "category"})
     assert 'if it means missing: `data: {format: {nulls: ["", "?", "NA"]}}`' in error.help
     assert 'if it is a value: `data: {format: {nulls: ["", "?"]}}`' in error.help
+
+
+@pytest.mark.parametrize("kind", ["class", "number"])
+def test_rows_without_a_target_are_refused_with_what_can_be_done(tmp_path: Path, kind: str) -> None:
+    body = "".join(f"{i % 5},{i % 2 if i % 6 else ''}\n" for i in range(24))
+    write(tmp_path, {"a.csv": "size,label\n" + body})
+    target = {"column": "label", "type": kind}
+    error = refusal(tmp_path, source="a.csv", inputs={"size": "number"}, target=target)
+    assert "label is missing: 4 rows" in error.message
+    assert "remove the rows without a target from the file, or leave them out in a function" in error.help

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mlspec.errors import StageError
 from mlspec.parts.data.cell_values import Reading, alike, escaped, listed, missing, readings, shown, text
-from mlspec.parts.data.missing_values import nulls_edit
+from mlspec.parts.data.missing_values import WITHOUT_TARGET, nulls_edit
 from mlspec.parts.data.missing_values import words as nulls_of
 from mlspec.parts.data.raw_rows import Failure, Raw
 from mlspec.parts.data.unusable_types import conversion, refuse_unlabelled, refuse_unnamed
@@ -131,7 +131,7 @@ def _missing(data: DataSpec, raw: Raw, rows: Sequence[int], values: Sequence[obj
     words = {value for row in rows if isinstance(value := values[row], str) and value}
     kept = [word for word in data.format.nulls or ("",) if word not in words]
     help = f"{listed(sorted(words))} is read as missing; if it is a label: " if words else ""
-    help += f"{nulls_edit(kept)}, or list all labels in data.target.labels" if words else ""
+    help += f"{nulls_edit(kept)}, or list all labels in data.target.labels" if words else WITHOUT_TARGET
     return raw.failure(column, "is missing", rows, help=help, code="ambiguous-nulls" if words else "")
 
 

@@ -27,6 +27,12 @@ def words(data: DataSpec, column: str) -> frozenset[str]:
     return frozenset(every)
 
 
+WITHOUT_TARGET = (
+    "remove the rows without a target from the file, or leave them out in a function: `data: {source: src.data:load}`"
+)
+"""The help about rows whose target is missing."""
+
+
 def nulls_edit(words: Iterable[str]) -> str:
     """The edit of the spec with which exactly `words` are read as missing."""
     quoted = ", ".join(json.dumps(word, ensure_ascii=False) for word in words)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from mlspec.parts.data.cell_values import BOOLEANS, missing, shown
 from mlspec.parts.data.images import images
 from mlspec.parts.data.labels import indexed
+from mlspec.parts.data.missing_values import WITHOUT_TARGET
 from mlspec.parts.data.missing_values import words as nulls_of
 from mlspec.parts.data.number_text import Separators, advice, number, thousands_or_decimals
 from mlspec.parts.data.raw_rows import Failure, Raw
@@ -187,7 +188,9 @@ def _target_number(data: DataSpec, raw: Raw, name: str) -> Typed:
     result = _number(data, raw, name)
     bad = {place[:2] for failure in result.failures for place in failure.places}
     gone = [row for row in _rows(pc.is_null(result.column)) if raw.place(row)[:2] not in bad]
-    return Typed(result.column, [*result.failures, *raw.failure(name, "is missing", gone)], result.decisions)
+    return Typed(
+        result.column, [*result.failures, *raw.failure(name, "is missing", gone, help=WITHOUT_TARGET)], result.decisions
+    )
 
 
 def _rows(mask: pa.ChunkedArray | pa.Array) -> list[int]:
