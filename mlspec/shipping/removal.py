@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from mlspec.aws import alias
 from mlspec.aws.action import Action, ResourceKind, delete
 from mlspec.aws.desired import DesiredFunction
+from mlspec.aws.error_messages import code_of
 from mlspec.aws.function import read_function
 from mlspec.aws.function_url import FunctionUrlProvider
 from mlspec.aws.http_api import HttpApiProvider
@@ -20,6 +22,9 @@ from mlspec.aws.repository import RepositoryProvider
 from mlspec.aws.resources import history_group
 from mlspec.aws.role import RoleProvider
 from mlspec.shipping.deployment import Deployment
+
+_GONE: Final = ("ResourceNotFoundException", "RepositoryNotFoundException", "NoSuchEntity", "NotFoundException")
+"""Error codes of a resource that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +49,19 @@ def plan(desired: DesiredFunction, *, images: bool) -> list[Removal]:
 
 
 def carry_out(desired: DesiredFunction, removals: Iterable[Removal], say: Callable[[str], object]) -> None:
-    """Remove what is not kept, in order."""
+    """Remove what is not kept, in order. What has been removed since the plan counts as removed."""
+    from botocore.exceptions import ClientError
+
     providers = {**Deployment(desired).providers, "repository": RepositoryProvider(desired.target)}
     for removal in removals:
-        if not removal.kept:
+        if removal.kept:
+            continue
+        try:
             providers[removal.action.kind].apply(removal.action)
-            say(f"removed: {removal.action.resource}")
+        except ClientError as error:
+            if code_of(error) not in _GONE:
+                raise
+        say(f"removed: {removal.action.resource}")
 
 
 def _function(desired: DesiredFunction) -> list[Removal]:
