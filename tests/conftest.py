@@ -147,6 +147,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="rewrite the golden files; read them before committing")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """The workers of `-n auto`: one more than there are cores, since many tests wait for a program that they started."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Compile the package once: the many processes that tests start would each do it where Python writes no bytecode."""
     if not hasattr(config, "workerinput"):
