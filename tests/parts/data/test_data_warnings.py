@@ -109,7 +109,7 @@ def test_an_identifier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert found == "warning: `town` has 202 values in 202 rows of train: is it an identifier?"
 
 
-def test_numbers_that_count_rows_and_columns_that_tell_the_label(
+def test_numbers_that_count_rows_and_columns_that_reveal_the_label(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """120 rows of train: an identifier without gaps, and a town that only rows with the label `yes` have."""
