@@ -151,9 +151,10 @@ def test_every_path_that_a_page_names_exists(page: Path) -> None:
 
 
 def definitions(file: Path) -> set[str]:
-    """Functions and classes of a module."""
+    """Functions and classes of a module, and its constants with a type."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    return {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    constants = {n.target.id for n in tree.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
+    return {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)} | constants
 
 
 @pytest.mark.parametrize("page", sorted((DOCS / "architecture").glob("*.md")), ids=relative)
