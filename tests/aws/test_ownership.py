@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlspec.aws import ownership
-from mlspec.aws.aws_target import AwsTarget, Kind
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.ecr import Repository, repository
 from mlspec.aws.function import FunctionProvider
@@ -32,6 +32,7 @@ from mlspec.shipping.rollback import make_rollback_plan
 from mlspec.shipping.target_choice import current
 from mlspec.shipping.versions import version_list
 from mlspec.stage_context import StageContext
+from mlspec.target_facts import TargetName
 from tests.aws.functions import OFFLINE, changes, converge, function
 
 ONE, OTHER = "https://github.com/ada/birds/cola", "https://github.com/bob/bees"
@@ -252,7 +253,7 @@ def test_nor_roll_its_function_back(target: AwsTarget, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "source", "warned"), [("aws", "", True), ("aws", ONE, False), ("aws", FIRST, False), ("local", "", False)]
 )
-def test_a_folder_without_history_is_warned_about(kind: Kind, source: str, warned: bool) -> None:
+def test_a_folder_without_history_is_warned_about(kind: TargetName, source: str, warned: bool) -> None:
     warning = ownership.unidentified(AwsTarget(kind, "eu-west-1", owner=ResourceOwner(source)), "cola")
     assert warning.startswith("this folder has no git history") == warned
     assert bool(warning) == warned

@@ -12,8 +12,9 @@ from mlspec.apply.execute import RunResult
 from mlspec.cli.console import Console
 from mlspec.cli.result_text import close
 from mlspec.run.outcome import Outcome
-from mlspec.stage_context import StageContext, TargetName
+from mlspec.stage_context import StageContext
 from mlspec.stage_result import Reason
+from mlspec.target_facts import TargetName
 from mlspec.workspace.roots import Roots
 
 

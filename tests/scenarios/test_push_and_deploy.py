@@ -18,7 +18,7 @@ from mlspec.errors import StageError
 from mlspec.parts.package.prediction_difference import difference
 from mlspec.records.bundle_signature import SignatureInput
 from mlspec.records.packaged import PackagedImage
-from mlspec.shipping import remote_changes, start_rollout
+from mlspec.shipping import remote_changes, start_rollout, target_choice
 from mlspec.shipping.rollout.cloudwatch import CloudWatch
 from mlspec.stage_context import StageContext
 from tests.packaged import with_inputs
@@ -344,6 +344,6 @@ def test_a_rollout_counts_the_labels_of_what_was_packed_with_no_bundle_at_hand(s
     function = desired_function(project.target, job, "").spec
     tests = start_rollout.Tests([], [], difference, 0.0)
     published = start_rollout.Published(job, replace(project.target, kind="aws"), function, "1", tests, list)
-    meter = start_rollout.instruments(published).meter
+    meter = target_choice.instruments(published).meter
     assert isinstance(meter, CloudWatch)
     assert list(meter.labels) == ["no", "yes"]

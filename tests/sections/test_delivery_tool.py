@@ -8,8 +8,9 @@ from typing import get_args
 
 import pytest
 
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.parts.all_parts import PARTS
-from mlspec.sections.delivery_tool import DIRECT, TOOLS, DeliveryTool, delivery_tool, tool_on
+from mlspec.sections.delivery_tool import DIRECT, TOOLS, DeliveryTool, delivery_tool
 from mlspec.sections.deploy import Deploy
 from tests.conftest import CHECKOUT
 from tests.parts.cloudformation.stack_specs import SPECS
@@ -33,7 +34,10 @@ def test_the_stages_of_a_spec_are_those_of_its_tool(name: str, tmp_path: Path) -
     made = build(tmp_path, SPECS["image"].replace("IAC", name))
     tool = delivery_tool(made.project)
     assert tool.name == name
-    assert tool_on("local", made.project) == DIRECT, "a rehearsal creates its resources itself"
+    targets = AwsTarget("aws", "eu-west-1"), AwsTarget("local", "eu-west-1")
+    assert [target.tool(made.project) for target in targets] == [tool, DIRECT], (
+        "a rehearsal creates its resources itself"
+    )
     others = {stage for t in TOOLS.values() for stage in (t.foundation, t.service)} - {""}
     own = {tool.foundation, tool.service} - {""}
     assert {stage.name for stage in made.plan.stages} & others == own

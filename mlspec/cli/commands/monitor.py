@@ -8,7 +8,7 @@ from mlspec.cli.console import Console
 from mlspec.cli.options import spec_options, target_option
 from mlspec.cli.paths import PATH
 from mlspec.errors import EXIT_OK, EXIT_STAGE, StageError
-from mlspec.stage_context import TargetName
+from mlspec.target_facts import TargetName
 
 
 @click.group(invoke_without_command=True)

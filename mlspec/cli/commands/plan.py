@@ -20,7 +20,7 @@ from mlspec.cli.options import (
 from mlspec.cli.paths import PathType
 from mlspec.errors import EXIT_OK
 from mlspec.source.document import printable
-from mlspec.stage_context import TargetName
+from mlspec.target_facts import TargetName
 from mlspec.workspace.spec_file import find_spec
 
 if TYPE_CHECKING:
