@@ -6,7 +6,7 @@ The first label of a prediction is kept: a later one that differs is counted as 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 from mlspec.errors import UsageError
 from mlspec.job import whole
 from mlspec.monitoring.duckdb_session import disk_errors, file_list, quoted_text
+from mlspec.monitoring.label_problems import LabelProblem, label_problems
 from mlspec.monitoring.prediction_store import PredictionStore
 from mlspec.monitoring.store_folders import StoreFolders
 
@@ -44,6 +45,8 @@ class LabelsAdded:
     """Rows without a label, or without an id."""
     invalid: int = 0
     """Labels that the model does not have, or values that are not numbers."""
+    problems: tuple[LabelProblem, ...] = field(default=(), compare=False)
+    """The first rows of each kind that were not stored unchanged, in order."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ class LabelStore:
             [now],
         )
         connection.execute(
-            f"CREATE TEMP TABLE matched AS SELECT g.place, {self._answer} AS answer, g.labelled, p.id, p.time "
+            f"CREATE TEMP TABLE matched AS SELECT g.place, {self._answer} AS answer, g.answer AS given, g.labelled, "
+            "p.id, p.time "
             f"FROM given g JOIN predictions p ON {columns.match} WHERE p.outcome = 'success' AND g.answer IS NOT NULL"
         )
         connection.execute("CREATE TEMP TABLE valid AS SELECT * FROM matched WHERE answer IS NOT NULL")
@@ -125,7 +129,7 @@ class _Given:
         keys = [name for name in ("id", "request_id") if name in names]
         if len(answers) != 1 or not keys:
             lacks = "`id` or `request_id`" if not keys else "`label` or `value`, and not both"
-            raise UsageError(f"the labels need the column {lacks}; the file has {_shown(names)}", help=_HELP)
+            raise UsageError(f"the labels need the column {lacks}; they have {_shown(names)}", help=_HELP)
         by_id = "id" in keys
         return cls(
             key="nullif(lower(replace(trim(CAST(id AS VARCHAR)), '-', '')), '')"
@@ -144,7 +148,8 @@ def _classify(connection: duckdb.DuckDBPyConnection, rows: int, replace: bool) -
     """Create the table `fresh` of labels to store, and count all rows. The first row of a prediction decides."""
     connection.execute(
         "CREATE TEMP TABLE compared AS SELECT v.*, l.answer AS old, first_value(v.answer) OVER ids AS first, "
-        "row_number() OVER ids AS number FROM valid v LEFT JOIN labels l ON l.id = v.id "
+        "first_value(v.place) OVER ids AS first_place, row_number() OVER ids AS number "
+        "FROM valid v LEFT JOIN labels l ON l.id = v.id "
         "WINDOW ids AS (PARTITION BY v.id ORDER BY v.place)"
     )
     changed = "OR old <> answer" if replace else ""
@@ -166,6 +171,7 @@ def _classify(connection: duckdb.DuckDBPyConnection, rows: int, replace: bool) -
         unknown=rows - missing - known,
         missing=missing,
         invalid=known - valid,
+        problems=label_problems(connection, replaced=replace),
     )
 
 

@@ -35,6 +35,11 @@ class WatchedModel:
     signature: BundleSignature
 
     @property
+    def root(self) -> Path:
+        """The folder of the project."""
+        return self.artifacts.parent
+
+    @property
     def state(self) -> Path:
         """The folder of detectors, notifications and the loop."""
         return self.folder / "state"

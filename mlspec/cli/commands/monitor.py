@@ -81,12 +81,14 @@ def _show(
     rows: int,
 ) -> int:
     from mlspec.cli import monitoring
+    from mlspec.cli.labelling import take_labels
     from mlspec.cli.monitor_text import show_state, state_json
     from mlspec.job import write_text
     from mlspec.report.monitor_page import monitor_page
 
     span = monitoring.time_range(last)
     model = monitoring.served_model(spec, env)
+    take_labels(console, model)
     observation = monitoring.observe(model, span, notifies=notify)
     state = observation.state
     if notify:
