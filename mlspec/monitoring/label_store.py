@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import duckdb
@@ -70,8 +70,9 @@ class LabelStore:
             connection.register("given_rows", table)
             self._match(connection, columns, now)
             counts = _classify(connection, table.num_rows, replace)
+            added = _moment(connection, now)
             for (day,) in connection.execute("SELECT DISTINCT CAST(time AS DATE) FROM fresh ORDER BY 1").fetchall():
-                self._write(connection, day)
+                self._write(connection, day, added)
         return counts
 
     def _match(self, connection: duckdb.DuckDBPyConnection, columns: _Given, now: datetime) -> None:
@@ -100,10 +101,13 @@ class LabelStore:
         index = f"([{names}])[TRY_CAST(g.answer AS INTEGER) + 1]" if not any(map(str.isdigit, labels)) else "NULL"
         return f"CASE WHEN g.answer IN ({names}) THEN g.answer ELSE {index} END"
 
-    def _write(self, connection: duckdb.DuckDBPyConnection, day: date) -> None:
+    def _write(self, connection: duckdb.DuckDBPyConnection, day: date, added: datetime) -> None:
         """Rewrite the labels of one day of predictions, whole or not at all."""
         path = self.folders.labels / f"{day.isoformat()}.parquet"
-        query = "SELECT id, time, labelled, answer FROM fresh WHERE CAST(time AS DATE) = " + f"DATE '{day.isoformat()}'"
+        query = (
+            f"SELECT id, time, labelled, answer, TIMESTAMPTZ '{added.isoformat()}' AS added FROM fresh "
+            f"WHERE CAST(time AS DATE) = DATE '{day.isoformat()}'"
+        )
         if path.is_file():
             old = f"SELECT * FROM read_parquet({file_list([path])}) WHERE id NOT IN (SELECT id FROM fresh)"
             query = f"{query} UNION ALL BY NAME {old}"
@@ -173,6 +177,16 @@ def _classify(connection: duckdb.DuckDBPyConnection, rows: int, replace: bool) -
         invalid=known - valid,
         problems=label_problems(connection, replaced=replace),
     )
+
+
+def _moment(connection: duckdb.DuckDBPyConnection, now: datetime) -> datetime:
+    """When labels are added: now, and always after those that were added before, whatever the clock says.
+
+    The detectors take the labels that were added since they looked.
+    """
+    row = connection.execute("SELECT MAX(added) FROM labels").fetchone()
+    newest: datetime | None = row[0] if row else None
+    return now if newest is None else max(now, newest + timedelta(microseconds=1))
 
 
 def _count(connection: duckdb.DuckDBPyConnection, source: str, what: str = "*") -> int:

@@ -156,5 +156,5 @@ def test_a_file_that_does_not_exist(project: Path, capsys: pytest.CaptureFixture
 
 def test_before_the_first_export(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "artifacts" / "bundle" / "signature.json").unlink()
-    assert main(["labels", "add", str(write(project / "labels.csv"))]) == 4
+    assert main(["labels", "add", str(write(project / "labels.csv"))]) == 5
     assert "mlspec apply --until export" in capsys.readouterr().err
