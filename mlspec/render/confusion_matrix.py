@@ -113,7 +113,7 @@ def matrix_file(confusion: Confusion) -> str | None:
         return None
     start, end, rest = drawn.partition(">")
     namespace = Markup(' xmlns="http://www.w3.org/2000/svg"')
-    text_ = str(start + namespace + end + tag("style", Markup(_STYLE)) + rest)
+    text_ = str(start + namespace + end + tag("style", Markup(_STYLE)) + rest)  # noqa: S704 - our own text
     return _NOT_XML.sub("\ufffd", text_)
 
 
