@@ -33,6 +33,22 @@ def test_warnings_are_repeated_at_the_end(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().err.splitlines() == ["warning: image: not proved", "2 ran (3.0 s)"]
 
 
+class Terminal(Console):
+    """A console that a user watches."""
+
+    @property
+    def terminal(self) -> bool:
+        return True
+
+
+def test_decisions_are_shown_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a terminal at the end; elsewhere the log of the stage, which was printed, has them."""
+    outcomes = (Outcome("data", "ran", seconds=1.0, decisions=("rows  all used",)),)
+    for console, lines in ((Terminal(), ["data decided:", "  rows  all used"]), (Console(), [])):
+        close(console, seen(tmp_path), RunResult(outcomes, tmp_path / "report.html"))
+        assert capsys.readouterr().err.splitlines() == [*lines, "1 ran (1.0 s)"]
+
+
 def test_the_next_command_has_the_same_target_and_environment(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

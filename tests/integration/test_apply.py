@@ -29,7 +29,7 @@ def test_it_runs_once_and_then_has_nothing_to_do(project: Line) -> None:
     assert "+ dvc.yaml" in out
     assert "> data  never ran" in out
     assert "1 of 1 stages to run" in out
-    assert "data | data: wrote 32 train, 4 valid, 4 test rows" in err
+    assert "data | wrote 32 train, 4 valid, 4 test rows" in err
     assert "1 ran" in err
     assert out.splitlines()[-1] == "report: artifacts/report.html"
     made = (project.root / TRAIN).stat().st_mtime_ns

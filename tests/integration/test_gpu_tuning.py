@@ -67,6 +67,6 @@ def test_the_use_of_the_gpu_is_reported(tmp_path: Path, capsys: pytest.CaptureFi
     use = speed(project)
     assert (use["device"], use["name"], use["devices"]) == ("cuda", name, 1)
     assert 0 < use["memory_bytes"] < torch.cuda.get_device_properties(0).total_memory
-    assert f"train: on {name}" in said
+    assert f"training on {name}" in said
     assert "rows/s, " in said
     assert "waiting for data" in said

@@ -234,7 +234,7 @@ def test_an_alert_reaches_the_webhook(monitored: Monitored) -> None:
         "alertname": "ModelMissingRate", "severity": "warning", "model": "toy", "version": "1", "input": "age",
     }  # fmt: skip
     assert by_name["ModelMissingRate"]["annotations"]["summary"].startswith("toy 1: Missing values of age ")
-    assert by_name["ModelDrift"]["annotations"]["summary"] == "toy 1: input.age has moved"
+    assert by_name["ModelDrift"]["annotations"]["summary"] == "toy 1: input.age has drifted"
     assert "ModelErrorRate" not in monitored.receiver.names()
 
 

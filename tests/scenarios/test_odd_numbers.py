@@ -565,4 +565,4 @@ def test_an_incomplete_last_batch_is_reported(
     train: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project(tmp_path, Case(41, train=train)).run("data", "train")
-    assert f"train: {expected}" in capsys.readouterr().out
+    assert expected in capsys.readouterr().out

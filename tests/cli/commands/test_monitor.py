@@ -75,7 +75,7 @@ def test_the_plan_says_what_can_be_seen_before_there_is_a_model(service: Service
     block = output.partition("\nMonitoring\n")[2].splitlines()
     assert len(block) == 2
     assert "an alarm is raised at most once in 9,000,000 rows on average" in block[0]
-    found = r"a shift of 0\.\d\d sd or more is found in half of the cases"
+    found = r"a shift of 0\.\d\d sd or more is detected in half of the cases"
     assert re.fullmatch(rf"  in a day \(100,000 rows\), {found}; more: mlspec monitor power", block[1])
     document = json.loads(CliRunner().invoke(plan_command, ["--json"], standalone_mode=False).stdout)
     assert [line.strip() for line in block] == document["monitoring"]

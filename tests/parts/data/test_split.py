@@ -100,7 +100,7 @@ def test_a_class_with_one_row_is_trained_on() -> None:
 
 
 def test_shares_that_leave_nothing_are_refused() -> None:
-    with pytest.raises(StageError, match=r"take 1\.4 of the rows, so none are left for train"):
+    with pytest.raises(StageError, match=r"add up to 1\.4, so no rows are left for train"):
         split([0, 1] * 50, valid=0.9, test=0.5)
 
 

@@ -37,7 +37,7 @@ def test_a_disturbance_of_an_input_that_is_not_there(tmp_path: Path) -> None:
     ("base", "options", "message", "help"),
     [
         (NUMBERS, "{direction: {sise: increasing}}", "input not found: `sise`", "did you mean `size`?"),
-        (CLASSES, "{direction: {sentence: increasing}}", "`sentence` is a text, and only a number can grow", ""),
+        (CLASSES, "{direction: {sentence: increasing}}", "`sentence` is a text, and only a number can increase", ""),
         (
             NUMBERS,
             "{direction: {size: {trend: increasing, label: a}}}",

@@ -15,7 +15,7 @@ from tests.parts.projects import Applied
 from tests.parts.train.stage import run
 from tests.parts.train.test_work import curves, metrics, recorded, same, weights
 
-MEASURING = "train: measuring a few steps"
+MEASURING = "measuring a few steps"
 
 
 def project(root: Path, keys: str, kind: str = "text") -> Applied:

@@ -45,7 +45,7 @@ def test_training_runs_as_if_the_spec_had_the_values(tmp_path: Path, capsys: pyt
     found = record.pop("tuned")
     assert (found["batch_size"], found["batch_size_limit"]) == (64, "max")
     assert 1e-4 < found["learning_rate"] < 0.5
-    assert "train: a batch of 32 rows fits" in said
+    assert "a batch of 32 rows fits" in said
     assert f"learning rate  {found['learning_rate']:g} instead of 0.01" in said
     assert recorded(one)["batch size"] == "64 instead of 16: the maximum"
     assert max(float(row["learning_rate"]) for row in curves(one)) <= found["learning_rate"]
