@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 def command(spec: str | None, env: str | None, as_json: bool, sarif: Path | None, strict: bool) -> int:
     """Show what the project has access to, read from its spec, its generated files and its locks.
 
-    Lists secrets by name, permissions in the account and of workflows, hosts, actions, base images, packages without a
-    hash, releases known to be bad, and pickles. Nothing is contacted, and no value of a secret is read. The exit code is
-    1 if there is an error.
+    Lists secrets by name, permissions in the account and of workflows, hosts, actions, base images, packages without
+    a hash, releases known to be bad, and pickles. Nothing is contacted, and no value of a secret is read. The exit code
+    is 1 if there is an error.
     """
     from mlspec.audit.project_audit import audit
     from mlspec.audit.sarif import sarif as sarif_text
