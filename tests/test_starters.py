@@ -63,9 +63,9 @@ def test_its_first_line_leads_an_editor_to_the_schema(starter: str, tmp_path: Pa
 
 @pytest.mark.parametrize("starter", STARTERS)
 def test_its_data_says_where_it_is_from_and_under_which_licence(starter: str) -> None:
-    told = contents(starter, "x")["data/README.md"].decode()
-    assert "- Source:" in told
-    assert "- Licence:" in told
+    messages = contents(starter, "x")["data/README.md"].decode()
+    assert "- Source:" in messages
+    assert "- Licence:" in messages
 
 
 def test_no_starter_but_cola_needs_the_network() -> None:
@@ -160,11 +160,11 @@ def test_a_folder_that_cannot_be_created_leaves_no_parent_folders(tmp_path: Path
 def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
     from mlspec import starters
 
-    made = [tmp_path / "p" / name for name in ("a", "a/b.txt", "c.txt")]
-    made[0].mkdir(parents=True)
-    for file in (*made[1:], tmp_path / "p" / "a" / "mine.txt"):
+    created = [tmp_path / "p" / name for name in ("a", "a/b.txt", "c.txt")]
+    created[0].mkdir(parents=True)
+    for file in (*created[1:], tmp_path / "p" / "a" / "mine.txt"):
         file.write_text("x")
-    starters.roll_back(made, tmp_path / "p" / ".mlspec-init", tmp_path / "p", tmp_path)
+    starters.roll_back(created, tmp_path / "p" / ".mlspec-init", tmp_path / "p", tmp_path)
     assert tree(tmp_path).keys() == {"p/a/mine.txt"}
 
 

@@ -46,9 +46,9 @@ REFUSED = [
 
 
 def refused(code: str, message: str) -> StageError:
-    with pytest.raises(StageError) as found, aws_errors(DEPLOY):
+    with pytest.raises(StageError) as error, aws_errors(DEPLOY):
         raise ClientError({"Error": {"Code": code, "Message": message}}, "CreateFunction")
-    return found.value
+    return error.value
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ def test_refusals(code: str, message: str, said: str, help: str) -> None:
     ],
 )  # fmt: skip
 def test_what_fails_before_aws_answers(error: Exception, said: str, help: str) -> None:
-    with pytest.raises(StageError) as found, aws_errors(DEPLOY):
+    with pytest.raises(StageError) as result, aws_errors(DEPLOY):
         raise error
-    assert said in found.value.message
-    assert help in found.value.help
+    assert said in result.value.message
+    assert help in result.value.help
 
 
 @pytest.mark.parametrize(

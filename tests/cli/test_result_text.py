@@ -55,13 +55,13 @@ def test_the_next_command_has_the_same_target_and_environment(
     help = "mlspec releases shows what happened; mend it, then: mlspec apply --force image"
     failed = [Outcome("deploy", "failed", Reason("failed", "no"), help)]
     close(Console(), seen(tmp_path), RunResult(tuple(failed), tmp_path / "report.html"))
-    said = capsys.readouterr().err
-    assert f"= help: {help}\n" in said
-    assert "= resume: mlspec apply\n" in said
+    output = capsys.readouterr().err
+    assert f"= help: {help}\n" in output
+    assert "= resume: mlspec apply\n" in output
     close(Console(), seen(tmp_path, "prod", "local"), RunResult(tuple(failed), tmp_path / "report.html"))
-    said, same = capsys.readouterr().err, "--env prod --target local"
-    assert f"mlspec releases {same} shows what happened; mend it, then: mlspec apply {same} --force image" in said
-    assert f"= resume: mlspec apply {same}\n" in said
+    output, same = capsys.readouterr().err, "--env prod --target local"
+    assert f"mlspec releases {same} shows what happened; mend it, then: mlspec apply {same} --force image" in output
+    assert f"= resume: mlspec apply {same}\n" in output
 
 
 def test_a_failure_is_shown_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,9 +90,9 @@ def test_a_long_error_is_shown_from_its_beginning_with_every_help(
     )
     failed = [Outcome("data", "failed", Reason("failed", "20 data checks failed"), "first", log="data.log")]
     close(Console(), seen(tmp_path), RunResult(tuple(failed), tmp_path / "report.html"))
-    said = capsys.readouterr().err.splitlines()
-    assert said[2] == "  |   column0 is not a number"
-    assert said[16:21] == [
+    output = capsys.readouterr().err.splitlines()
+    assert output[2] == "  |   column0 is not a number"
+    assert output[16:21] == [
         "  |   and 6 more lines",
         "  = log: data.log (mlspec logs data)",
         "  = help: first",

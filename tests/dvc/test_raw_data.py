@@ -67,9 +67,9 @@ def test_missing_data_without_a_copy_is_reported(project: Toys) -> None:
 
 
 def test_without_git(tmp_path: Path) -> None:
-    made = Toys(tmp_path)
+    toy_project = Toys(tmp_path)
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "a.txt").write_text("a")
-    made.write({}, git=False)
+    toy_project.write({}, git=False)
     keep(["raw"], tmp_path)
     assert (tmp_path / "raw.dvc").is_file()

@@ -70,10 +70,10 @@ def test_a_process_id_that_another_program_has_since_is_removed(tmp_path: Path, 
 
 def test_a_program_that_uses_dvc_under_another_name_keeps_its_entries(tmp_path: Path, start: Start) -> None:
     """As a notebook or a server does, by DVC's Python API."""
-    found = {"write": {"/p/a": {"pid": start(WAITS, "notebook").pid, "cmd": "repro"}}, "read": {}}
-    busy = listed(tmp_path, found)
+    actual = {"write": {"/p/a": {"pid": start(WAITS, "notebook").pid, "cmd": "repro"}}, "read": {}}
+    busy = listed(tmp_path, actual)
     repair(tmp_path)
-    assert json.loads(busy.read_text()) == found
+    assert json.loads(busy.read_text()) == actual
 
 
 def test_a_torn_list_is_removed(tmp_path: Path) -> None:

@@ -261,10 +261,10 @@ def test_a_saved_response_has_no_key(server: StandIn, installed: Callable[[str],
     """What a plan shows, and what an action says, never has the key."""
     one = installed("")
     actions = one.plan()
-    said: list[str] = []
-    one.install(actions, said.append)
+    messages: list[str] = []
+    one.install(actions, messages.append)
     shown: Any = [list(action.rows()) for action in actions]
-    assert "ENCODED" not in str(shown) + "".join(said)
+    assert "ENCODED" not in str(shown) + "".join(messages)
 
 
 def test_removal_keeps_the_predictions(server: StandIn, installed: Callable[[str], Installation]) -> None:

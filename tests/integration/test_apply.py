@@ -32,12 +32,12 @@ def test_it_runs_once_and_then_has_nothing_to_do(project: Line) -> None:
     assert "data | wrote 32 train, 4 valid, 4 test rows" in err
     assert "1 ran" in err
     assert out.splitlines()[-1] == "report: artifacts/report.html"
-    made = (project.root / TRAIN).stat().st_mtime_ns
+    created = (project.root / TRAIN).stat().st_mtime_ns
 
     code, out, err = project.mlspec("apply", "--yes")
     assert (code, err) == (0, "")
     assert "Nothing to do: all files and 1 stage are up to date." in out
-    assert (project.root / TRAIN).stat().st_mtime_ns == made
+    assert (project.root / TRAIN).stat().st_mtime_ns == created
 
 
 def test_a_changed_setting_is_shown_with_both_values_and_an_estimate(project: Line) -> None:

@@ -62,27 +62,27 @@ def prove(project: Path, file: Path, memory: int = 512, **values: Any) -> ZipPro
 
 def changed(project: Path, folder: Path, name: str, content: bytes | None) -> Path:
     """The zip with one file of another content, or without it; its bytecode goes too."""
-    made = folder / "function.zip"
-    with zipfile.ZipFile(project / "artifacts" / "function.zip") as old, zipfile.ZipFile(made, "w") as new:
+    created = folder / "function.zip"
+    with zipfile.ZipFile(project / "artifacts" / "function.zip") as old, zipfile.ZipFile(created, "w") as new:
         for entry in old.infolist():
             if entry.filename != name and not entry.filename.startswith("__pycache__"):
                 new.writestr(entry.filename, old.read(entry))
         if content is not None:
             new.writestr(name, content)
-    return made
+    return created
 
 
 def test_the_zip_answers_as_the_bundle_does_in_lambdas_emulator(project: Path) -> None:
     if lambda_emulator.find() is None:
         missing("AWS's Lambda emulator (MLSPEC_LAMBDA_EMULATOR=path; it lies in the Python package aws-sam-cli)")
     image_build.main(job(project, wanted()))
-    found = PackagedZip.read(project / "artifacts")
+    result = PackagedZip.read(project / "artifacts")
     data = (project / "artifacts" / "function.zip").read_bytes()
-    assert found.sha256 == hashlib.sha256(data).hexdigest()
-    assert (found.runtime, found.handler) == (f"python{PYTHON}", "handler.handle")
-    assert found.size_bytes == len(data) < 50 * 2**20
-    assert found.unpacked_bytes < 150 * 2**20
-    proof = found.proof
+    assert result.sha256 == hashlib.sha256(data).hexdigest()
+    assert (result.runtime, result.handler) == (f"python{PYTHON}", "handler.handle")
+    assert result.size_bytes == len(data) < 50 * 2**20
+    assert result.unpacked_bytes < 150 * 2**20
+    proof = result.proof
     assert (proof.emulator, proof.memory_mb) == (True, 512)
     assert (proof.difference or 0.0) < 1e-6
     assert 20_000_000 < (proof.peak or 0) < 512_000_000
@@ -110,17 +110,17 @@ def test_without_the_emulator_the_function_is_called_directly_which_is_reported(
 ) -> None:
     monkeypatch.setenv("MLSPEC_LAMBDA_EMULATOR", "")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    made = prove(project, project / "artifacts" / "function.zip")
-    assert made.emulator is False
-    assert made.difference is not None
-    assert made.difference < 1e-6
+    proof = prove(project, project / "artifacts" / "function.zip")
+    assert proof.emulator is False
+    assert proof.difference is not None
+    assert proof.difference < 1e-6
     assert "warning: the zip was not tested in Lambda's emulator" in capsys.readouterr().out
 
 
 def test_a_missing_processor_architecture_is_reported(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = "x86_64" if wanted().architecture == "arm64" else "arm64"
-    made = prove(project, project / "artifacts" / "function.zip", architecture=other)
-    assert f"for Linux on {other}" in made.why
+    proof = prove(project, project / "artifacts" / "function.zip", architecture=other)
+    assert f"for Linux on {other}" in proof.why
     assert "warning: the zip was not tested in Lambda's emulator" in capsys.readouterr().out
 
 

@@ -43,9 +43,9 @@ def fitted(root: Path, body: str, files: dict[str, str] | None = None, **args: A
     folder = root / "artifacts" / "preprocess"
     folder.mkdir(parents=True, exist_ok=True)
     fit(Preprocessing(**{"class": "src.prep:Prep", "args": args}), ROWS, INPUTS, folder, root, root)
-    found = load(folder)
-    assert isinstance(found, CustomPreprocess)
-    return found
+    result = load(folder)
+    assert isinstance(result, CustomPreprocess)
+    return result
 
 
 def test_an_image_is_the_same_from_a_file_in_base64_and_as_pixels(tmp_path: Path) -> None:
@@ -207,14 +207,14 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_class_that_cannot_be_served_is_refused(name: str, tmp_path: Path) -> None:
-    body, said, help = REFUSED[name]
+    body, output, help = REFUSED[name]
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "hidden.py").write_text("")
     (tmp_path / "words.txt").write_text("words")
     with pytest.raises(StageError) as raised:
         fitted(tmp_path, body.replace("ROOT", str(tmp_path)))
         from_rows(tmp_path)
-    assert said in raised.value.message
+    assert output in raised.value.message
     assert help in raised.value.help
 
 

@@ -240,10 +240,10 @@ def test_two_worlds_are_refused_before_a_step(
     project = own(made, tmp_path, kind, preprocess)
     with pytest.raises(StageError) as raised:
         project.run("train")
-    said, help = raised.value.message, raised.value.help
-    assert f"(model.preprocess: {preprocess})" in said
-    assert "numbers in training: float32 [32 rows, 2], min " in said
-    assert "numbers in evaluation: float32 [144 rows, 2], min " in said
+    message, help = raised.value.message, raised.value.help
+    assert f"(model.preprocess: {preprocess})" in message
+    assert "numbers in training: float32 [32 rows, 2], min " in message
+    assert "numbers in evaluation: float32 [144 rows, 2], min " in message
     assert "a step was taken" not in capsys.readouterr().out
     assert not (project.artifacts / "model").exists()
     # The help, followed to the letter.
@@ -359,8 +359,8 @@ def test_rows_of_the_test_split_among_the_training_rows_are_refused(
     kind: str, when: str, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = own(made, tmp_path, kind, "none")
-    found = rf"\d\d of 48 rows of the test split are in the training rows of \S+{kind} \(detected {when}\)"
-    with pytest.raises(StageError, match=found) as raised:
+    result = rf"\d\d of 48 rows of the test split are in the training rows of \S+{kind} \(detected {when}\)"
+    with pytest.raises(StageError, match=result) as raised:
         project.run("train")
     assert "train on artifacts/data/train.parquet" in raised.value.help
     assert not (project.artifacts / "model").exists()
@@ -372,10 +372,10 @@ def test_a_data_module_without_a_declaration_is_asked_for_it(made: Path, tmp_pat
     project.spec(", preprocess: none", "")
     with pytest.raises(SpecError) as raised:
         project.build()
-    (found,) = raised.value.diagnostics
-    assert found.code == "preprocess-undeclared"
-    assert found.help.startswith("set model.preprocess: none ")
-    assert found.span is not None
+    (finding,) = raised.value.diagnostics
+    assert finding.code == "preprocess-undeclared"
+    assert finding.help.startswith("set model.preprocess: none ")
+    assert finding.span is not None
 
 
 def test_raw_numbers_are_those_of_the_row(made: Path, tmp_path: Path) -> None:

@@ -68,9 +68,9 @@ def test_the_record_reads_back() -> None:
 
 @pytest.mark.parametrize("line", ["data", "data ../x", "data /etc/passwd", "data a//b", "<<<<<<< HEAD", "da-ta x"])
 def test_a_broken_record_is_refused_with_its_line(line: str) -> None:
-    with pytest.raises(MlspecError, match=f"^{FILE}:2: ") as found:
+    with pytest.raises(MlspecError, match=f"^{FILE}:2: ") as error:
         parse(f"# first\n{line}\n")
-    assert found.value.code == "broken-lock"
+    assert error.value.code == "broken-lock"
 
 
 def test_help_lines_can_be_pasted() -> None:

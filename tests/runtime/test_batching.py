@@ -82,5 +82,7 @@ def test_every_row_is_taken_once(requests: list[list[int]], most: int) -> None:
         some = waiting.take(most)
         assert 0 < len(some) <= most
         taken += some
-    found: list[Any] = sorted((jobs.index(item.job), item.position, item.length) for item in taken)
-    assert found == [(n, at, length) for n, row_lengths in enumerate(requests) for at, length in enumerate(row_lengths)]
+    result: list[Any] = sorted((jobs.index(item.job), item.position, item.length) for item in taken)
+    assert result == [
+        (n, at, length) for n, row_lengths in enumerate(requests) for at, length in enumerate(row_lengths)
+    ]

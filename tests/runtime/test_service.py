@@ -157,8 +157,8 @@ def test_a_failing_model_is_a_500_without_its_insides(capsys: pytest.CaptureFixt
 def test_a_request_id_is_kept_when_it_is_one() -> None:
     kept = service().answer(Request("GET", "/v2", {"x-request-id": "abc-1"}))
     assert kept.headers["X-Request-Id"] == "abc-1"
-    made = service().answer(Request("GET", "/v2", {"x-request-id": "a\r\nSet-Cookie: x"}))
-    assert "\n" not in made.headers["X-Request-Id"]
+    created = service().answer(Request("GET", "/v2", {"x-request-id": "a\r\nSet-Cookie: x"}))
+    assert "\n" not in created.headers["X-Request-Id"]
 
 
 def test_metrics_count_what_happened() -> None:

@@ -63,9 +63,9 @@ def test_a_registry_that_drops_a_read_is_asked_again(shipped: Make) -> None:
     project.push()
     name, tag, pauses = project.root.name, project.release["image"]["tag"], list[float]()
     with proxy(5000, b"/manifests/", drops=2) as broken:
-        found = RegistryClient(broken.host, pause=pauses.append).manifest(name, tag)
-    assert found is not None
-    assert found.digest == project.release["image"]["digest"]
+        result = RegistryClient(broken.host, pause=pauses.append).manifest(name, tag)
+    assert result is not None
+    assert result.digest == project.release["image"]["digest"]
     assert len(pauses) == 2
     with proxy(5000, b"/manifests/", drops=99) as broken, pytest.raises(StageError, match="cannot be reached"):
         RegistryClient(broken.host, pause=pauses.append).manifest(name, tag)
@@ -146,9 +146,9 @@ def test_the_image_that_was_tried_is_pushed_whatever_its_tag_means_by_now(shippe
     (project.artifacts / "image.json").write_text(record)
     project.push()
     tag = project.release["image"]["tag"]
-    found = RegistryClient(REGISTRY).manifest(project.root.name, tag)
-    assert found is not None
-    assert json.loads(record)["id"] in (found.config, found.digest)
+    result = RegistryClient(REGISTRY).manifest(project.root.name, tag)
+    assert result is not None
+    assert json.loads(record)["id"] in (result.config, result.digest)
 
 
 def test_an_image_that_is_gone_is_not_pushed(shipped: Make) -> None:

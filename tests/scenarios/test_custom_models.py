@@ -134,8 +134,8 @@ def made(root: Path, model: str = MODEL, section: str = '{class: "src.model:Smal
 def test_a_module_of_the_projects_own_is_trained_and_loaded_again(tmp_path: Path) -> None:
     project = made(tmp_path)
     assert run(project).code == 0
-    found = metrics(project)
-    assert found["best"]["monitor"] == "valid/error"
+    record = metrics(project)
+    assert record["best"]["monitor"] == "valid/error"
     module = load_module(project.artifacts / "model", Schema.read(project.artifacts), project.root)
     assert same(module.state_dict(), weights(project))
     assert not module.training

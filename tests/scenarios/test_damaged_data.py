@@ -84,8 +84,8 @@ def test_midnight_in_a_time_zone_is_not_a_date(tmp_path: Path) -> None:
     out = pa.BufferOutputStream()
     pq.write_table(pa.table(table() | {"sentence": [time] * 16}), out)
     write(tmp_path, {"data/rows.parquet": out.getvalue().to_pybytes()})
-    found = rows(made(tmp_path, source="data/rows.parquet"))
-    assert {row["sentence"] for row in found} == {"2020-01-01 00:00:00+00:00"}
+    actual = rows(made(tmp_path, source="data/rows.parquet"))
+    assert {row["sentence"] for row in actual} == {"2020-01-01 00:00:00+00:00"}
 
 
 @pytest.mark.parametrize("sign", ["\x1c", "\x1f", "\x85"])
@@ -123,8 +123,8 @@ def test_padding_behind_a_closing_quote(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sign", ["\u2028", "\x85", "\x0b", "\x0c", "\x1c"])
 def test_trim_breaks_lines_of_tsv_at_line_ends_only(tmp_path: Path, sign: str) -> None:
     write(tmp_path, {"data/rows.tsv": csv(separator="\t").replace("sentence 1\t", f" one{sign}two \t")})
-    found = {row["sentence"] for row in rows(made(tmp_path, source="data/rows.tsv", format={"trim": True}))}
-    assert f"one{sign}two" in found
+    actual = {row["sentence"] for row in rows(made(tmp_path, source="data/rows.tsv", format={"trim": True}))}
+    assert f"one{sign}two" in actual
 
 
 def test_marks_of_files_that_were_joined(tmp_path: Path) -> None:
@@ -139,8 +139,8 @@ def test_json_values_that_are_no_texts_beside_texts(tmp_path: Path, value: Any, 
     contents = lines(sentence=value)
     if value is True and kind == "category":
         write(tmp_path, {"data/rows.jsonl": contents})
-        found = made(tmp_path, source="data/rows.jsonl", inputs={"sentence": kind})
-        assert "true" in {row["sentence"] for row in rows(found)}
+        result = made(tmp_path, source="data/rows.jsonl", inputs={"sentence": kind})
+        assert "true" in {row["sentence"] for row in rows(result)}
         return
     error = refused(tmp_path, "rows.jsonl", contents, inputs={"sentence": kind})
     assert f"not {kind}: 1 row" in error.message

@@ -102,12 +102,12 @@ def test_missing_values(tmp_path: Path) -> None:
     assert "city contains `NA`, which may be a value or mean missing: 6 rows" in error.message
     assert error.code == "ambiguous-nulls"
     format = {"nulls": ["", "NA"]}
-    found = {(row["age"], row["city"]) for row in rows(made(tmp_path, source="a.csv", inputs=inputs, format=format))}
-    assert found == {(None, None), (3.0, "Bonn")}
-    found = {
+    actual = {(row["age"], row["city"]) for row in rows(made(tmp_path, source="a.csv", inputs=inputs, format=format))}
+    assert actual == {(None, None), (3.0, "Bonn")}
+    actual = {
         row["city"] for row in rows(made(tmp_path, source="a.csv", inputs={"city": "category"}, format={"nulls": []}))
     }
-    assert found == {None, "NA", "Bonn"}
+    assert actual == {None, "NA", "Bonn"}
     assert read(tmp_path, "profile.json")["columns"]["city"]["missing"] > 0
 
 
@@ -149,8 +149,8 @@ def test_what_means_a_label(tmp_path: Path, values: list[Any], target: dict[str,
     separated = "sentence,label\n" + "".join(f"{s},{v}\n" for s, v in zip(*contents.values(), strict=True))
     written = {"csv": separated, "jsonl": jsonl(contents), "parquet": parquet(contents)}
     write(tmp_path, {f"a.{ending}": written[ending]})
-    found = rows(made(tmp_path, source=f"a.{ending}", target={"column": "label", **target}))
-    assert all(row["label"] == int(row["sentence"].split()[1]) % 2 for row in found)
+    actual = rows(made(tmp_path, source=f"a.{ending}", target={"column": "label", **target}))
+    assert all(row["label"] == int(row["sentence"].split()[1]) % 2 for row in actual)
 
 
 def refusal(root: Path, **settings: Any) -> StageError:
@@ -313,8 +313,8 @@ COMMAS = 'sentence;label;age\na;no;1,5\nb;yes;-2\nc;no;"3,25"\nd;yes;\ne;no;1e1\
 def test_numbers_with_a_decimal_comma(tmp_path: Path) -> None:
     inputs = {"sentence": "text", "age": "number"}
     write(tmp_path, {"data/rows.csv": COMMAS})
-    found = made(tmp_path, inputs=inputs, format={"delimiter": ";", "decimal": ","})
-    ages = [row["age"] for row in rows(found)]
+    result = made(tmp_path, inputs=inputs, format={"delimiter": ";", "decimal": ","})
+    ages = [row["age"] for row in rows(result)]
     assert sorted(ages, key=str) == sorted([1.5, -2.0, 3.25, None, 10.0, 7.0], key=str)
     with pytest.raises(StageError, match="age is not a number: 3 rows") as caught:
         made(tmp_path, inputs=inputs, format={"delimiter": ";"})
@@ -341,8 +341,8 @@ def test_one_edit_makes_the_words_of_all_columns_missing(tmp_path: Path) -> None
     assert 'set `data: {format: {decimal: ","}}`' in error.help
     assert 'missing value: `data: {format: {nulls: ["", "k.A.", "-", "n/a", "unknown"]}}`' in error.help
     format |= {"decimal": ",", "nulls": ["", "k.A.", "-", "n/a", "unknown"]}
-    found = {(row["price"], row["age"]) for row in rows(made(tmp_path, source="a.csv", inputs=inputs, format=format))}
-    assert found == {(45.6, 3.0), (None, None), (None, 4.0), (7.5, None)}
+    actual = {(row["price"], row["age"]) for row in rows(made(tmp_path, source="a.csv", inputs=inputs, format=format))}
+    assert actual == {(45.6, 3.0), (None, None), (None, 4.0), (7.5, None)}
 
 
 def test_a_category_may_keep_a_word_that_numbers_use_for_missing_values(tmp_path: Path) -> None:

@@ -241,8 +241,8 @@ def test_nothing_half_written_is_left(tmp_path: Path) -> None:
 def test_a_slice_by_a_missing_column_is_reported_before_training(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": csv()})
     plain = job(tmp_path, spec())
-    asked = replace(plain, sections={**plain.sections, "evaluate": EvaluateSpec(slices=["lable"])})
+    requested = replace(plain, sections={**plain.sections, "evaluate": EvaluateSpec(slices=["lable"])})
     with pytest.raises(StageError, match=r"evaluate\.slices: the data has no column `lable`") as caught:
-        work.main(asked)
+        work.main(requested)
     assert caught.value.help == "did you mean `label`?"
     assert not (tmp_path / "artifacts" / "data").exists()

@@ -143,7 +143,7 @@ def test_names_in_the_spec(tmp_path: Path, line: str, message: str, count: int) 
     spec.write_text(f"project: {{name: a}}\ndata:\n  {data}\nmodel: {{type: tabular}}\n")
     with pytest.raises(SpecError) as caught:
         compile_project(spec)
-    found = [d for d in caught.value.diagnostics if d.code == "bad-format"]
-    assert len(found) == count
-    assert any(message in d.message for d in found)
-    assert all(d.help and d.span and len(d.message) < 300 for d in found)
+    results = [d for d in caught.value.diagnostics if d.code == "bad-format"]
+    assert len(results) == count
+    assert any(message in d.message for d in results)
+    assert all(d.help and d.span and len(d.message) < 300 for d in results)

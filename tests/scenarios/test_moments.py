@@ -59,9 +59,9 @@ def test_a_spelling_of_a_moment_is_the_moment(column: str, spelling: str, format
     other = {"x": "y", "y": "x"}[column]
     table: dict[str, list[Any]] = {other: ["no" if row % 2 else "yes" for row in range(ROWS)]}
     name, serialise = TEXTUAL[format]
-    found = made(name, serialise({**table, column: [write(time) for time in times]}))
+    result = made(name, serialise({**table, column: [write(time) for time in times]}))
     expected = made("a.parquet", parquet({**table, column: times}))
-    assert found == expected
+    assert result == expected
     assert expected.refusal is None
     dates = times is MIDNIGHT
     names = expected.schema["inputs"]["x"]["values"] if column == "x" else expected.schema["target"]["labels"]
@@ -88,23 +88,23 @@ def test_some_moments_in_a_time_zone(column: str) -> None:
 def test_a_missing_value_does_not_change_the_spelling_of_the_others(word: str, value: Any) -> None:
     """A csv file with NA for a missing value, and parquet with null."""
     labels = ["no", "yes", "yes"] * 8
-    found = made("a.csv", separated({"x": [word, word, "NA"] * 8, "y": labels}, ","), format={"nulls": ["", "NA"]})
-    assert found.refusal is None, found.refusal
-    assert found == made("a.parquet", parquet({"x": [value, value, None] * 8, "y": labels}))
+    result = made("a.csv", separated({"x": [word, word, "NA"] * 8, "y": labels}, ","), format={"nulls": ["", "NA"]})
+    assert result.refusal is None, result.refusal
+    assert result == made("a.parquet", parquet({"x": [value, value, None] * 8, "y": labels}))
 
 
 @pytest.mark.parametrize("times", [NOON, MIDNIGHT, NOON_UTC])
 def test_a_text_is_written_as_the_moment(times: list[Moment]) -> None:
     table = {"x": times, "y": ["no", "yes"] * 12}
-    found = made("a.parquet", parquet(table), inputs={"x": "text"})
-    words = {row["x"] for split in found.splits.values() for row in split}
+    result = made("a.parquet", parquet(table), inputs={"x": "text"})
+    words = {row["x"] for split in result.splits.values() for row in split}
     assert words == {spelled(time, as_date=times is MIDNIGHT) for time in times}
 
 
 def test_dates_among_timestamps_are_midnight() -> None:
     words = [("2020-01-01", "2020-01-01 00:00:00", "2020-01-02T12:00")[row % 3] for row in range(ROWS)]
-    found = made("a.csv", separated({"x": words, "y": ["no", "yes"] * 12}, ","))
-    assert found.schema["inputs"]["x"]["values"] == ["2020-01-01 00:00:00", "2020-01-02 12:00:00"]
+    result = made("a.csv", separated({"x": words, "y": ["no", "yes"] * 12}, ","))
+    assert result.schema["inputs"]["x"]["values"] == ["2020-01-01 00:00:00", "2020-01-02 12:00:00"]
 
 
 @pytest.mark.parametrize("declared", ["2020-01-01T12:30:00Z", "2020-01-01 12:30:00+00:00", "2020-01-01 13:30+01:00"])

@@ -100,10 +100,10 @@ def asked(bundle: Path, rows: list[dict[str, object]]) -> list[dict[str, float]]
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("POST", "/predict", json.dumps(rows), {"Content-Type": "application/json"})
         response = connection.getresponse()
-        found: list[dict[str, float]] = json.loads(response.read())
+        record: list[dict[str, float]] = json.loads(response.read())
         connection.close()
-    assert response.status == 200, found
-    return found
+    assert response.status == 200, record
+    return record
 
 
 def test_the_server_answers_as_the_evaluation_did(applied: Applied) -> None:
@@ -134,11 +134,11 @@ def test_another_preparation_in_training_is_refused_before_a_step(
     project.spec("src.rows:Given", "src.rows:Raw")
     with pytest.raises(StageError) as raised:
         project.run("train")
-    said = raised.value.message
-    assert "(model.preprocess: src.prep:Prep)" in said
-    assert "size in training: float32 [32 rows, 1], min " in said
-    assert "size in evaluation: float32 [144 rows, 1], min -" in said
-    assert "town" not in said.replace("town in", "")
+    message = raised.value.message
+    assert "(model.preprocess: src.prep:Prep)" in message
+    assert "size in training: float32 [32 rows, 1], min " in message
+    assert "size in evaluation: float32 [144 rows, 1], min -" in message
+    assert "town" not in message.replace("town in", "")
     assert "add the parameter `preprocess`" in raised.value.help
     assert "a step was taken" not in capsys.readouterr().out
     assert not (project.artifacts / "model").exists()

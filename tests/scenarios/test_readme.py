@@ -42,13 +42,13 @@ def test_make_says_what_is_missing(tmp_path: Path) -> None:
     lonely.mkdir()
     for tool in ("sh", "make", "test", "echo", "basename"):
         (lonely / tool).symlink_to(f"/usr/bin/{tool}")
-    asked = ["make", "demo", f"VENV={tmp_path}/venv"]
-    done = subprocess.run(asked, cwd=CHECKOUT, env={"PATH": str(lonely)}, capture_output=True, text=True)
+    requested = ["make", "demo", f"VENV={tmp_path}/venv"]
+    done = subprocess.run(requested, cwd=CHECKOUT, env={"PATH": str(lonely)}, capture_output=True, text=True)
     assert done.returncode != 0
     assert "apt install python3.11" in done.stdout
     (lonely / "python3.11").write_text('#!/bin/sh\n[ "$2" = "" ]\n')
     (lonely / "python3.11").chmod(0o755)
-    done = subprocess.run(asked, cwd=CHECKOUT, env={"PATH": str(lonely)}, capture_output=True, text=True)
+    done = subprocess.run(requested, cwd=CHECKOUT, env={"PATH": str(lonely)}, capture_output=True, text=True)
     assert done.returncode != 0
     assert "apt install python3.11-venv" in done.stdout
 

@@ -33,9 +33,9 @@ def test_labels_as_floats(tmp_path: Path, labels: list[Any] | None) -> None:
     """ludwig-ai/ludwig#3101 and #2336: every row got the other label."""
     pq.write_table(pa.table({"a": list(range(60)), "y": [1.0, 0.0] * 30}), tmp_path / "rows.parquet")
     target = {"column": "y", **({"labels": labels} if labels else {})}
-    found = rows(made(tmp_path, source="rows.parquet", inputs={"a": "number"}, target=target))
+    actual = rows(made(tmp_path, source="rows.parquet", inputs={"a": "number"}, target=target))
     names = read(tmp_path, "schema.json")["target"]["labels"]
-    assert all(float(names[row["y"]]) == (1.0 if row["a"] % 2 == 0 else 0.0) for row in found)
+    assert all(float(names[row["y"]]) == (1.0 if row["a"] % 2 == 0 else 0.0) for row in actual)
     assert f"label {names[0]}: number {'0.0' if labels is None else '1.0'} (30 rows)" in decisions(tmp_path)
 
 
@@ -131,9 +131,9 @@ def test_labels_with_a_leading_space(tmp_path: Path, labels: list[str] | None) -
     assert "spaces around th" in f"{error.message} {error.help}"
     assert "`data: {format: {trim: true}}`" in error.help
     # The help, followed to the letter.
-    found = rows(made(tmp_path, **spec, format={"trim": True}))
+    actual = rows(made(tmp_path, **spec, format={"trim": True}))
     assert read(tmp_path, "schema.json")["target"]["labels"] == ["no", "yes"]
-    assert all(row["label"] == row["size"] - 1 for row in found)
+    assert all(row["label"] == row["size"] - 1 for row in actual)
 
 
 @pytest.mark.parametrize("day", ["2012/01/{:02}", "2012-01-{:02}", "{:02}/01/2012", "{:02}.01.2012"])

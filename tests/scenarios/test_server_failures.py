@@ -35,9 +35,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(bundle: Path) -> Iterator[Background]:
-    made = Background(load(bundle), Limits(lull=0))
-    yield made
-    made.stop()
+    created = Background(load(bundle), Limits(lull=0))
+    yield created
+    created.stop()
 
 
 def infer(**changes: object) -> bytes:
@@ -71,8 +71,8 @@ def infer(**changes: object) -> bytes:
 def test_an_invalid_request_is_refused_and_the_next_is_answered(
     server: Background, path: str, body: bytes, status: int, code: str
 ) -> None:
-    got, said = ask(server.port, body, path)
-    assert (got, said["code"]) == (status, code)
+    got, output = ask(server.port, body, path)
+    assert (got, output["code"]) == (status, code)
     assert ask(server.port, GOOD)[0] == 200
 
 
@@ -94,8 +94,8 @@ class Held(Rows):
 
 def waiting(server: Background) -> int:
     text = server.server.service.answer(_metrics()).body.decode()
-    (found,) = re.findall(r"^mlspec_queue_rows\{.*\} (\d+)$", text, re.MULTILINE)
-    return int(found)
+    (result,) = re.findall(r"^mlspec_queue_rows\{.*\} (\d+)$", text, re.MULTILINE)
+    return int(result)
 
 
 def _metrics() -> Any:

@@ -46,8 +46,8 @@ class Calls:
 
     def actions(self) -> set[str]:
         """The rights that the calls take."""
-        made = {f"{_PREFIXES.get(s, s)}:{o}" for s, o, _ in self.made}
-        return made - {"sts:GetCallerIdentity"}  # which nobody needs a right for
+        created = {f"{_PREFIXES.get(s, s)}:{o}" for s, o, _ in self.made}
+        return created - {"sts:GetCallerIdentity"}  # which nobody needs a right for
 
     def clear(self) -> None:
         self.made.clear()
@@ -99,8 +99,8 @@ class Shipped:
 
     @property
     def release(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.artifacts / "release.json").read_text())
-        return found
+        record: dict[str, Any] = json.loads((self.artifacts / "release.json").read_text())
+        return record
 
     def spec(self, old: str, new: str) -> None:
         path = self.root / "mlproject.yaml"
@@ -115,14 +115,14 @@ class Shipped:
         (folder / "content").write_text(content)
         (folder / "Dockerfile").write_text("FROM scratch\nCOPY content /content\n")
         digest = content.encode().hex().ljust(64, "0")
-        found = labels(BundleProvenance(commit="a" * 40, bundle=digest, run=RUN), signature)
-        flags = [f"--label={name}={value}" for name, value in found.items()]
+        result = labels(BundleProvenance(commit="a" * 40, bundle=digest, run=RUN), signature)
+        flags = [f"--label={name}={value}" for name, value in result.items()]
         tag = self.tag
         command = [self.docker, "build", "--quiet", "--tag", tag, *flags, str(folder)]
         subprocess.run(command, check=True, capture_output=True, env={"DOCKER_BUILDKIT": "1", "PATH": "/usr/bin:/bin"})
         done = subprocess.run([self.docker, "image", "inspect", tag], check=True, capture_output=True)
         known = json.loads(done.stdout)[0]
-        packaged_image(image=tag, id=known["Id"], size_bytes=known["Size"], labels=found).write(self.artifacts)
+        packaged_image(image=tag, id=known["Id"], size_bytes=known["Size"], labels=result).write(self.artifacts)
 
     def push(self) -> None:
         pushing.ship(self.job(), self.target)

@@ -159,11 +159,11 @@ def test_a_character_that_yaml_cannot_hold_is_located(character: str, before: st
     line = len(BREAK.split(before))
     with pytest.raises(SpecError) as raised:
         parse(f"{before}名: x{character}".encode())
-    (found,) = raised.value.diagnostics
-    assert (found.code, found.span) == ("yaml-syntax", Span(line, 5, 6))
-    assert f"U+{ord(character):04X}" in found.message
-    assert ("control character" in found.message) == (ord(character) < 0xA0)
-    escape = found.help.removeprefix("remove it, or write it as ").removesuffix(" inside double quotes")
+    (finding,) = raised.value.diagnostics
+    assert (finding.code, finding.span) == ("yaml-syntax", Span(line, 5, 6))
+    assert f"U+{ord(character):04X}" in finding.message
+    assert ("control character" in finding.message) == (ord(character) < 0xA0)
+    escape = finding.help.removeprefix("remove it, or write it as ").removesuffix(" inside double quotes")
     assert parse(f'{before}名: "x{escape}"'.encode()).plain()["名"] == f"x{character}"
 
 

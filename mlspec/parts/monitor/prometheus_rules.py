@@ -168,7 +168,7 @@ def _of_monitor(options: RuleOptions) -> Iterator[AlertingRule]:
     who = f"{options.model} {{{{ $labels.version }}}}"
     moved = {
         "summary": f"{who}: {{{{ $labels.input }}}} has drifted",
-        "description": "Live data differs from the training data. `mlspec monitor` shows how much, since when and rows.",
+        "description": "Live data differs from the training data. `mlspec monitor` shows how much and since when.",
     }
     opened = f"max by (version, input) ({scope.vector(promql.DRIFT_ALARM)}) == 1"
     yield _rule(DRIFT, opened, "warning", moved, options)

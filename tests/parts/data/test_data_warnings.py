@@ -85,28 +85,28 @@ def test_dates_and_what_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize("twin", ["bonn", "\u200bBonn", "Bo\u00adnn", "\uff22onn"])
 def test_values_that_look_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str], twin: str) -> None:
-    (found,) = said(tmp_path, lines(*GOOD, f"g,7,{twin},no,train"), capsys)
-    assert found.startswith("warning: `town` has values that differ only in case, spaces or invisible characters: ")
-    assert "`Bonn`" in found
+    (result,) = said(tmp_path, lines(*GOOD, f"g,7,{twin},no,train"), capsys)
+    assert result.startswith("warning: `town` has values that differ only in case, spaces or invisible characters: ")
+    assert "`Bonn`" in result
 
 
 @pytest.mark.parametrize("day", ["2024-01-{:02} 12:00"])
 def test_dates(tmp_path: Path, capsys: pytest.CaptureFixture[str], day: str) -> None:
     rows = [row.replace("Bonn", day.format(number)).replace("Ulm", day.format(9)) for number, row in enumerate(GOOD)]
-    (found,) = said(tmp_path, lines(*rows), capsys)
-    assert found.startswith("warning: `town` contains dates; dates that do not occur in train are treated as unknown")
+    (result,) = said(tmp_path, lines(*rows), capsys)
+    assert result.startswith("warning: `town` contains dates; dates that do not occur in train are treated as unknown")
 
 
 def test_a_rare_label(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     more = [f"s{i},{i},Bonn,no,train" for i in range(200)]
-    (found,) = said(tmp_path, lines(*GOOD, *more), capsys)
-    assert found == "warning: train has fewer than 5 rows with the label `yes`"
+    (result,) = said(tmp_path, lines(*GOOD, *more), capsys)
+    assert result == "warning: train has fewer than 5 rows with the label `yes`"
 
 
 def test_an_identifier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     more = [f"s{i},{i},T{i},{'no' if i % 2 else 'yes'},train" for i in range(200)]
-    (found,) = said(tmp_path, lines(*GOOD, *more), capsys)
-    assert found == "warning: `town` has 202 values in 202 rows of train: is it an identifier?"
+    (result,) = said(tmp_path, lines(*GOOD, *more), capsys)
+    assert result == "warning: `town` has 202 values in 202 rows of train: is it an identifier?"
 
 
 def test_numbers_that_count_rows_and_columns_that_reveal_the_label(

@@ -24,8 +24,8 @@ def pets(root: Path, *folders: str, count: int = 8, ending: str = "png", **how: 
 
 def labels(root: Path, **settings: Any) -> list[str]:
     made(root, **(HOW | settings))
-    found: list[str] = read(root, "schema.json")["target"]["labels"]
-    return found
+    record: list[str] = read(root, "schema.json")["target"]["labels"]
+    return record
 
 
 CROSSED = ("cat/monday", "cat/tuesday", "dog/monday", "dog/tuesday")

@@ -208,10 +208,10 @@ def test_a_background_is_the_same_in_training_and_serving(tmp_path: Path, backgr
     write(tmp_path, {f"data/ant/clear{i}.png": half_clear(40 * i) for i in range(6)})
     inputs = {"image": {"type": "image", **({"background": background} if background else {})}}
     table = made(tmp_path, source="data", inputs=inputs, target=TARGET)["train"]
-    said = {row["reading"]: row["key"] for row in read(tmp_path, "decisions.json")["decisions"]}
+    output = {row["reading"]: row["key"] for row in read(tmp_path, "decisions.json")["decisions"]}
     behind_all = f"transparent pixels composited on {background or 'white'}"
     reading = f"6 of 22 images: {behind_all}, e.g. data/ant/clear0.png"
-    assert said[reading] == "data.inputs.image.background"
+    assert output[reading] == "data.inputs.image.background"
     described = read(tmp_path, "schema.json")["inputs"]
     fit({"image": table["image"].to_pylist()}, described, tmp_path / "preprocess", raw=True)
     served = load(tmp_path / "preprocess").features([{"image": half_clear(200)}])[0]["pixels"]

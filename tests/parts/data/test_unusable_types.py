@@ -75,9 +75,9 @@ def test_the_edit_that_the_help_names_leads_to_the_table(tmp_path: Path, kind: s
     elif role == "labels" and kind not in ("binary", "large-binary", "dictionary-of-binary"):
         assert "is not one of: no, yes" in refused(tmp_path, role).message
     else:
-        found = {row["y"] for row in rows(made(tmp_path, source="a.parquet", **ROLES[role]))}
-        assert len(found) == 2
-        assert role not in NUMBERS or found == ({86400, 172800} if kind == "duration" else {3600, 7200})
+        actual = {row["y"] for row in rows(made(tmp_path, source="a.parquet", **ROLES[role]))}
+        assert len(actual) == 2
+        assert role not in NUMBERS or actual == ({86400, 172800} if kind == "duration" else {3600, 7200})
 
 
 @pytest.mark.parametrize("role", ROLES)

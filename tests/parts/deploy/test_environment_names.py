@@ -57,11 +57,11 @@ def test_a_shared_name_is_refused_and_names_both(tmp_path: Path, overlays: str, 
     text = SPEC if "prod" in overlays else NAMED
     with pytest.raises(SpecError) as caught:
         made(tmp_path, text + f"environments: {overlays}\n", chosen)
-    (found,) = caught.value.diagnostics
-    assert found.code == "shared-function"
-    assert found.span is not None
-    assert both in found.message
-    assert "environments.staging.deploy.lambda.name" in found.help
+    (finding,) = caught.value.diagnostics
+    assert finding.code == "shared-function"
+    assert finding.span is not None
+    assert both in finding.message
+    assert "environments.staging.deploy.lambda.name" in finding.help
 
 
 def test_names_of_their_own_and_other_regions_are_accepted(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_shared_data_stream_is_refused_and_names_both(
     text = SPEC.replace("elasticsearch: {}", f"elasticsearch: {index}") + f"environments: {overlays}\n"
     with pytest.raises(SpecError) as caught:
         made(tmp_path, text, chosen)
-    (found,) = caught.value.diagnostics
-    assert (found.code, found.span is not None) == ("shared-index", True)
-    assert both in found.message
-    assert "environments.staging.monitor.elasticsearch.index" in found.help
+    (finding,) = caught.value.diagnostics
+    assert (finding.code, finding.span is not None) == ("shared-index", True)
+    assert both in finding.message
+    assert "environments.staging.monitor.elasticsearch.index" in finding.help

@@ -19,9 +19,9 @@ def test_opsets_that_can_be_written_and_served(tmp_path: Path, opset: int) -> No
 
 @pytest.mark.parametrize("opset", [7, 17, 24, 99])
 def test_opsets_that_cannot(tmp_path: Path, opset: int) -> None:
-    (found,) = said(tmp_path, CLASSES + f"export: {{onnx: {{opset: {opset}}}}}\n")
-    assert found.code == "unfit-opset"
-    assert str(opset) in found.message
+    (result,) = said(tmp_path, CLASSES + f"export: {{onnx: {{opset: {opset}}}}}\n")
+    assert result.code == "unfit-opset"
+    assert str(opset) in result.message
 
 
 def test_the_newest_opset_of_a_release() -> None:

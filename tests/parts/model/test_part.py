@@ -42,4 +42,4 @@ def test_a_class_that_cannot_be_instantiated(tmp_path: Path, old: str, new: str,
     (tmp_path / "src" / "model.py").write_text(MODEL.replace(old, new))
     with pytest.raises(SpecError) as caught:
         compile_project(spec)
-    assert (code, said) in [(found.code, found.message) for found in caught.value.diagnostics]
+    assert (code, said) in [(finding.code, finding.message) for finding in caught.value.diagnostics]

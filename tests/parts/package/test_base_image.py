@@ -37,9 +37,9 @@ DOCKERFILE = "FROM python:3.11 AS a\nRUN x\nFROM python:3.11 AS b\n"
 )
 def test_the_digest_is_that_of_the_same_repository(known: str, base: str, tmp_path: Path) -> None:
     text = DOCKERFILE.replace("python:3.11", base)
-    made, stood = pin(fake(tmp_path, known, pull=0), tmp_path, text, base, "linux/amd64")
-    assert stood == f"{base}@{DIGEST}"
-    assert made.count(f"FROM {base}@{DIGEST} AS") == 2
+    created, existing = pin(fake(tmp_path, known, pull=0), tmp_path, text, base, "linux/amd64")
+    assert existing == f"{base}@{DIGEST}"
+    assert created.count(f"FROM {base}@{DIGEST} AS") == 2
     assert (tmp_path / "Dockerfile.lock").read_text().endswith(f"\n{base}@{DIGEST}\n")
 
 

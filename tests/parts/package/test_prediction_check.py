@@ -44,9 +44,9 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> ExpectedPredictions:
 
 
 def test_the_bundles_own_answers_pass(expected: ExpectedPredictions) -> None:
-    found = [(200, answer) for answer in expected.answers]
-    assert len(found) == len(expected.bodies()) == 3
-    assert expected.compare("it", found) == 0
+    results = [(200, answer) for answer in expected.answers]
+    assert len(results) == len(expected.bodies()) == 3
+    assert expected.compare("it", results) == 0
     assert json.loads(json.loads(expected.events()[1])["body"]) == expected.rows[1]
     envelopes = [{"statusCode": 200, "body": json.dumps(answer)} for answer in expected.answers]
     assert expected.compare_events("it", envelopes) < 1e-12
@@ -86,12 +86,12 @@ def test_rows_are_generated_from_the_profile_the_vocabulary_and_the_image_size(t
     (bundle / "signature.json").write_text(json.dumps(signature | {"inputs": INPUTS}))
     columns = {"age": {"quantiles": {"0.05": 18, "0.5": 40, "0.95": 70}}, "city": {"top": [{"value": "Bonn"}]}}
     (bundle / "profile.json").write_text(json.dumps({"columns": columns}))
-    found = rows(bundle)
-    assert [row["age"] for row in found] == [18, 40, 70]
-    assert [row["city"] for row in found] == ["Bonn", None, None]
-    assert len({len(str(row["sentence"]).split()) for row in found}) == 3
-    assert len({row["face"] for row in found}) == 3
-    assert "dog" in str(found[2]["sentence"])
+    actual = rows(bundle)
+    assert [row["age"] for row in actual] == [18, 40, 70]
+    assert [row["city"] for row in actual] == ["Bonn", None, None]
+    assert len({len(str(row["sentence"]).split()) for row in actual}) == 3
+    assert len({row["face"] for row in actual}) == 3
+    assert "dog" in str(actual[2]["sentence"])
 
 
 def test_without_a_profile_the_rows_still_fit(tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ def test_what_was_edited_on_the_server(edit: dict[str, Any], told: str, tmp_path
 
 def test_pull_steps_of_an_earlier_spec(tmp_path: Path) -> None:
     text = TEXT.replace('"0 3 * * 1"', '"0 3 * * 1", repository: "https://example.org/a/b"')
-    told = found(tmp_path, SERVER, PROD, text=text)
-    assert [line.partition(" (")[0] for line in told] == [
+    messages = found(tmp_path, SERVER, PROD, text=text)
+    assert [line.partition(" (")[0] for line in messages] == [
         "the deployment base differs on the server in pull steps",
         "the deployment prod differs on the server in pull steps",
     ]
@@ -67,14 +67,14 @@ def test_deployments_that_only_one_side_has(tmp_path: Path) -> None:
 
 
 def test_a_server_is_asked_only_where_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = build(tmp_path, TEXT)
-    texts = {file.path: file.text for file in made.files}
+    built = build(tmp_path, TEXT)
+    texts = {file.path: file.text for file in built.files}
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    assert notices(made.project, texts, ROOT) == []
+    assert notices(built.project, texts, ROOT) == []
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    (line,) = notices(made.project, texts, ROOT)
+    (line,) = notices(built.project, texts, ROOT)
     assert "PREFECT_API_URL does not answer" in line
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/with a space")
-    (line,) = notices(made.project, texts, ROOT)
+    (line,) = notices(built.project, texts, ROOT)
     assert "PREFECT_API_URL does not answer" in line
     assert notices(build(tmp_path, "train: {}\n").project, {}, ROOT) == []

@@ -25,10 +25,10 @@ def files(folder: Path, spec: str) -> dict[str, str]:
 
 def test_a_disturbance_of_an_input_that_is_not_there(tmp_path: Path) -> None:
     spec = CLASSES + "export:\ntest: {robustness: {perturbations: [typos, brightness]}}\n"
-    (found,) = said(tmp_path, spec)
-    assert found.code == "unfit-perturbation"
-    assert found.message == "`brightness` perturbs images, and the model has no such input"
-    assert found.help == "perturbations for these inputs: `typos`, `case`, `punctuation`, `whitespace`, `accents`"
+    (result,) = said(tmp_path, spec)
+    assert result.code == "unfit-perturbation"
+    assert result.message == "`brightness` perturbs images, and the model has no such input"
+    assert result.help == "perturbations for these inputs: `typos`, `case`, `punctuation`, `whitespace`, `accents`"
     assert codes(tmp_path, NUMBERS + "export:\ntest: {robustness: {perturbations: [noise, missing]}}\n") == []
     assert codes(tmp_path, NUMBERS + "export:\ntest: {robustness: {perturbations: [case]}}\n") == ["unfit-perturbation"]
 
@@ -124,9 +124,9 @@ def test_an_attack_is_a_stage_of_its_own(tmp_path: Path) -> None:
 
 def test_files_only_where_the_section_is(tmp_path: Path) -> None:
     assert files(tmp_path, CLASSES) == {}
-    made = files(tmp_path, CLASSES + "export:\ntest:\n")
+    generated = files(tmp_path, CLASSES + "export:\ntest:\n")
     kinds = ("unit", "data", "model", "contract")
-    assert set(made) == {"tests/conftest.py", *(f"tests/test_{kind}.py" for kind in kinds)}
+    assert set(generated) == {"tests/conftest.py", *(f"tests/test_{kind}.py" for kind in kinds)}
     assert "tests/test_load.py" in files(tmp_path, CLASSES + "export:\ntest: {load: {}}\n")
 
 
@@ -134,8 +134,8 @@ def test_the_projects_own_code_is_imported(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src/data.py").write_text("def load():\n    return []\n")
     spec = CLASSES.replace("data/cola.tsv\n  format: {columns: [origin, label, sentence]}", "src.data:load")
-    made = files(tmp_path, spec + "export:\ntest:\n")
-    assert '"data.source": "src.data:load"' in made["tests/test_unit.py"]
+    generated = files(tmp_path, spec + "export:\ntest:\n")
+    assert '"data.source": "src.data:load"' in generated["tests/test_unit.py"]
 
 
 @pytest.mark.parametrize(
@@ -172,8 +172,8 @@ def test_hostile_values_stay_data(tmp_path: Path) -> None:
     name = json.dumps(HOSTILE)
     spec = CLASSES.replace('"no"', name).replace("format: {columns: [origin, label, sentence]}", "format: {type: tsv}")
     spec = spec.replace("{sentence: text}", f"{{{name}: text}}")
-    made = files(tmp_path, spec + "export:\ntest:\n")
-    tree = ast.parse(made["tests/test_data.py"])
+    generated = files(tmp_path, spec + "export:\ntest:\n")
+    tree = ast.parse(generated["tests/test_data.py"])
     values = {
         node.targets[0].id: ast.literal_eval(node.value)
         for node in tree.body

@@ -20,11 +20,11 @@ MEASURING = "measuring a few steps"
 
 def project(root: Path, keys: str, kind: str = "text") -> Applied:
     """A project of two epochs with more keys in `train`."""
-    made: Applied = getattr(projects, kind)(root)
+    created: Applied = getattr(projects, kind)(root)
     epochs = {"text": "max_epochs: 8", "numbers": "max_epochs: 12"}[kind]
-    made.spec(epochs, f"max_epochs: 2, {keys}")
-    made.run("data")
-    return made
+    created.spec(epochs, f"max_epochs: 2, {keys}")
+    created.run("data")
+    return created
 
 
 def kept(project: Applied) -> Path:
@@ -42,9 +42,9 @@ def test_training_runs_as_if_the_spec_had_the_precision(tmp_path: Path) -> None:
     auto = project(tmp_path / "auto", "precision: auto")
     auto.run("train")
     record = metrics(auto)
-    found = record.pop("tuned")
-    assert recorded(auto)["precision"].startswith(f"{found['precision']}: ")
-    given = project(tmp_path / "given", f"precision: {found['precision']}")
+    content = record.pop("tuned")
+    assert recorded(auto)["precision"].startswith(f"{content['precision']}: ")
+    given = project(tmp_path / "given", f"precision: {content['precision']}")
     given.run("train")
     assert same(weights(auto, "last"), weights(given, "last"))
     assert curves(auto) == curves(given)

@@ -42,8 +42,8 @@ def project(folder: Path, name: str, iac: str) -> Project:
 
 def generated(folder: Path, name: str, iac: str) -> dict[str, str]:
     """The files that are generated for that tool, by their paths in its folder."""
-    made = files(_made(folder), SPECS[name].replace("IAC", iac), _BASE)
-    return {path.removeprefix(f"{iac}/"): text for path, text in made.items() if path.startswith(f"{iac}/")}
+    rendered = files(_made(folder), SPECS[name].replace("IAC", iac), _BASE)
+    return {path.removeprefix(f"{iac}/"): text for path, text in rendered.items() if path.startswith(f"{iac}/")}
 
 
 def _made(folder: Path) -> Path:
@@ -73,13 +73,13 @@ def translated(template: str, translator: Translator) -> dict[str, JsonValue]:
 
 def from_resources(folder: Path, name: str) -> list[CanonicalResource]:
     """The resources without a tool that creates some of them itself, which the templates of other tools contain."""
-    made = project(folder, name, "sam")
-    spec = stacks.stack_function(made)
+    toy_project = project(folder, name, "sam")
+    spec = stacks.stack_function(toy_project)
     assert spec is not None
     code = service_resources.image_code(spec, DIGEST)
     variables: dict[str, JsonValue] = {key: str(value) for key, value in spec.options.environment.items()}
-    service = stacks.service(spec, made.need(Deploy).rollout, code, variables)
-    both = [*_bodies(stacks.foundation(made, spec, "cola")), *_bodies(service)]
+    service = stacks.service(spec, toy_project.need(Deploy).rollout, code, variables)
+    both = [*_bodies(stacks.foundation(toy_project, spec, "cola")), *_bodies(service)]
     return from_template({"Resources": dict(both)}, PARAMETERS)
 
 
@@ -91,10 +91,10 @@ def terraform_modules(folder: Path) -> dict[str, dict[str, str]]:
     """The files of both modules of each project, by the name of the module."""
     modules: dict[str, dict[str, str]] = {}
     for name in SPECS:
-        made = generated(folder / name, name, "terraform")
+        created = generated(folder / name, name, "terraform")
         for module in _MODULES:
             start = f"{module}/"
-            own = {path.removeprefix(start): text for path, text in made.items() if path.startswith(start)}
+            own = {path.removeprefix(start): text for path, text in created.items() if path.startswith(start)}
             modules[f"{name}-{module}"] = {path: text for path, text in own.items() if _is_module_file(path)}
     return modules
 

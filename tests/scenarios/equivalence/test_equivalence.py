@@ -92,8 +92,8 @@ def test_a_fault_in_a_template_of_sam_is_found(
     tmp_path: Path,
 ) -> None:
     name, file, text, other = mutation
-    made = projects.mutated(projects.generated(tmp_path, name, "sam"), file, text, other)
-    assert compare({**reference[name], "sam": projects.from_sam(made, sam_translator)}).faults
+    created = projects.mutated(projects.generated(tmp_path, name, "sam"), file, text, other)
+    assert compare({**reference[name], "sam": projects.from_sam(created, sam_translator)}).faults
 
 
 @pytest.mark.parametrize("name", ["everything", "http-api"])
@@ -104,8 +104,8 @@ def test_every_value_in_a_template_of_sam_counts(
     tmp_path: Path,
 ) -> None:
     """Each value alone is changed: the comparison, or the reader of the template, finds it."""
-    made = projects.generated(tmp_path, name, "sam")
-    both = [projects.translated(made[f"{part}.yaml"], sam_translator) for part in ("foundation", "service")]
+    created = projects.generated(tmp_path, name, "sam")
+    both = [projects.translated(created[f"{part}.yaml"], sam_translator) for part in ("foundation", "service")]
     expected = reference[name]["cloudformation"]
     for document, other in (both, both[::-1]):
         rest = from_template(other, projects.PARAMETERS)
