@@ -136,16 +136,16 @@ def _unique(pairs: list[tuple[str, Any]]) -> Row:
     return dict(pairs)
 
 
-def differences(sample: Sample, made: list[Row], labels: list[str], decisions: dict[str, str]) -> Iterable[str]:
+def differences(sample: Sample, actual: list[Row], labels: list[str], decisions: dict[str, str]) -> Iterable[str]:
     """Where the rows that the stage wrote, in the order of the file, are not those of the file."""
     expected = rows(sample, kind_of(sample))
-    if len(expected) != len(made):
-        yield f"{len(made)} rows, and the file has {len(expected)}"
+    if len(expected) != len(actual):
+        yield f"{len(actual)} rows, and the file has {len(expected)}"
         return
     target = sample.spec["target"]
     for name, kind in (*sample.spec["inputs"].items(), (target["column"], target.get("type", "class"))):
         values = [row[name] for row in expected]
-        for at, (value, got) in enumerate(zip(values, (row[name] for row in made), strict=True)):
+        for at, (value, got) in enumerate(zip(values, (row[name] for row in actual), strict=True)):
             if not _same(value, got, kind, values, labels, sample.spec["format"], decisions.get(f"column {name}", "")):
                 yield f"row {at + 1}, {name}: {value!r} was read as {got!r}"
 

@@ -117,7 +117,7 @@ def test_a_program_that_runs_itself_is_asked_before_it_is_killed(tmp_path: Path)
     assert seen[-1] == "brought back"
 
 
-def test_a_program_that_runs_itself_is_asked_too_where_the_interrupt_came_to_us_alone(
+def test_an_interrupt_of_mlspec_alone_is_passed_to_a_program_that_runs_itself(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """As where a job is cancelled: there is no terminal to tell the program."""

@@ -62,7 +62,7 @@ def test_what_a_library_raised_by_itself_is_not_the_projects(tmp_path: Path) -> 
     assert "own code" not in error.help
 
 
-def test_what_mlspec_raised_stays_a_bug(tmp_path: Path) -> None:
+def test_what_mlspec_raised_is_a_bug_of_mlspec(tmp_path: Path) -> None:
     def ours() -> None:
         write_json(tmp_path / "x.json", {1, 2})
 
@@ -191,7 +191,7 @@ def test_an_environment_inside_the_project_is_not_the_projects_code(tmp_path: Pa
     assert own_frames(caught.value, environment.parent) == []
 
 
-def test_a_folder_is_swapped_whole_or_stays(tmp_path: Path) -> None:
+def test_a_folder_is_swapped_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "old").write_text("old")
     with pytest.raises(OSError, match="missing"):

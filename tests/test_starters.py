@@ -82,7 +82,7 @@ def test_any_name_arrives_as_that_name(tmp_path: Path) -> None:
         assert compile_project(tmp_path / name / "mlproject.yaml").project.info.name == name
 
 
-def test_a_folder_with_other_files_is_joined_and_they_stay(tmp_path: Path) -> None:
+def test_other_files_of_a_folder_are_kept(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mine.csv").write_text("a\n")
     (tmp_path / "notes.md").write_text("mine")
@@ -103,7 +103,7 @@ def test_nothing_is_replaced_and_then_nothing_is_written(tmp_path: Path, stands:
     assert tree(tmp_path) == before
 
 
-def test_the_first_files_of_a_fresh_repository_stay(tmp_path: Path) -> None:
+def test_the_first_files_of_a_fresh_repository_are_kept(tmp_path: Path) -> None:
     for name in ("README.md", ".gitignore", "LICENSE"):
         (tmp_path / name).write_text("mine\n")
     started = start("text", tmp_path, "x", "{}")

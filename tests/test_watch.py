@@ -54,13 +54,13 @@ def seen(root: Path, way: Callable[[], object]) -> watch.Seen:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_file_that_is_read_is_seen(way: Callable[[Path], object], tmp_path: Path) -> None:
+def test_a_file_that_is_read_is_recorded(way: Callable[[Path], object], tmp_path: Path) -> None:
     file = tmp_path / "a b.txt"
     file.write_text("x")
     assert "a b.txt" in seen(tmp_path, lambda: way(file)).read
 
 
-def test_relative_paths_and_links_to_the_project_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_paths_and_links_to_the_project_are_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root, link = tmp_path / "p", tmp_path / "link"
     (root / "sub").mkdir(parents=True)
     (root / "a.txt").write_text("x")
@@ -97,7 +97,7 @@ def test_an_exception_is_propagated_and_the_watch_ends(tmp_path: Path) -> None:
     assert "late.txt" not in result.read | result.written
 
 
-def test_a_pause_is_not_seen(tmp_path: Path) -> None:
+def test_a_pause_is_not_reported(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
     with watch.watching(tmp_path, tmp_path / "seen") as result:
         with watch.paused():
@@ -107,7 +107,7 @@ def test_a_pause_is_not_seen(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs inotify")
-def test_another_process_is_seen_and_kept_apart(tmp_path: Path) -> None:
+def test_another_process_is_recorded_separately(tmp_path: Path) -> None:
     for name in ("before", "paused", "after"):
         (tmp_path / name).write_text("x")
     with watch.watching(tmp_path, tmp_path / "seen") as result:

@@ -31,7 +31,7 @@ def test_new_data_is_added_and_changed_data_again(project: Toys) -> None:
     assert pointer.read_text() != first
 
 
-def test_what_git_keeps_stays_there(project: Toys) -> None:
+def test_files_tracked_by_git_remain_in_git(project: Toys) -> None:
     project.git("add", "raw")
     keep(["raw"], project.root)
     assert not (project.root / "raw.dvc").exists()

@@ -40,10 +40,10 @@ def start() -> Iterator[Start]:
 WAITS = "import sys; print('here', flush=True); sys.stdin.read()"
 
 
-def listed(root: Path, found: object, written: float | None = None) -> Path:
+def listed(root: Path, content: object, written: float | None = None) -> Path:
     busy = root / ".dvc" / "tmp" / "rwlock"
     busy.parent.mkdir(parents=True, exist_ok=True)
-    busy.write_text(json.dumps(found))
+    busy.write_text(json.dumps(content))
     if written is not None:
         os.utime(busy, (written, written))
     return busy

@@ -291,7 +291,7 @@ def test_everything_can_be_removed(server: StandIn, installed: Callable[[str], I
     assert stack_removal.plan(one, predictions=True) == []
 
 
-def test_what_is_another_projects_stays(server: StandIn, installed: Callable[[str], Installation]) -> None:
+def test_resources_of_another_project_are_kept(server: StandIn, installed: Callable[[str], Installation]) -> None:
     apply(installed(""))
     server.stored["/_ingest/pipeline/predictions-cola-default"]["_meta"] = {"mlspec": {"project": "other"}}
     kept = [removal for removal in stack_removal.plan(installed(""), predictions=True) if removal.kept]

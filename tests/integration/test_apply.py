@@ -149,7 +149,7 @@ def test_the_second_one_waits_where_it_is_asked_to(project: Line) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_an_interruption_ends_everything_and_can_be_gone_on_from(project: Line, number: signal.Signals) -> None:
+def test_an_interruption_stops_everything_and_can_be_resumed(project: Line, number: signal.Signals) -> None:
     process = project.held("apply", "--yes")
     below = psutil.Process(process.pid).children(recursive=True)
     assert len(below) >= 2  # DVC and the stage

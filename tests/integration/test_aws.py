@@ -81,7 +81,7 @@ def test_every_settings_file_is_input_of_its_call(text: str, tmp_path: Path) -> 
         assert patterns(value, shape) == [], path
 
 
-def test_a_wrong_setting_would_be_seen(tmp_path: Path) -> None:
+def test_a_wrong_setting_is_detected(tmp_path: Path) -> None:
     shape = botocore.session.get_session().get_service_model("lambda").operation_model("CreateFunction").input_shape
     value = filled(files(tmp_path, LAMBDA)["lambda/function.json"])
     assert patterns({**value, "MemorySize": 64, "Timeout": 901}, shape)

@@ -34,11 +34,11 @@ def storage(moto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return moto
 
 
-def login(made: Toys, storage: str) -> None:
+def login(project: Toys, storage: str) -> None:
     """What `mlspec doctor` prints, and the endpoint of the stand-in."""
-    made.dvc("remote", "modify", "--local", "mlspec", "access_key_id", TOKEN)
-    made.dvc("remote", "modify", "--local", "mlspec", "secret_access_key", TOKEN)
-    made.dvc("remote", "modify", "--local", "mlspec", "endpointurl", storage)
+    project.dvc("remote", "modify", "--local", "mlspec", "access_key_id", TOKEN)
+    project.dvc("remote", "modify", "--local", "mlspec", "secret_access_key", TOKEN)
+    project.dvc("remote", "modify", "--local", "mlspec", "endpointurl", storage)
 
 
 def test_what_is_pushed_is_pulled_in_a_clone(storage: str, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from tests.run.engines.lines import VALUES, Toys, toys
 pytestmark = pytest.mark.slow
 
 
-def ran(said: str) -> list[str]:
-    return re.findall(r"Running stage '(\w+)'", said)
+def ran(output: str) -> list[str]:
+    return re.findall(r"Running stage '(\w+)'", output)
 
 
 def kept(root: Path) -> Toys:

@@ -113,8 +113,8 @@ def test_a_killed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
     assert run(whole).code == 0
     assert run(killed, 24).code == -signal.SIGKILL
     again = run(killed)
-    assert again.code == 0, again.said
-    assert "resuming the interrupted run" in again.said
+    assert again.code == 0, again.output
+    assert "resuming the interrupted run" in again.output
     assert same(weights(whole), weights(killed))
     assert metrics(whole) == metrics(killed)
 

@@ -239,7 +239,7 @@ STATE = """
 
 
 @pytest.mark.parametrize(
-    ("state", "said", "help"),
+    ("state", "message", "help"),
     [
         ('{"mean": np.ones(2)}', "state()['mean'] is of type numpy.ndarray, which JSON does not support", ".tolist()"),
         ('{"mean": [1.0, {"x": np.float32(2)}]}', "state()['mean'][1]['x'] is of type numpy.float32", ".item()"),
@@ -251,11 +251,11 @@ STATE = """
         ("1 / 0", "src.prep:Prep.state raised ZeroDivisionError", ""),
     ],
 )
-def test_a_state_that_does_not_reach_serving_is_refused(state: str, said: str, help: str, tmp_path: Path) -> None:
+def test_a_state_that_does_not_reach_serving_is_refused(state: str, message: str, help: str, tmp_path: Path) -> None:
     state = state.replace("self.mean + 1", "float(self.mean) + 1")
     with pytest.raises(StageError) as raised:
         fitted(tmp_path, call(f'{{"a": {SIZES} - self.mean}}', STATE.replace("STATE", state)))
-    assert said in raised.value.message
+    assert message in raised.value.message
     assert help in raised.value.help
 
 
@@ -271,7 +271,7 @@ def test_another_form_than_in_training_names_the_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("forward", "said"),
+    ("forward", "message"),
     [
         (lambda a, b: None, ""),
         (lambda **inputs: None, ""),
@@ -283,8 +283,8 @@ def test_another_form_than_in_training_names_the_row(tmp_path: Path) -> None:
         (lambda c, **inputs: None, "src.net:Net.forward takes c"),
     ],
 )
-def test_forward_takes_what_the_class_returns(forward: Callable[..., None], said: str) -> None:
-    with nullcontext() if not said else pytest.raises(StageError, match=re.escape(said)):
+def test_forward_takes_what_the_class_returns(forward: Callable[..., None], message: str) -> None:
+    with nullcontext() if not message else pytest.raises(StageError, match=re.escape(message)):
         accepted(forward, ("a", "b"), "src.prep:Prep", "src.net:Net")
 
 

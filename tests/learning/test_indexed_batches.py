@@ -68,7 +68,7 @@ def plain(count: int = 10) -> TensorDataset:
 
 
 @pytest.mark.parametrize(
-    ("loader", "wanted"),
+    ("loader", "expected"),
     [
         (DataLoader(plain(), batch_size=4), list(range(10))),
         (DataLoader(plain(), batch_size=4, drop_last=True), list(range(8))),
@@ -83,9 +83,9 @@ def plain(count: int = 10) -> TensorDataset:
         ([1, 2], None),
     ],
 )  # fmt: skip
-def test_rows_are_read_where_they_are_certain_to_be_trained_on(loader: Any, wanted: list[int] | None) -> None:
+def test_rows_are_read_where_they_are_certain_to_be_trained_on(loader: Any, expected: list[int] | None) -> None:
     result = trained_on(loader)
-    assert (result if result is None else list(result)) == wanted
+    assert (result if result is None else list(result)) == expected
 
 
 def test_batches_are_collated_as_the_loader_does() -> None:

@@ -23,9 +23,9 @@ def test_labels_there_and_back(project: Path) -> None:
     assert created["org.opencontainers.image.version"] == (release.bundle or "")[:12]
 
 
-@pytest.mark.parametrize("found", [None, {}, {PROVENANCE_LABEL: "no json", SIGNATURE_LABEL: "[1]"}])
-def test_labels_of_another_image(found: dict[str, str] | None) -> None:
-    assert from_labels(found) == (None, None)
+@pytest.mark.parametrize("expected", [None, {}, {PROVENANCE_LABEL: "no json", SIGNATURE_LABEL: "[1]"}])
+def test_labels_of_another_image(expected: dict[str, str] | None) -> None:
+    assert from_labels(expected) == (None, None)
 
 
 def test_a_newer_record_is_read_as_far_as_it_is_known() -> None:

@@ -263,7 +263,7 @@ def test_an_image_is_not_a_zip_and_a_zip_is_not_an_image(record: Record, tmp_pat
     assert other.find(tmp_path) is None
 
 
-def test_a_package_knows_its_provenance_and_signature_by_its_labels() -> None:
+def test_the_labels_of_a_package_have_its_provenance_and_signature() -> None:
     image = next(record for record in RECORDS if isinstance(record, PackagedImage))
     assert (image.provenance, image.signature) == (BundleProvenance(commit="c"), SIGNATURE)
     archive = next(record for record in RECORDS if isinstance(record, PackagedZip))

@@ -385,7 +385,7 @@ def test_a_new_part_needs_no_edit_elsewhere(tmp_path: Path) -> None:
     toy = Toy(
         "notify",
         {"notify": Notify},
-        made=(
+        own_stages=(
             Stage(
                 "notify",
                 "Tell people",

@@ -20,7 +20,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Line:
 
 
 @pytest.mark.parametrize(
-    ("override", "code", "said"),
+    ("override", "code", "message"),
     [
         ("train.max_epoch=1", 2, ["cannot override `train.max_epoch`", "did you mean `train.max_epochs`?"]),
         ("track.wandb.project=x", 2, ["cannot override `track.wandb.project`", "to add it: +track.wandb.project=x"]),
@@ -45,11 +45,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Line:
         ("+ci.github.schedule=x", 1, ["command line:1:2: error[unknown-key]: no stage reads `ci`"]),
     ],
 )  # fmt: skip
-def test_an_invalid_override(built: Line, override: str, code: int, said: list[str]) -> None:
+def test_an_invalid_override(built: Line, override: str, code: int, message: list[str]) -> None:
     words = ["--cfg", "job"] if code == 0 else []
     result, out, err = built.mlspec("run", "data", *words, override)
     assert result == code, out + err
-    for text in said:
+    for text in message:
         assert text in err
     assert "Traceback" not in out + err
 

@@ -59,7 +59,7 @@ class Toy:
         return Outcome(stage.name, "failed" if stage.name in self.fails else "ran", help="mend it")
 
 
-class Told(Silent):
+class RecordingWatcher(Silent):
     def __init__(self) -> None:
         self.started_: list[str] = []
         self.ended_: list[str] = []
@@ -78,8 +78,8 @@ class Told(Silent):
         self.verdict = status
 
 
-def carried_out(engine: Toy) -> tuple[dict[str, Outcome], Told]:
-    watcher = Told()
+def carried_out(engine: Toy) -> tuple[dict[str, Outcome], RecordingWatcher]:
+    watcher = RecordingWatcher()
     steps = schedule(LINE, engine.status(LINE), Selection(), engine.lacks)
     return {outcome.stage: outcome for outcome in run(steps, engine, watcher, watcher)}, watcher
 
@@ -141,7 +141,7 @@ def test_a_stage_after_unchanged_outputs_does_not_run() -> None:
 
 
 def test_a_dry_run_is_another_engine() -> None:
-    engine, watcher = Toy(), Told()
+    engine, watcher = Toy(), RecordingWatcher()
     outcomes = run(schedule(LINE, engine.status(LINE), Selection(), engine.lacks), DryRun(engine), watcher, watcher)
     assert engine.calls == []
     assert {o.status for o in outcomes} == {"skipped"}
@@ -163,7 +163,7 @@ class Parallel(Toy):
         return super().run(stage, watch, force=force)
 
 
-class Lines(Told):
+class Lines(RecordingWatcher):
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[tuple[str, str]] = []
@@ -182,7 +182,7 @@ def test_stages_that_wait_for_nothing_run_at_once_where_the_engine_can() -> None
 
 
 def test_an_engine_that_runs_one_at_a_time_is_asked_for_no_more() -> None:
-    engine, watcher = Toy(), Told()
+    engine, watcher = Toy(), RecordingWatcher()
     run(schedule(LINE, engine.status(LINE), Selection(), engine.lacks), engine, watcher, watcher, jobs=4)
     assert engine.calls == ["prepare", "data", "train", "export", "lint"]
 
@@ -198,7 +198,7 @@ def test_an_interruption_reaches_stages_in_other_threads() -> None:
             assert self.interrupted.wait(60)
             return Outcome(stage.name, "interrupted", Reason("stopped", "it was stopped"))
 
-    main, engine, watcher = threading.main_thread().ident or 0, Endless(), Told()
+    main, engine, watcher = threading.main_thread().ident or 0, Endless(), RecordingWatcher()
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         outcomes = run(schedule(LINE, engine.status(LINE), Selection(), engine.lacks), engine, watcher, watcher, jobs=2)

@@ -186,7 +186,7 @@ def read_then_changed(root: Path) -> None:
     subprocess.run(["sh", "-c", "cat data/a.csv; echo 2 >> data/a.csv"], cwd=root, check=True, capture_output=True)
 
 
-def made(root: Path) -> None:
+def write_project(root: Path) -> None:
     subprocess.run(["sh", "-c", "echo x > data/new.csv; cat data/new.csv"], cwd=root, check=True, capture_output=True)
 
 
@@ -267,7 +267,7 @@ SEEN: list[tuple[Callable[[Path], object], set[str]]] = [
     (deleted, set()),
     (replaced, set()),
     (read_then_changed, {"data/a.csv"}),
-    (made, set()),
+    (write_project, set()),
     (written_over, set()),
     (declared, set()),
     (edited, set()),

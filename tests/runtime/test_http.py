@@ -158,10 +158,10 @@ class Slow(Rows):
     """Answers when it is told to."""
 
     def __init__(self) -> None:
-        self.asked, self.go = threading.Event(), threading.Event()
+        self.requested, self.go = threading.Event(), threading.Event()
 
     def compute(self, prepared: Sequence[Any], alone: bool = True) -> Sequence[Mapping[str, Any]]:
-        self.asked.set()
+        self.requested.set()
         assert self.go.wait(60)
         return [YES for _ in prepared]
 
@@ -173,7 +173,7 @@ def test_stopping_lets_a_request_under_way_come_to_its_end() -> None:
     body = json.dumps(ROW).encode()
     caller = threading.Thread(target=lambda: answers.append(ask(server, "POST", "/predict", body)[0].status))
     caller.start()
-    assert slow.asked.wait(60)
+    assert slow.requested.wait(60)
     drained: list[bool] = []
     stopper = threading.Thread(target=lambda: drained.append(server.stop()))
     stopper.start()
@@ -207,7 +207,7 @@ def test_stopping_does_not_wait_for_ever() -> None:
     server = Background(Service(slow, service().contract), Limits(grace=0, lull=0))
     connection = connect(server)
     connection.request("POST", "/predict", json.dumps(ROW))
-    assert slow.asked.wait(60)
+    assert slow.requested.wait(60)
     assert server.stop() is False
     connection.close()
     slow.go.set()

@@ -42,9 +42,9 @@ class Kept:
         self.closed = True
 
 
-def log(*sinks: Sink, said: list[str] | None = None, **more: Any) -> PredictionLog:
+def log(*sinks: Sink, messages: list[str] | None = None, **more: Any) -> PredictionLog:
     counts = LogCounts(TABLE, {"town": frozenset({"Bonn"})}, 0.5)
-    return PredictionLog(encoder(), sinks, counts, report=(said if said is not None else []).append, **more)
+    return PredictionLog(encoder(), sinks, counts, report=(messages if messages is not None else []).append, **more)
 
 
 def counted(log: PredictionLog, name: str) -> dict[str, float]:

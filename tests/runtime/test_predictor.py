@@ -57,7 +57,7 @@ def test_rows_are_padded_only_to_rows_of_like_length(tmp_path: Path) -> None:
     assert shapes == [(BATCH, 3), (BATCH, 14)]
 
 
-def test_a_row_gives_the_same_answer_alone_and_in_company(tmp_path: Path) -> None:
+def test_a_row_gives_the_same_answer_alone_and_in_a_batch(tmp_path: Path) -> None:
     predictor = Predictor(bundles.tabular(tmp_path), threads=1)
     rows = [{"age": age, "city": city} for age in range(0, 100, 7) for city in ("Bonn", "Oslo", None)]
     together = predictor.predict(rows)

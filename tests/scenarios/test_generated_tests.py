@@ -144,7 +144,7 @@ def test_training_rows_in_the_test_split(exported: Exported) -> None:
     assert failed(project, "tests/test_data.py") == {"test_splits_do_not_share_rows"}
 
 
-def test_a_target_beyond_the_labels_and_a_lost_column(exported: Exported) -> None:
+def test_a_target_beyond_the_labels_and_a_missing_column(exported: Exported) -> None:
     project = exported("text")
     rewrite(
         project.artifacts / "data/train.parquet",

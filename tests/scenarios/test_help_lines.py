@@ -16,7 +16,7 @@ import pytest
 from mlspec.compiler import compile_project
 from mlspec.errors import SpecError, StageError
 from mlspec.source.reader import parse
-from tests.parts.data.project import made, rows, write
+from tests.parts.data.project import data_splits, rows, write
 
 EDIT = re.compile(r"`(data: \{.*?\})`")
 SPLIT = {"valid": 0.25, "test": 0.25}
@@ -134,12 +134,12 @@ def test_each_edit_that_a_help_line_offers_leads_to_the_table_that_it_promises(t
     write(tmp_path, {f"data/{case.name}": case.contents})
     spec = {"source": f"data/{case.name}", "split": SPLIT, **case.spec}
     with pytest.raises(StageError) as caught:
-        made(tmp_path, **spec)
+        data_splits(tmp_path, **spec)
     edits = EDIT.findall(caught.value.help)
     assert len(edits) == len(case.readings), caught.value.help
     for text, expected in zip(edits, case.readings, strict=True):
         edit: Any = parse(text.encode()).plain()
-        actual = rows(made(tmp_path, **merged(spec, edit["data"])))
+        actual = rows(data_splits(tmp_path, **merged(spec, edit["data"])))
         assert {row[case.column] for row in actual} == expected, text
 
 

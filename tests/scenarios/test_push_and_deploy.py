@@ -196,7 +196,7 @@ def test_manual_changes_are_detected_and_reverted(shipped: Make, by_hand: Any, s
     assert changes(project) == []
 
 
-def test_secrets_are_taken_from_here_and_shown_nowhere(
+def test_secrets_are_read_from_the_environment_and_never_shown(
     shipped: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = shipped("{environment: {TOKEN: {env: SERVICE_TOKEN}, LEVEL: info}}")
@@ -216,7 +216,7 @@ def test_secrets_are_taken_from_here_and_shown_nowhere(
     assert "hunter2" not in written + output.out + output.err
 
 
-def test_a_variable_that_the_spec_no_longer_names_goes(shipped: Make) -> None:
+def test_a_variable_that_the_spec_no_longer_names_is_removed(shipped: Make) -> None:
     project = shipped("{environment: {LEVEL: info}}")
     project.push()
     project.deploy()
@@ -238,7 +238,7 @@ def test_a_public_function_url_gets_and_loses_both_permissions(shipped: Make) ->
     assert statements(project) == {}
 
 
-def test_what_others_made_is_not_touched(shipped: Make) -> None:
+def test_resources_of_others_are_not_touched(shipped: Make) -> None:
     project = shipped()
     project.target.client("iam").create_role(RoleName=project.root.name, AssumeRolePolicyDocument="{}")
     project.push()

@@ -31,7 +31,7 @@ def test_it_is_short_and_the_two_commands_come_first() -> None:
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "lint", "docs", "bench"])
-def test_make_knows_its_targets(target: str) -> None:
+def test_make_has_the_targets(target: str) -> None:
     done = subprocess.run(["make", "-n", target], cwd=CHECKOUT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -202,17 +202,17 @@ def check(table: dict[str, list[Any]], spec: dict[str, Any], format: str) -> Non
 
 @given(tables(), st.sampled_from(sorted(FORMATS)))
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-def test_two_representations_of_a_table_agree(made: tuple[dict[str, list[Any]], dict[str, Any]], format: str) -> None:
-    check(*made, format)
+def test_two_representations_of_a_table_agree(drawn: tuple[dict[str, list[Any]], dict[str, Any]], format: str) -> None:
+    check(*drawn, format)
 
 
 @pytest.mark.slow
 @given(tables(), st.sampled_from(sorted(FORMATS)))
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 def test_two_representations_of_many_tables_agree(
-    made: tuple[dict[str, list[Any]], dict[str, Any]], format: str
+    created: tuple[dict[str, list[Any]], dict[str, Any]], format: str
 ) -> None:
-    check(*made, format)
+    check(*created, format)
 
 
 PLAIN: dict[str, tuple[str, Callable[[int], Any]]] = {

@@ -80,13 +80,13 @@ class Held(Rows):
     """Answers when it is told to, however often it is asked."""
 
     def __init__(self) -> None:
-        self.asked, self.go = threading.Event(), threading.Event()
+        self.requested, self.go = threading.Event(), threading.Event()
         self.begun: list[Any] = []
         self.seen: list[Any] = []
 
     def compute(self, prepared: Sequence[Any], alone: bool = True) -> Sequence[Any]:
         self.begun += prepared
-        self.asked.set()
+        self.requested.set()
         assert self.go.wait(60)
         self.seen += prepared
         return [YES for _ in prepared]
@@ -132,7 +132,7 @@ def test_what_a_caller_who_hung_up_asked_for_is_not_computed() -> None:
     held = Held()
     server = Background(Service(held, service().contract), Limits(lull=0))
     first = sent(server.port, [ROW] * 600)  # more than all workers take at once
-    assert held.asked.wait(60)
+    assert held.requested.wait(60)
     until(lambda: waiting(server) > 0)
     before = waiting(server)
     second = sent(server.port, {"sentence": "gone", "age": 1})

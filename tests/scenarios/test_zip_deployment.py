@@ -50,7 +50,7 @@ def test_from_nothing_again_and_after_a_change(project: Shipped) -> None:
     project.deploy()
     assert project.release["function"]["version"] == "2"
     assert changes(project) == []
-    assert not [call for call in calls.made if call[0].endswith("ecr")]
+    assert not [call for call in calls.recorded if call[0].endswith("ecr")]
 
 
 def test_a_zip_that_is_too_large_or_no_longer_the_same(project: Shipped) -> None:
@@ -111,13 +111,13 @@ def test_a_zip_too_large_for_a_call_is_uploaded_through_a_bucket_that_stays_empt
     try:
         calls = watched(project.target, ("lambda", "s3"))
         project.deploy()
-        (created,) = [given for _, name, given in calls.made if name == "CreateFunction"]
+        (created,) = [given for _, name, given in calls.recorded if name == "CreateFunction"]
         assert created["Code"] == {"S3Bucket": "my-zips", "S3Key": "mlspec/cola/function.zip"}
         assert "Contents" not in s3.list_objects_v2(Bucket="my-zips")
         assert changes(project) == []
         zipped(project, "larger", direct=False, size_bytes=70 * 2**20)
         project.deploy()
-        (created,) = [given for _, name, given in calls.made if name == "UpdateFunctionCode"]
+        (created,) = [given for _, name, given in calls.recorded if name == "UpdateFunctionCode"]
         assert created["S3Key"] == "mlspec/cola/function.zip"
         assert project.release["function"]["version"] == "2"
         assert "Contents" not in s3.list_objects_v2(Bucket="my-zips")

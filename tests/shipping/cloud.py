@@ -36,21 +36,21 @@ READS = ("Get", "List", "Describe", "Batch", "Head")
 class Calls:
     """Every call that a target's clients make, as they are made."""
 
-    made: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    recorded: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
 
     @property
     def changing(self) -> list[str]:
         """Names of those that change something; what is written down in the history is told apart."""
-        acts = [(s, o) for s, o, p in self.made if not str(p.get("logGroupName", "")).startswith("/mlspec/")]
+        acts = [(s, o) for s, o, p in self.recorded if not str(p.get("logGroupName", "")).startswith("/mlspec/")]
         return [f"{s}:{o}" for s, o in acts if not o.startswith(READS) or o == "BatchDeleteImage"]
 
     def actions(self) -> set[str]:
         """The rights that the calls take."""
-        created = {f"{_PREFIXES.get(s, s)}:{o}" for s, o, _ in self.made}
+        created = {f"{_PREFIXES.get(s, s)}:{o}" for s, o, _ in self.recorded}
         return created - {"sts:GetCallerIdentity"}  # which nobody needs a right for
 
     def clear(self) -> None:
-        self.made.clear()
+        self.recorded.clear()
 
 
 def watched(
@@ -60,7 +60,7 @@ def watched(
     calls = Calls()
 
     def heard(params: dict[str, Any], model: Any, **_: Any) -> None:
-        calls.made.append((model.service_model.endpoint_prefix, model.name, params))
+        calls.recorded.append((model.service_model.endpoint_prefix, model.name, params))
 
     for service in services:
         target.client(service).meta.events.register("provide-client-params.*.*", heard)

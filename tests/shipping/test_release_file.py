@@ -128,7 +128,7 @@ def test_rollback_switches_back_and_apply_does_not_undo_it(
     three.deploy()
 
 
-def test_a_new_version_after_a_rollback_goes_out(three: Shipped, mlspec: Run) -> None:
+def test_a_new_version_after_a_rollback_is_deployed(three: Shipped, mlspec: Run) -> None:
     assert mlspec(three, "rollback", "1", "--yes")[0] == 0
     three.image("four")
     three.push()
@@ -145,13 +145,13 @@ def test_rollback_of_a_canary_returns_all_traffic_to_the_live_version(three: Shi
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("requested", "message"),
     [("3", "version 3 is live already"), ("9", "version not found: 9"), ("x", "version not found: x")],
 )
-def test_a_rollback_to_nowhere_is_refused(three: Shipped, mlspec: Run, asked: str, said: str) -> None:
-    code, _, err = mlspec(three, "rollback", asked, "--yes")
+def test_a_rollback_to_an_unknown_version_is_refused(three: Shipped, mlspec: Run, requested: str, message: str) -> None:
+    code, _, err = mlspec(three, "rollback", requested, "--yes")
     assert code == 4
-    assert said in err
+    assert message in err
     assert live(three).version == "3"
 
 
@@ -164,7 +164,7 @@ def test_before_the_first_deployment_each_says_so(shipped: Callable[..., Shipped
     assert "nothing is deployed yet" in err
 
 
-def test_where_the_account_cannot_be_seen_a_rehearsal_that_is_here_is_named(
+def test_where_the_account_cannot_be_read_the_rehearsal_is_suggested(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from mlspec.cli.app import main

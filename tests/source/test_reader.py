@@ -48,7 +48,7 @@ def test_a_scalar_is_what_yaml_1_2_says(text: str, value: object) -> None:
     assert parse(f"key: {text}".encode()).plain() == {"key": value}
 
 
-def test_every_value_knows_its_place() -> None:
+def test_every_value_has_its_place() -> None:
     document = parse(b"project:\n  name: cola\n  authors: [Ada, Bob]\n")
     name = document.span(("project", "name"))
     assert (name.line, name.column, name.end) == (2, 9, 13)

@@ -212,6 +212,6 @@ def test_a_reference_takes_the_type_and_text_takes_the_words() -> None:
         ("${me} again", "reference-cycle"),
     ],
 )
-def test_a_reference_that_leads_nowhere(text: str, code: str) -> None:
+def test_a_dangling_reference(text: str, code: str) -> None:
     _, faults = resolve(node({"list": [1], "me": text}))
     assert [fault.code for fault in faults] == [code]

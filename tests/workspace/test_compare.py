@@ -80,7 +80,7 @@ def test_keep_lasts_until_overwrite(roots: Roots, project: Path) -> None:
     assert actions(changes([file("a.txt", "newest\n")], roots)) == {"a.txt": "unchanged"}
 
 
-def test_what_is_no_longer_generated_goes_if_unedited(roots: Roots, project: Path) -> None:
+def test_an_unedited_file_that_is_no_longer_generated_is_removed(roots: Roots, project: Path) -> None:
     build([file("a.txt"), file("b.txt")], roots)
     (project / "b.txt").write_text("mine\n")
     change_set = changes([], roots)
@@ -105,7 +105,7 @@ def test_a_kept_file_that_is_no_longer_generated_is_the_users(roots: Roots, proj
     assert read_lock(roots) == Lock()
 
 
-def test_a_leftover_that_is_gone_is_forgotten(roots: Roots, project: Path) -> None:
+def test_a_leftover_that_was_removed_is_ignored(roots: Roots, project: Path) -> None:
     build([file("a.txt")], roots)
     (project / "a.txt").unlink()
     built = build([], roots)
@@ -177,7 +177,7 @@ def test_links_folders_and_pipes_are_not_overwritten(roots: Roots, project: Path
     assert snapshot(tmp_path).items() - before.items() == {("project/mlspec.lock", snapshot(project)["mlspec.lock"])}
 
 
-def test_a_leftover_behind_a_link_is_not_followed(roots: Roots, project: Path, tmp_path: Path) -> None:
+def test_a_leftover_behind_a_link_is_ignored(roots: Roots, project: Path, tmp_path: Path) -> None:
     build([file("conf/a.txt")], roots)
     (project / "conf").rename(tmp_path / "conf")
     (project / "conf").symlink_to(tmp_path / "conf")
@@ -223,7 +223,9 @@ def test_without_git_the_project_is_the_root(roots: Roots, project: Path) -> Non
 class TestBlocks:
     """In a file of the user's only the lines between the markers are ours."""
 
-    def test_it_comes_changes_and_goes_without_touching_the_users_lines(self, roots: Roots, project: Path) -> None:
+    def test_it_is_added_changed_and_removed_without_touching_the_users_lines(
+        self, roots: Roots, project: Path
+    ) -> None:
         path = project / ".gitignore"
         path.write_bytes(b"mine\n\xff\n")
         build([block(".gitignore", "one\n")], roots)
@@ -233,7 +235,7 @@ class TestBlocks:
         build([], roots)
         assert path.read_bytes() == b"first\nmine\n\xff\nlast"
 
-    def test_a_file_that_we_made_goes_when_it_is_empty(self, roots: Roots, project: Path) -> None:
+    def test_a_file_that_mlspec_created_is_removed_when_it_is_empty(self, roots: Roots, project: Path) -> None:
         (project / ".dockerignore").write_text("")
         build([block(".gitignore"), block(".dockerignore"), block(".dvc/config")], roots)
         with (project / ".dvc/config").open("a") as more:

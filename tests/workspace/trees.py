@@ -41,8 +41,8 @@ def build(
     return change_set
 
 
-def actions(made: ChangeSet) -> Mapping[str, str]:
-    return {change.path: change.action for change in made.changes}
+def actions(change_set: ChangeSet) -> Mapping[str, str]:
+    return {change.path: change.action for change in change_set.changes}
 
 
 Content = tuple[Literal["file", "link", "folder", "other"], int, bytes]

@@ -64,13 +64,13 @@ def test_a_shift_exits_with_4_and_is_in_every_form(service: Service) -> None:
     assert document["ok"] is False
 
 
-def test_power_says_what_can_be_seen(service: Service) -> None:
+def test_power_shows_what_can_be_detected(service: Service) -> None:
     output = run("power").output
     assert "alarm is raised at most once in" in output
     assert "1 sd in about" in output
 
 
-def test_the_plan_says_what_can_be_seen_before_there_is_a_model(service: Service) -> None:
+def test_the_plan_shows_what_can_be_detected_before_there_is_a_model(service: Service) -> None:
     output = CliRunner().invoke(plan_command, [], standalone_mode=False).output
     block = output.partition("\nMonitoring\n")[2].splitlines()
     assert len(block) == 2

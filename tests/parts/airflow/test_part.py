@@ -26,11 +26,11 @@ def test_the_options_of_the_spec_are_in_the_dag(tmp_path: Path) -> None:
     assert (train["stage"], train["after"], train["retries"], train["timeout"]) == ("train", ["data"], 2, 3600)
 
 
-def stages_in(made: str) -> Any:
+def stages_in(text: str) -> Any:
     """The list STAGES, read without Airflow."""
     (value,) = [
         node.value
-        for node in ast.parse(made).body
+        for node in ast.parse(text).body
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "STAGES"
     ]
     assert value is not None

@@ -80,7 +80,7 @@ def script(job: dict[str, object], name: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("shipped", "name", "asked"),
+    ("shipped", "name", "requested"),
     [
         (PACKAGE + REGISTRY, "Push", "--only push --yes"),
         (LAMBDA, "Push", "--only push --yes --env prod"),
@@ -92,10 +92,10 @@ def script(job: dict[str, object], name: str) -> dict[str, object]:
         ),
     ],
 )
-def test_a_release_ships_what_the_spec_ships(shipped: str, name: str, asked: str, tmp_path: Path) -> None:
-    env = "ci: {github: {env: prod}}\nenvironments: {prod: {}}\n" if "prod" in asked else "ci:\n"
+def test_a_release_ships_what_the_spec_ships(shipped: str, name: str, requested: str, tmp_path: Path) -> None:
+    env = "ci: {github: {env: prod}}\nenvironments: {prod: {}}\n" if "prod" in requested else "ci:\n"
     release = jobs(tmp_path, "release", shipped + env)
-    assert script(release["ship"], name)["run"] == f"exec mlspec apply {asked}"
+    assert script(release["ship"], name)["run"] == f"exec mlspec apply {requested}"
     assert "mlspec[aws]==" in str(script(release["ship"], "Install")["env"])
     assert "requirements.txt" not in str(script(release["ship"], "Install")["run"])
 

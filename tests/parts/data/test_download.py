@@ -215,7 +215,7 @@ def test_one_that_refuses_is_not(download: Download, server: Server) -> None:
     assert download.waits == []
 
 
-def test_a_note_of_another_address_or_none_is_not_believed(download: Download, server: Server) -> None:
+def test_a_note_of_another_address_or_none_is_ignored(download: Download, server: Server) -> None:
     (download.folder / ".rows.bin.part").write_bytes(b"x" * 50)
     for note in ("", "[]", '{"address": "a", "version": "b", "length": 100}'):
         (download.folder / ".rows.bin.part.json").write_text(note)

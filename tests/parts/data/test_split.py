@@ -16,7 +16,7 @@ from mlspec.parts.data.raw_rows import Piece, Raw, joined
 from mlspec.parts.data.split import divided
 from tests.parts.data.project import spec
 
-Found = dict[str, list[int]]
+SplitRows = dict[str, list[int]]
 
 
 def raw(targets: list[int], groups: list[Any] | None = None) -> Raw:
@@ -24,7 +24,7 @@ def raw(targets: list[int], groups: list[Any] | None = None) -> Raw:
     return joined([Piece("rows.csv", table, range(1, len(targets) + 1))], ["label"])
 
 
-def split(targets: list[int], groups: list[Any] | None = None, **how: Any) -> Found:
+def split(targets: list[int], groups: list[Any] | None = None, **how: Any) -> SplitRows:
     result, failures = divided(spec(split=how), raw(targets, groups))
     assert not failures
     return result

@@ -45,7 +45,9 @@ def test_the_mean() -> None:
         ({"auroc": None}, False),
     ],
 )
-def test_only_a_model_that_is_better_by_nothing_is_doubted(metrics: dict[str, float | None], doubted: bool) -> None:
+def test_only_a_model_that_does_not_beat_the_baseline_is_reported(
+    metrics: dict[str, float | None], doubted: bool
+) -> None:
     floor = label([*metrics], classified(torch.zeros(10, 3), TARGET), LABELS)
     output = no_better(metrics, floor)
     assert bool(output) is doubted
@@ -66,16 +68,16 @@ def test_a_number_is_compared_with_the_constant_baseline() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers", "actual", "said"),
+    ("answers", "actual", "message"),
     [
         (["no"] * 4, ["no", "no", "no", "yes"], "the model predicts `no` for every row of test; 75.0% of them"),
         (["no", "no", "yes", "no"], ["no", "no", "no", "yes"], ""),
         (["no"] * 4, ["no"] * 4, ""),
     ],
 )
-def test_a_model_that_always_answers_the_same_is_doubted(answers: list[str], actual: list[str], said: str) -> None:
-    assert single_answer(answers, ["no", "yes"], actual).startswith(said)
-    assert bool(single_answer(answers, ["no", "yes"], actual)) is bool(said)
+def test_a_constant_model_is_reported(answers: list[str], actual: list[str], message: str) -> None:
+    assert single_answer(answers, ["no", "yes"], actual).startswith(message)
+    assert bool(single_answer(answers, ["no", "yes"], actual)) is bool(message)
 
 
 @pytest.mark.parametrize(

@@ -244,7 +244,7 @@ def test_a_refusal_without_words_is_still_one() -> None:
     assert "ValueError" in refusal(ValueError(), Path("/")).message
 
 
-def test_the_old_bundle_stays_if_the_new_one_is_refused(trained: Trained) -> None:
+def test_the_old_bundle_is_kept_if_the_new_one_is_refused(trained: Trained) -> None:
     project = trained("numbers", "export: {onnx: {max_size: 9MB}}\n")
     project.run("export")
     bundle = project.artifacts / "bundle"

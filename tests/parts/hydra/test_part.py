@@ -80,7 +80,7 @@ def test_what_hydra_composes_is_what_the_spec_says(
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, "it's", "\\'", "a,b", "x=1", "ü"])
-def test_an_override_is_read_back_as_it_was(text: str) -> None:
+def test_an_override_is_read_back_unchanged(text: str) -> None:
     if "\n" in text or "\x85" in text:
         pytest.skip("an override is one line")
     override = OverridesParser.create().parse_override(f"a.b={written(text)}")

@@ -62,7 +62,7 @@ def test_a_pinned_dockerfile_needs_no_registry(tmp_path: Path) -> None:
     assert not (tmp_path / "asked").exists()
 
 
-def test_other_lines_of_the_lock_stay(tmp_path: Path) -> None:
+def test_other_lines_of_the_lock_are_kept(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile.lock").write_text(f"debian:12@{DIGEST}\n")
     pin(fake(tmp_path, f"python@{DIGEST}", pull=0), tmp_path, DOCKERFILE, "python:3.11", "linux/amd64")
     assert f"debian:12@{DIGEST}" in (tmp_path / "Dockerfile.lock").read_text()

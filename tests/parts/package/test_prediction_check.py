@@ -53,7 +53,7 @@ def test_the_bundles_own_answers_pass(expected: ExpectedPredictions) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "found", "message"),
+    ("status", "actual", "message"),
     [
         (400, {"error": "no such input"}, r"it answers with HTTP 400 to \{"),
         (500, None, r"it answers with HTTP 500"),
@@ -64,16 +64,16 @@ def test_the_bundles_own_answers_pass(expected: ExpectedPredictions) -> None:
         (200, None, r"instead of the bundle's"),
     ],
 )
-def test_another_answer_is_refused(status: int, found: Any, message: str, expected: ExpectedPredictions) -> None:
+def test_another_answer_is_refused(status: int, actual: Any, message: str, expected: ExpectedPredictions) -> None:
     first, second, _ = expected.answers
     with pytest.raises(StageError, match=message):
-        expected.compare("it", [(200, first), (200, second), (status, found)])
+        expected.compare("it", [(200, first), (200, second), (status, actual)])
 
 
-@pytest.mark.parametrize("found", [None, {}, {"errorMessage": "Task timed out"}, "x"])
-def test_a_function_that_failed_is_refused(found: Any, expected: ExpectedPredictions) -> None:
+@pytest.mark.parametrize("actual", [None, {}, {"errorMessage": "Task timed out"}, "x"])
+def test_a_function_that_failed_is_refused(actual: Any, expected: ExpectedPredictions) -> None:
     with pytest.raises(StageError, match=r"it fails: "):
-        expected.compare_events("it", [found] * 3)
+        expected.compare_events("it", [actual] * 3)
 
 
 INPUTS = [{"name": "sentence", "type": "text"}, {"name": "age", "type": "number"}, {"name": "city", "type": "category"},

@@ -25,17 +25,17 @@ SERVER: dict[str, Any] = {
 PROD = {**SERVER, "name": "prod", "parameters": {"environment": "prod", "release": False}, "schedules": []}
 
 
-def found(folder: Path, *deployments: dict[str, Any], text: str = TEXT) -> list[str]:
+def differences_of(folder: Path, *deployments: dict[str, Any], text: str = TEXT) -> list[str]:
     files = {file.path: file.text for file in build(folder, text).files}
     return list(differences(yaml.safe_load(files["prefect.yaml"]), deployments, ROOT))
 
 
 def test_nothing_differs_after_a_deployment(tmp_path: Path) -> None:
-    assert found(tmp_path, SERVER, PROD) == []
+    assert differences_of(tmp_path, SERVER, PROD) == []
 
 
 @pytest.mark.parametrize(
-    ("edit", "told"),
+    ("edit", "text"),
     [
         ({"work_pool_name": "gpus"}, 'work pool ("gpus")'),
         ({"parameters": {"environment": "prod"}}, 'parameters ({"environment": "prod"})'),
@@ -45,14 +45,14 @@ def test_nothing_differs_after_a_deployment(tmp_path: Path) -> None:
         ({"pull_steps": None}, "pull steps (null)"),
     ],
 )
-def test_what_was_edited_on_the_server(edit: dict[str, Any], told: str, tmp_path: Path) -> None:
-    expected = f"the deployment base differs on the server in {told}: prefect deploy --all"
-    assert found(tmp_path, {**SERVER, **edit}, PROD) == [expected]
+def test_what_was_edited_on_the_server(edit: dict[str, Any], text: str, tmp_path: Path) -> None:
+    expected = f"the deployment base differs on the server in {text}: prefect deploy --all"
+    assert differences_of(tmp_path, {**SERVER, **edit}, PROD) == [expected]
 
 
 def test_pull_steps_of_an_earlier_spec(tmp_path: Path) -> None:
     text = TEXT.replace('"0 3 * * 1"', '"0 3 * * 1", repository: "https://example.org/a/b"')
-    messages = found(tmp_path, SERVER, PROD, text=text)
+    messages = differences_of(tmp_path, SERVER, PROD, text=text)
     assert [line.partition(" (")[0] for line in messages] == [
         "the deployment base differs on the server in pull steps",
         "the deployment prod differs on the server in pull steps",
@@ -60,7 +60,7 @@ def test_pull_steps_of_an_earlier_spec(tmp_path: Path) -> None:
 
 
 def test_deployments_that_only_one_side_has(tmp_path: Path) -> None:
-    assert found(tmp_path, SERVER, {**SERVER, "name": "old"}) == [
+    assert differences_of(tmp_path, SERVER, {**SERVER, "name": "old"}) == [
         "the deployment prod is not on the server: prefect deploy --all",
         "the deployment old is on the server and not in the spec: prefect deployment delete 'cola/old'",
     ]

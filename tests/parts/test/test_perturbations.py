@@ -40,7 +40,7 @@ def test_every_name_has_a_way_for_every_input_it_fits() -> None:
 
 
 @pytest.mark.parametrize("name", [n for n, kinds in FITS.items() if "text" in kinds])
-def test_texts_change_a_little_and_by_the_seed_alone(name: Any) -> None:
+def test_texts_change_a_little_and_only_with_the_seed(name: Any) -> None:
     generated = texts(name)
     assert generated == texts(name)
     assert all(text != SENTENCE for text in generated)
@@ -49,7 +49,7 @@ def test_texts_change_a_little_and_by_the_seed_alone(name: Any) -> None:
     assert others != generated or name in ("accents", "punctuation")  # here there is but one way
 
 
-def test_typos_are_slips() -> None:
+def test_typos_are_slips_of_the_keyboard() -> None:
     for text in texts("typos"):
         assert sum(a != b for a, b in zip(text, SENTENCE, strict=False)) < len(SENTENCE)
         assert len(set(text.split()) & set(SENTENCE.split())) >= 6
@@ -57,7 +57,7 @@ def test_typos_are_slips() -> None:
     assert all(len(set(text.split()) & set(SENTENCE.split())) < 9 for text in strong)
 
 
-def test_words_stay_where_only_their_dress_changes() -> None:
+def test_words_are_kept_where_only_their_form_changes() -> None:
     assert {t.lower() for t in texts("case")} == {SENTENCE.lower()}
     assert {" ".join(t.split()) for t in texts("whitespace")} == {SENTENCE}
     assert {t.rstrip(".! ") for t in texts("punctuation")} == {SENTENCE.rstrip(".")}
@@ -67,7 +67,7 @@ def test_words_stay_where_only_their_dress_changes() -> None:
 
 @pytest.mark.parametrize("text", ["", "?", "123", "日本語"])
 @pytest.mark.parametrize("name", [n for n, kinds in FITS.items() if "text" in kinds])
-def test_odd_texts_are_no_trouble(name: Any, text: str) -> None:
+def test_unusual_texts_are_accepted(name: Any, text: str) -> None:
     assert all(isinstance(t, str) for t in texts(name, text, 5))
 
 
@@ -80,7 +80,7 @@ def test_numbers_move_by_a_part_of_their_spread() -> None:
     assert perturbed("noise", {"x": None, "y": 1.0, "t": ""}, 0, inputs, 0, 1.0)["x"] is None
 
 
-def test_one_input_goes_missing() -> None:
+def test_one_input_becomes_missing() -> None:
     inputs = {"x": {"type": "number"}, "c": {"type": "category"}, "t": {"type": "text"}}
     rows = [perturbed("missing", {"x": 1.0, "c": "a", "t": "b"}, i, inputs, 0, 1.0) for i in range(30)]
     assert {sum(v is None for v in row.values()) for row in rows} == {1}

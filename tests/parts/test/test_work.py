@@ -22,7 +22,7 @@ def report(project: Applied) -> Any:
     return json.loads((project.artifacts / "metrics/robustness.json").read_text())
 
 
-def test_answers_that_stay(trained: Trained) -> None:
+def test_answers_that_do_not_change(trained: Trained) -> None:
     project = trained("images", "export:\ntest: {robustness: {min_agreement: 0.5, sample: 20}}\n")
     project.run("export", "robustness")
     result = report(project)
@@ -35,7 +35,7 @@ def test_answers_that_stay(trained: Trained) -> None:
     assert (project.artifacts / "metrics/robustness.json").read_bytes() == first
 
 
-def test_answers_that_do_not_stay_are_shown(trained: Trained) -> None:
+def test_answers_that_change_are_shown(trained: Trained) -> None:
     project = trained("text", "export:\ntest: {robustness: {perturbations: [typos, whitespace], strength: 10}}\n")
     project.run("export")
     with pytest.raises(StageError) as caught:

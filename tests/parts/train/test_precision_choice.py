@@ -83,9 +83,9 @@ def test_a_killed_run_resumes_with_its_precision(tmp_path: Path) -> None:
     assert run(killed, 6).code == -signal.SIGKILL
     kept(killed).unlink()
     again = run(killed)
-    assert again.code == 0, again.said
-    assert "resuming the interrupted run" in again.said
-    assert MEASURING not in again.said
+    assert again.code == 0, again.output
+    assert "resuming the interrupted run" in again.output
+    assert MEASURING not in again.output
     assert metrics(killed)["tuned"] == {"precision": "bf16-mixed"}
     assert recorded(killed)["precision"] == "bf16-mixed: the device computes bfloat16"
 

@@ -26,12 +26,12 @@ def project(root: Path, keys: str, kind: str = "text", more: str = "") -> Applie
     return created
 
 
-def as_given(root: Path, found: dict[str, Any], kind: str = "text", keys: str = "") -> Applied:
+def as_given(root: Path, tuned: dict[str, Any], kind: str = "text", keys: str = "") -> Applied:
     """The same project with the values that were found in its spec, trained."""
     given = project(root, keys or "seed: 42", kind)
     rate = {"text": "learning_rate: 0.01", "numbers": "learning_rate: 0.02"}[kind]
-    given.spec("batch_size: 16", f"batch_size: {found.get('batch_size', 16)}")
-    given.spec(rate, f"learning_rate: {found.get('learning_rate', rate.split()[-1])}")
+    given.spec("batch_size: 16", f"batch_size: {tuned.get('batch_size', 16)}")
+    given.spec(rate, f"learning_rate: {tuned.get('learning_rate', rate.split()[-1])}")
     given.run("data", "train")
     return given
 
@@ -66,9 +66,9 @@ def test_a_killed_run_does_not_search_again(tmp_path: Path) -> None:
     state["learning_rate"] = 0.0123
     file.write_text(json.dumps(state), encoding="utf-8")
     again = run(killed)
-    assert again.code == 0, again.said
-    assert "resuming the interrupted run" in again.said
-    assert "with rates from" not in again.said
+    assert again.code == 0, again.output
+    assert "resuming the interrupted run" in again.output
+    assert "with rates from" not in again.output
     assert metrics(killed)["tuned"]["learning_rate"] == 0.0123
     assert not file.exists()
 
@@ -167,12 +167,12 @@ def own(
     return toy_project
 
 
-def with_rows(made: Applied, attribute: str) -> Applied:
+def with_rows(project: Applied, attribute: str) -> Applied:
     """The same with a data module."""
-    made.spec('{class: "src.net:Net"}', '{class: "src.net:Net", datamodule: "src.rows:Given", preprocess: mlspec}')
-    text = ROWS.format(attribute=attribute, artifacts=made.artifacts)
-    (made.root / "src" / "rows.py").write_text(text, encoding="utf-8")
-    return made
+    project.spec('{class: "src.net:Net"}', '{class: "src.net:Net", datamodule: "src.rows:Given", preprocess: mlspec}')
+    text = ROWS.format(attribute=attribute, artifacts=project.artifacts)
+    (project.root / "src" / "rows.py").write_text(text, encoding="utf-8")
+    return project
 
 
 @pytest.mark.parametrize("name", ["learning_rate", "lr"])

@@ -160,11 +160,11 @@ def test_only_numbers_or_only_categories(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.floats(-1e140, 1e140), min_size=1, max_size=30), st.floats(allow_infinity=False))
-def test_any_number_gives_a_finite_input(values: list[float], asked: float) -> None:
+def test_any_number_gives_a_finite_input(values: list[float], requested: float) -> None:
     from mlspec.runtime.preprocess.fit import deviation
 
     created = TabularPreprocess({"numbers": {"x": deviation(values)}, "categories": {}}, Path())
-    assert np.isfinite(created.features([{"x": asked}])[0]["numbers"]).all()
+    assert np.isfinite(created.features([{"x": requested}])[0]["numbers"]).all()
 
 
 def picture(mode: str = "RGB", size: tuple[int, int] = (6, 4), **save: Any) -> bytes:

@@ -37,16 +37,16 @@ _MODULES: Final = ("foundation", "service")
 
 def project(folder: Path, name: str, iac: str) -> Project:
     """A project that is deployed by that tool."""
-    return build(_made(folder), SPECS[name].replace("IAC", iac), _BASE).project
+    return build(_new_folder(folder), SPECS[name].replace("IAC", iac), _BASE).project
 
 
 def generated(folder: Path, name: str, iac: str) -> dict[str, str]:
     """The files that are generated for that tool, by their paths in its folder."""
-    rendered = files(_made(folder), SPECS[name].replace("IAC", iac), _BASE)
+    rendered = files(_new_folder(folder), SPECS[name].replace("IAC", iac), _BASE)
     return {path.removeprefix(f"{iac}/"): text for path, text in rendered.items() if path.startswith(f"{iac}/")}
 
 
-def _made(folder: Path) -> Path:
+def _new_folder(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -56,9 +56,9 @@ def from_direct(folder: Path, name: str, target: AwsTarget) -> list[CanonicalRes
     return direct(project(folder, name, "none"), target)
 
 
-def from_sam(made: Files, translator: Translator) -> list[CanonicalResource]:
+def from_sam(generated: Files, translator: Translator) -> list[CanonicalResource]:
     """The resources of both SAM templates, as SAM's translator makes them, with the image that a release delivers."""
-    return [one for name in _MODULES for one in _translated(made[f"{name}.yaml"], translator)]
+    return [one for name in _MODULES for one in _translated(generated[f"{name}.yaml"], translator)]
 
 
 def _translated(template: str, translator: Translator) -> list[CanonicalResource]:
@@ -207,10 +207,10 @@ def mutation_id(mutation: Mutation) -> str:
     return "-".join((name, *("".join(c if c.isalnum() else "_" for c in part) for part in (file, text)))).strip("_")
 
 
-def mutated(made: Files, file: str, text: str, other: str) -> dict[str, str]:
+def mutated(generated: Files, file: str, text: str, other: str) -> dict[str, str]:
     """The files with a fault in one of them."""
-    assert text in made[file], f"{text!r} is not in {file}"
-    return {**made, file: made[file].replace(text, other)}
+    assert text in generated[file], f"{text!r} is not in {file}"
+    return {**generated, file: generated[file].replace(text, other)}
 
 
 def _mutated_module(mutation: Mutation, modules: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

@@ -96,7 +96,9 @@ def test_clients_are_served_without_the_control_plane(service: LocalLambda, plan
     assert call(service)[0].status == 200
 
 
-def test_a_version_that_crashes_on_start_fails_its_calls_with_its_last_words(service: LocalLambda, plane: Plan) -> None:
+def test_a_version_that_crashes_on_start_fails_its_calls_with_its_last_log_lines(
+    service: LocalLambda, plane: Plan
+) -> None:
     plane.modes["2"] = "crash"
     answer = service.invoke("2", ROW)
     assert answer.status == 502
