@@ -53,7 +53,7 @@ def command(
     change_set: bool,
     out: Path | None,
 ) -> int:
-    """Show what apply would do, and why. Changes nothing that stays.
+    """Show what apply would do, and why. It makes no lasting change.
 
     `mlspec apply FILE` executes a saved plan exactly as it was shown; if anything that the plan was made from has
     changed since, it does nothing.

@@ -42,8 +42,8 @@ def command(
 
     VERSION is a number of `mlspec releases`, or the version of a model as in predictions and `mlspec monitor`.
 
-    Commit, spec, data, configuration, run, metrics, bundle, image and the function's settings as they were when it was
-    published.
+    Lists commit, spec, data, configuration, run, metrics, bundle, image and the function's settings as they were when
+    it was published.
     """
     from mlspec.cli.deployed import deployed_versions
     from mlspec.shipping.provenance import differences, version_provenance

@@ -92,7 +92,7 @@ def train_here(job: Job) -> float | None:
     job = with_values(job, values)
     train = job.need(TrainSpec)
     for message in uneven(train, len(rows["train"]), ranks.count()) if ours and ranks.first() else ():
-        print(f"train: {message}")
+        print(f"{message}")
     for split, split_rows in rows.items():
         for message in texts_cut(split_rows, preprocess, split) if ranks.first() else ():
             warn(message)
