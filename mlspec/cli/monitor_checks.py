@@ -93,7 +93,9 @@ def _lines(console: Console, report: IncidentReport) -> Iterator[str]:
         for fired in each.fired:
             after = f"after {fired.rows:,} rows" + (f", {fired.minutes:.3g} min" if fired.minutes else "")
             yield f"  {console.paint('fires', 'green', stream='out')}  {fired.alert}, {after}"
-        if not each.fired:
+        if each.reason:
+            yield f"  {each.reason}; lower monitor.alerts.min_requests, or set a longer window"
+        elif not each.fired:
             yield f"  no alert fires: set {each.incident.key} in the spec"
     for silent in report.silent:
         yield f"{console.paint('error', 'red', stream='out')}: {silent.alert} never fires: {silent.reason}"
@@ -108,6 +110,7 @@ def _document(report: IncidentReport) -> dict[str, object]:
                 "name": each.incident.name,
                 "title": each.incident.title,
                 "fired": [{"alert": f.alert, "rows": f.rows, "minutes": f.minutes} for f in each.fired],
+                "reason": each.reason,
             }
             for each in report.replays
         ],

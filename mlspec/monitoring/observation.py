@@ -13,6 +13,7 @@ from mlspec.monitoring.answering_versions import answering_versions, drift_of, q
 from mlspec.monitoring.drift.drift_alarm import Alarm, column_title
 from mlspec.monitoring.drift_state import DriftLook, look_for_drift
 from mlspec.monitoring.input_views import input_views
+from mlspec.monitoring.label_estimates import label_estimates
 from mlspec.monitoring.log_panels import quality_panel, shift_panel
 from mlspec.monitoring.monitor_metrics import monitor_metrics
 from mlspec.monitoring.monitor_state import ActiveAlarm, Level, MonitorState, PanelView, Signal, VersionDiagnosis
@@ -137,6 +138,7 @@ class Observer:
         model, viewed = self.model, self.viewed
         shown = dashboard(model.shape, model.alerts, model.project, "")
         traffic = self._traffic()
+        estimated = tuple(label_estimates(model, self._run, viewed, quality.estimates))
         return MonitorState(
             project=model.project,
             environment=model.environment,
@@ -149,6 +151,7 @@ class Observer:
             diagnoses=tuple(_diagnoses(look, quality)),
             quality=tuple(quality_views(model, self._run, viewed)),
             estimates=tuple(estimate_views(quality.estimates)),
+            label_estimates=estimated,
             estimate_assumption=ASSUMPTION if quality.estimates else "",
             label_bias=label_bias_words(self._run, viewed),
             label_mix=label_mix(model, self._run, viewed),
@@ -156,7 +159,7 @@ class Observer:
             deployments=tuple(self._deployments()),
             budget=look.budget if look else "",
             notes=tuple(self.notes),
-            metrics=tuple(monitor_metrics(model.project, self.now, look, quality, alarms)),
+            metrics=tuple(monitor_metrics(model.project, self.now, look, quality, alarms, estimated)),
         )
 
     def _note_sealed(self, sealed: Sealed) -> None:
