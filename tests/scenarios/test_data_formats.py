@@ -366,7 +366,7 @@ def test_rows_without_a_target_are_refused_with_what_can_be_done(tmp_path: Path,
     error = refusal(tmp_path, source="a.csv", inputs={"size": "number"}, target=target)
     assert "label is missing: 4 rows" in error.message
     assert "to leave out the rows without a target: `data: {target: {missing: drop}}`" in error.help
-    tables = made(tmp_path, source="a.csv", inputs={"size": "number"}, target={**target, "missing": "drop"})
+    tables = data_splits(tmp_path, source="a.csv", inputs={"size": "number"}, target={**target, "missing": "drop"})
     assert len(rows(tables)) == 20
     decision = next(each for each in read(tmp_path, "decisions.json")["decisions"] if each["subject"] == "rows")
     assert decision["reading"] == "20 of 24 rows of a.csv used, 4 without `label` dropped"
@@ -388,8 +388,8 @@ def test_a_word_is_dropped_only_if_the_spec_says_that_it_means_missing(tmp_path:
     target = {"column": "label", "missing": "drop"}
     error = refusal(tmp_path, **settings, target=target)
     assert 'to leave out these rows: `data: {format: {nulls: ["", "n/a"]}}`' in error.help
-    assert len(rows(made(tmp_path, **settings, target=target, format={"nulls": ["", "n/a"]}))) == 20
-    assert len(rows(made(tmp_path, **settings, target={**target, "labels": ["n/a", "no", "yes"]}))) == 30
+    assert len(rows(data_splits(tmp_path, **settings, target=target, format={"nulls": ["", "n/a"]}))) == 20
+    assert len(rows(data_splits(tmp_path, **settings, target={**target, "labels": ["n/a", "no", "yes"]}))) == 30
 
 
 def test_no_row_has_a_target(tmp_path: Path) -> None:
