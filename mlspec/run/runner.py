@@ -203,7 +203,7 @@ class _Threads:
 
     def _next(self) -> Outcome | Exception:
         while True:
-            # A signal just before the wait does not end it, and Python handles that signal only afterwards.
+            # A signal just before the wait is handled only after it, however long it takes.
             with suppress(Empty):
                 return self._ended.get(timeout=_PATIENCE)
 
