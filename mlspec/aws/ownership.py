@@ -53,10 +53,10 @@ def _is_there(stack: str, target: AwsTarget) -> bool:
     from botocore.exceptions import ClientError
 
     try:
-        found = target.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        stacks = target.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
         return not (code_of(error) == "ValidationError" and "does not exist" in message_of(error))
-    return any(one["StackStatus"] != "DELETE_COMPLETE" for one in found)
+    return any(one["StackStatus"] != "DELETE_COMPLETE" for one in stacks)
 
 
 def foreign(tags: Mapping[str, str], project: str, owner: ResourceOwner) -> str:

@@ -4,6 +4,7 @@ checks each request as botocore does, and every identifier is looked up in the e
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,11 +17,14 @@ from mlspec.aws.action import lines
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.function import read_function
 from mlspec.aws.resource_owner import ResourceOwner
+from mlspec.cloudformation.sam_program import run_program
 from mlspec.compiler import compile_project
 from mlspec.errors import StageError
 from mlspec.parts.cloudformation.adoption import IDENTIFIERS
 from mlspec.parts.sam import stack_preview, work
+from mlspec.parts.serverless import work as serverless
 from mlspec.shipping import remote_changes
+from tests.parts.serverless.packages import osls
 from tests.shipping.cloud import Calls, Shipped, watched
 
 FUNCTION = "{url: {type: http-api}, alarms: {error_rate: '> 0.05'}, environment: {LEVEL: high}}"
@@ -33,6 +37,7 @@ class RecordingCloudFormation:
     model: Any
     stacks: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
+    updates: list[dict[str, Any]] = field(default_factory=list)
     refusal: str = ""
 
     def create_change_set(self, **given: Any) -> dict[str, str]:
@@ -44,6 +49,14 @@ class RecordingCloudFormation:
         stack = {"StackId": "arn:stack", "StackStatus": "REVIEW_IN_PROGRESS", "Tags": given["Tags"]}
         self.stacks[given["StackName"]] = stack | {"TemplateBody": json.loads(given["TemplateBody"])}
         return {"Id": "arn:change-set"}
+
+    def update_stack(self, **given: Any) -> None:
+        from botocore.validate import ParamValidator
+
+        shape = self.model.operation_model("UpdateStack").input_shape
+        assert not ParamValidator().validate(given, shape).has_errors()
+        self.updates.append(given)
+        self.stacks[given["StackName"]]["TemplateBody"] = json.loads(given["TemplateBody"])
 
     def execute_change_set(self, ChangeSetName: str, StackName: str) -> None:
         self.stacks[StackName]["StackStatus"] = "IMPORT_COMPLETE"
@@ -126,7 +139,7 @@ class Adopting:
 
 @pytest.fixture
 def adopting(shipped: Callable[..., Shipped]) -> Callable[..., Adopting]:
-    def make(function: str = FUNCTION) -> Adopting:
+    def make(function: str = FUNCTION, tool: str = "sam") -> Adopting:
         project = shipped(function)
         project.push()
         project.deploy()
@@ -136,7 +149,7 @@ def adopting(shipped: Callable[..., Shipped]) -> Callable[..., Adopting]:
         owner = ResourceOwner(adopts=True)
         where = (known.kind, known.region, known.endpoint, known.registry, known.credentials, owner)
         target = AdoptingTarget(*where, cloudformation=stand_in)
-        project.spec("deploy: {lambda:", "deploy: {iac: sam, lambda:")
+        project.spec("deploy: {lambda:", f"deploy: {{iac: {tool}, lambda:")
         project.image("two")
         return Adopting(replace(project, target=target), stand_in, watched(target))
 
@@ -203,6 +216,43 @@ def test_with_a_stand_in_for_cloudformation_stacks_take_over_what_exists(adoptin
     changes = remote_changes.deploy(sam.project.job(), sam.project.artifacts, sam.project.context, target)
     kinds = {action.kind for action in changes if action.kind not in ("image-tag", "release-history", "release-file")}
     assert kinds == {"function", "version", "alias"}, "only the release of the second image is left"
+
+
+@pytest.mark.node
+@pytest.mark.slow
+def test_with_a_stand_in_for_cloudformation_services_of_serverless_take_over_what_exists(
+    adopting: Callable[..., Adopting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """osls itself packages; what it would deploy to is the stand-in's."""
+    monkeypatch.setenv("PATH", f"{Path(osls()).parent}{os.pathsep}{os.environ['PATH']}")
+    tool = adopting("{url: true}", "serverless")
+    project, name, deployed = tool.project, tool.project.root.name, []
+
+    def run(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> tuple[int, str]:
+        if command[1] == "package":
+            return run_program(command, folder, environ)
+        deployed.append(folder.name)
+        return 0, ""
+
+    for file in project.files():
+        path = project.root / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.text)
+    serverless.apply(project.job(), "foundation", project.target, run)
+    project.push()
+    tool.calls.clear()
+    serverless.apply(project.job(), "service", project.target, run)
+    assert deployed == ["foundation", "service"]
+    assert tool.calls.changing == []
+    bucket = {"ServerlessDeploymentBucket", "ServerlessDeploymentBucketPolicy"}
+    for request, update in zip(tool.cloudformation.requests, tool.cloudformation.updates, strict=True):
+        imported, updated = (json.loads(one["TemplateBody"])["Resources"] for one in (request, update))
+        assert updated.keys() - imported.keys() == bucket, "the framework uploads its package there"
+        assert {id: updated[id] for id in imported} == imported
+        assert [lint(one["TemplateBody"]) for one in (request, update)] == [[], []]
+    ids = {one["LogicalResourceId"] for one in tool.cloudformation.requests[1]["ResourcesToImport"]}
+    assert ids >= {"ServeLambdaFunction", "ServeLogGroup", "Alias", "Url", "Role", "ReleaseLogGroup"}
+    assert name in tool.cloudformation.stacks
 
 
 def test_an_address_is_imported_by_the_arn_of_the_alias(adopting: Callable[..., Adopting]) -> None:
