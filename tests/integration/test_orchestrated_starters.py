@@ -30,12 +30,12 @@ def run(name):
     state = flow.pipeline(return_state=True)
     with get_client(sync_client=True) as client:
         tasks = [t for t in client.read_task_runs() if t.flow_run_id == state.state_details.flow_run_id]
-        said = [l.message for start in range(0, 2000, 200) for l in client.read_logs(limit=200, offset=start)
+        lines = [l.message for start in range(0, 2000, 200) for l in client.read_logs(limit=200, offset=start)
                 if l.flow_run_id == state.state_details.flow_run_id]
     return {
         "state": [state.name, state.message],
         "tasks": {t.name.rpartition("-")[0]: t.state.name for t in tasks},
-        "stages": dict(line.split(": stage ") for line in said if ": stage " in line),
+        "stages": dict(line.split(": stage ") for line in lines if ": stage " in line),
     }
 
 print(json.dumps([run(name) for name in sys.argv[2:]]))
@@ -46,7 +46,7 @@ print(json.dumps([run(name) for name in sys.argv[2:]]))
 def trained_by_dagster(
     warm: WarmPython, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], tuple[Path, dict[str, Any]]]:
-    """A starter after the training job of Dagster, and what Dagster says of it."""
+    """A starter after the training job of Dagster, and the result of its run."""
 
     def get(starter: str) -> tuple[Path, dict[str, Any]]:
         dagster = own_python("MLSPEC_DAGSTER", "dagster and dagster-dg-cli", "dagster")

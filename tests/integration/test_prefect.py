@@ -191,9 +191,9 @@ def test_workers_that_clone_a_repository_share_results_by_the_remote(
     assert [run[0] for run in second] == ["Completed", "Failed"], second[0][2]
     refused = next(line for line in second[1][2].splitlines() if "cannot push dvc.lock" in line)
     assert "this branch is protected" in refused
-    trained, found = (run[1] for run in second)
+    trained, result = (run[1] for run in second)
     assert "train: stage ran" in trained
-    assert found == [f"{stage}: stage cached" for stage in sorted(STAGES)], "a new clone trains nothing"
+    assert result == [f"{stage}: stage cached" for stage in sorted(STAGES)], "a new clone trains nothing"
 
     def git(*words: str) -> str:
         return subprocess.check_output(["git", "--git-dir", str(origin), *words], text=True)

@@ -46,22 +46,22 @@ STOPPED = StageResult("interrupted", Reason("stopped", "all traffic is on versio
 def test_a_finished_stage_becomes_an_outcome(
     code: int, result: StageResult | None, text: str, status: str, kind: str, reason: str, help: str
 ) -> None:
-    found = outcome_of(TRAIN, code, result, text, 1.5, ".mlspec/logs/train.log")
-    assert (found.status, found.reason.kind, found.reason.text, found.help) == (status, kind, reason, help)
-    assert (found.seconds, found.log) == (1.5, ".mlspec/logs/train.log")
+    actual = outcome_of(TRAIN, code, result, text, 1.5, ".mlspec/logs/train.log")
+    assert (actual.status, actual.reason.kind, actual.reason.text, actual.help) == (status, kind, reason, help)
+    assert (actual.seconds, actual.log) == (1.5, ".mlspec/logs/train.log")
 
 
 def test_a_missing_file_is_named_with_how_to_fix_it() -> None:
     text = "ERROR: failed to reproduce 'data': [Errno 2] No such file or directory: '/p/data/pinguins.csv'\n"
-    found = outcome_of(TRAIN, 255, None, text, 0.1, "log")
-    assert found.reason == Reason("missing-input", "input not found: /p/data/pinguins.csv")
-    assert "correct its path in the spec" in found.help
+    result = outcome_of(TRAIN, 255, None, text, 0.1, "log")
+    assert result.reason == Reason("missing-input", "input not found: /p/data/pinguins.csv")
+    assert "correct its path in the spec" in result.help
 
 
 def test_warnings_and_decisions_come_from_the_result_and_not_from_the_log() -> None:
     result = StageResult("done", warnings=("no emulator",), decisions=("label: 1 is yes",))
-    found = outcome_of(TRAIN, 0, result, RUNNING + "warning: of a library\ndecision: of a library\n", 1.0, "log")
-    assert (found.warnings, found.decisions) == (("no emulator",), ("label: 1 is yes",))
+    actual = outcome_of(TRAIN, 0, result, RUNNING + "warning: of a library\ndecision: of a library\n", 1.0, "log")
+    assert (actual.warnings, actual.decisions) == (("no emulator",), ("label: 1 is yes",))
     assert outcome_of(TRAIN, 0, None, "warning: x\n", 1.0, "log").warnings == ()
 
 
