@@ -113,7 +113,9 @@ def test_what_is_left_out_has_a_reason(tmp_path: Path, capsys: pytest.CaptureFix
         ("twice", lambda i: str(i * 31 % 7), "the same values as size"),
     ],
 )
-def test_columns_that_a_model_should_not_read(tmp_path: Path, name: str, value: Callable[[int], str], reason: str) -> None:
+def test_columns_that_a_model_should_not_read(
+    tmp_path: Path, name: str, value: Callable[[int], str], reason: str
+) -> None:
     rows = "".join(f'{i * 31 % 7},"{value(i)}",{"ab"[i % 100 % 7 % 2]}\n' for i in range(1000))
     (tmp_path / "a.csv").write_text(f"size,{name},kind\n{rows}")
     draft = draft_of(tmp_path / "a.csv", lambda _: "kind")
