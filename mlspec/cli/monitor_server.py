@@ -3,6 +3,7 @@ JSON, and its gauges for Prometheus."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -67,7 +68,8 @@ def monitor_server(latest: LatestState, host: str, port: int) -> ThreadingHTTPSe
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Cache-Control", "no-store")
             self.end_headers()
-            self.wfile.write(body)
+            with contextlib.suppress(ConnectionError):  # the client has gone
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
             """Requests of the page are not worth a line each."""

@@ -58,3 +58,9 @@ def test_an_administrators_file_has_the_rights_that_ci_lacks(tmp_path: Path) -> 
 def test_a_boundary_is_a_policys_arn(tmp_path: Path) -> None:
     assert codes(tmp_path, BOUNDED) == []
     assert codes(tmp_path, BOUNDED.replace(BOUNDARY, "ml-functions")) == ["bad-format"]
+
+
+@pytest.mark.parametrize("url", ["true", "{type: http-api}"])
+def test_who_delivers_beside_terraform_reads_an_api_only_where_there_is_one(url: str, tmp_path: Path) -> None:
+    spec = LAMBDA.replace("{lambda: {}}", f"{{iac: terraform, lambda: {{url: {url}}}}}") + "ci:\n"
+    assert ("apigateway:GET" in files(tmp_path, spec)["terraform/foundation/github.tf"]) == ("api" in url)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from mlspec.cli.app import main
 from mlspec.compiler import compile_project
+from mlspec.drafting.new_project import draft_of
 from mlspec.errors import UsageError
 from mlspec.job import Job
 from mlspec.parts.data import work
@@ -101,11 +102,41 @@ def test_what_is_left_out_has_a_reason(tmp_path: Path, capsys: pytest.CaptureFix
     assert "about the second label, Ja" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("customer_id", lambda i: str(5000 - i // 2 * 2 if i < 4 else 9000 + i * 7 % 1000), "in nearly every row"),
+        ("zip", lambda i: f"{i * 397 % 99999:05}", "codes with a leading zero, 1000 different ones"),
+        ("phone", lambda i: f"+4917{i * i % 997 * 7919:09}", "telephone numbers"),
+        ("money", lambda i: f"${i * 7:,}.50", "numbers with a sign, such as $0.50"),
+        ("rate", lambda i: f"{i * 31 % 89} %", "numbers with a sign, such as 0 %"),
+        ("twice", lambda i: str(i * 31 % 7), "the same values as size"),
+    ],
+)
+def test_columns_that_a_model_should_not_read(
+    tmp_path: Path, name: str, value: Callable[[int], str], reason: str
+) -> None:
+    rows = "".join(f'{i * 31 % 7},"{value(i)}",{"ab"[i % 100 % 7 % 2]}\n' for i in range(1000))
+    (tmp_path / "a.csv").write_text(f"size,{name},kind\n{rows}")
+    draft = draft_of(tmp_path / "a.csv", lambda _: "kind")
+    assert reason in draft.left_out[name]
+    assert draft.inputs == {"size": "number"}
+
+
+def test_codes_with_a_leading_zero_are_categories(tmp_path: Path) -> None:
+    rows = "".join(f"{['01', '02', '11'][i % 3]},{'ab'[i % 5 % 2]}\n" for i in range(60))
+    (tmp_path / "a.csv").write_text("code,kind\n" + rows)
+    assert draft_of(tmp_path / "a.csv", lambda _: "kind").inputs == {"code": "category"}
+
+
 def test_missing_labels_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = "".join(f"{i % 7},{'ab'[i % 2] if i % 10 else ''}\n" for i in range(60))
     (tmp_path / "a.csv").write_text("size,kind\n" + rows)
     assert main(["init", str(tmp_path), "--data", str(tmp_path / "a.csv"), "--target", "kind"]) == 0
-    assert "warning: 6 rows have no `kind`" in capsys.readouterr().err
+    assert "6 rows have no `kind` and will be left out (data.target.missing: drop)" in capsys.readouterr().err
+    read(tmp_path)
+    tables = [pq.read_table(tmp_path / f"artifacts/data/{split}.parquet") for split in ("train", "valid", "test")]
+    assert sum(table.num_rows for table in tables) == 54
 
 
 def test_a_folder_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,7 @@ def document(number: int) -> dict[str, Any]:
 def report(number: int) -> dict[str, Any]:
     """What `mlspec monitor` reports: drift of a column, and the quality of a version."""
     drift = {"column": "age", "kind": "moved", "drift_evidence": 3.0 * number, "effect": 0.2, "alarm": 1}
-    quality = {"metric": "mcc", "quality": 0.8, "labelled_share": 0.4}
+    quality = {"metric": "mcc", "quality": 0.8, "quality_estimated": 0.7, "labelled_share": 0.4}
     return {
         "@timestamp": f"2026-11-27T10:{number:02}:00Z",
         "event": {"kind": "metric"},

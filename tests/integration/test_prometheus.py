@@ -180,6 +180,7 @@ GAUGES = (
     MonitorMetric("drift_evidence", (*OF_VERSION, ("input", "input.age")), 3.0),
     MonitorMetric("drift_alarm_open", (*OF_VERSION, ("input", "input.age")), 1.0),
     MonitorMetric("quality", (*OF_VERSION, ("metric", "accuracy")), 0.8),
+    MonitorMetric("quality_estimated", OF_VERSION, 0.7),
     MonitorMetric("labelled_share", OF_VERSION, 0.5),
 )
 """What `mlspec monitor --serve` has measured."""

@@ -278,10 +278,12 @@ def test_another_shape_or_kind_is_refused(kind: str, message: str, template_proj
     assert message in raised.value.message
 
 
-def test_other_names_are_refused(template_project: Path, tmp_path: Path) -> None:
+def test_other_names_of_an_inherited_forward_are_refused(template_project: Path, tmp_path: Path) -> None:
+    """A build sees only the methods in the class itself."""
     model = MODEL.replace("def forward(self, numbers)", "def forward(self, pixels)").replace(
         "layer(numbers)", "layer(pixels)"
     )
+    model = model.replace("class Net(", "class Pixels(") + "\n\nclass Net(Pixels):\n    pass\n"
     project = own(template_project, tmp_path, "Raw", "none", model)
     with pytest.raises(
         StageError, match="training calls forward with pixels; evaluation, export, serving with numbers"

@@ -85,7 +85,7 @@ NARROW: dict[str, set[str]] = {
     "runtime.preprocess": set(),
     "learning": {"errors", "job", "records", "runtime", "runtime.preprocess", "sections", "source", "spec",
                  "stage_result", "watch"},
-    "tracking": {"errors", "job", "learning", "records", "runtime", "runtime.preprocess", "sections", "spec", "stage_result", "watch"},
+    "tracking": {"errors", "job", "learning", "records", "render", "runtime", "runtime.preprocess", "sections", "spec", "stage_result", "watch"},
     "monitoring.queries": {"sections", "spec"},
     "sections": {"spec"},
     "plan": set(),

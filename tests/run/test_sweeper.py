@@ -157,6 +157,7 @@ def test_lists_on_the_command_line_are_the_sweep(tmp_path: Path) -> None:
     code, output, rows = sweep(tmp_path, settings("grid", GRID), "knobs.n=1,2", "knobs.x=2")
     assert code == 0, output
     assert [row["knobs.n"] for row in rows] == ["1", "2"]
+    assert "set in the spec: knobs: {x: 2, 'n': 1}" in output
     assert (tmp_path / "multirun" / "one" / "1" / "made").read_text() == "2.0 2 a"
 
 
@@ -179,9 +180,10 @@ def test_a_key_that_has_no_value_can_be_varied(tmp_path: Path) -> None:
     code, output, rows = sweep(tmp_path / "a", settings("grid", "{knobs.left_out: {values: [2.0, 1.0]}}"))
     assert code == 0, output
     assert [row["knobs.left_out"] for row in rows] == ["1.0", "2.0"]
-    code, output, rows = sweep(tmp_path / "b", settings("grid", GRID), "knobs.left_out=2,1")
+    code, output, rows = sweep(tmp_path / "b", settings("grid", GRID), "knobs.left_out=2,1", "knobs.word='it: 1','b'")
     assert code == 0, output
-    assert [row["knobs.left_out"] for row in rows] == ["1", "2"]
+    assert {row["knobs.left_out"] for row in rows} == {"1", "2"}
+    assert "set in the spec: knobs: {left_out: 1, word: 'it: 1'}" in output
 
 
 def test_an_invalid_search_is_reported_at_its_override(tmp_path: Path) -> None:

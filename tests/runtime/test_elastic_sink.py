@@ -151,7 +151,7 @@ def test_a_wrong_key_is_reported_once_and_nothing_is_lost(sending: Sending) -> N
     sink = sending.start()
     sink.write("", lines(3))
     until(lambda: sending.counts.failures["unauthorized"] > 2)
-    assert [text for text in sending.messages if "API key" in text] == sending.messages
+    assert [text for text in sending.messages if "API key is not accepted" in text] == sending.messages
     assert len(sending.messages) == 1
     sink.close()
     assert sending.spool.size() > 0
@@ -160,6 +160,61 @@ def test_a_wrong_key_is_reported_once_and_nothing_is_lost(sending: Sending) -> N
     until(lambda: sending.counted("stored") == 3)
     assert len(sending.stored()) == 3
     until(lambda: sending.spool.size() == 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "help"),
+    [("403", "forbidden", "create_doc"), ("404", "not_found", "mlspec apply"), ("415", "rejected", "major version")],
+)
+def test_what_an_operator_has_to_fix_loses_nothing(sending: Sending, status: str, kind: str, help: str) -> None:
+    sending.proxy.always = status
+    sending.start().write("", lines(3))
+    until(lambda: sending.counts.failures[kind] > 2)
+    assert len(sending.messages) == 1
+    assert help in sending.messages[0]
+    sending.proxy.always = ""
+    until(lambda: sending.counted("stored") == 3)
+    assert sending.counted("refused") == 0
+    until(lambda: len(sending.messages) == 2)
+
+
+@pytest.mark.parametrize(("fault", "kind"), [("one-403", "forbidden"), ("no-pipeline", "not_found")])
+def test_documents_that_wait_for_an_operator_are_sent_again(sending: Sending, fault: str, kind: str) -> None:
+    sending.proxy.faults = [fault]
+    sending.start().write("", lines(3))
+    until(lambda: sending.counted("stored") == 3)
+    assert (sending.counted("refused"), sending.counts.failures[kind]) == (0, 1)
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_batch_refused_because_of_one_document_is_stored_without_it(sending: Sending, status: int) -> None:
+    sent = lines(9)
+    bad = json.loads(sent[5])["id"]
+    sending.proxy.refuses = (bad.encode(), status)
+    sending.start().write("", sent)
+    until(lambda: sending.counted("stored") + sending.counted("refused") == 9)
+    assert sending.counted("refused") == 1
+    (file,) = (sending.folder / "refused").iterdir()
+    entry = json.loads(file.read_text())
+    assert (entry["id"], entry["status"]) == (bad, status)
+    assert set(sending.stored()) == {json.loads(line)["id"] for line in sent} - {bad}
+
+
+def test_a_batch_that_is_too_large_is_sent_in_parts(sending: Sending) -> None:
+    sending.proxy.most_bytes = 2_000
+    sending.start().write("", lines(9))
+    until(lambda: sending.counted("stored") == 9)
+    assert sending.counted("refused") == 0
+    assert len(sending.proxy.bulks) > 3
+
+
+def test_a_server_of_another_major_version_refuses_no_document(sending: Sending) -> None:
+    sending.proxy.media_type = True
+    sending.start().write("", lines(2))
+    until(lambda: sending.counts.failures["rejected"] > 1)
+    sending.proxy.media_type = False
+    until(lambda: sending.counted("stored") == 2)
+    assert sending.counted("refused") == 0
 
 
 def test_a_slow_cluster_never_delays_the_log(sending: Sending) -> None:

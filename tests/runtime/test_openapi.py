@@ -51,6 +51,16 @@ def test_every_path_that_is_described_exists() -> None:
         assert requested.answer(Request(next(iter(way)).upper(), path)).status not in (404, 405), path
 
 
+def test_the_examples_are_those_of_the_bundle() -> None:
+    contract = Contract(
+        "m", "1", {"age": "number", "town": "category", "note": "text"}, (), {"age": 41, "town": "Oslo"}
+    )
+    row = {"age": 41, "town": "Oslo", "note": "Some text."}
+    assert openapi.example(contract) == row
+    tensors = openapi.infer_example(contract)["inputs"]
+    assert {each["name"]: each["data"] for each in tensors} == {name: [value] for name, value in row.items()}
+
+
 def test_a_name_cannot_break_out_of_the_page() -> None:
     created = page(Contract("a<script>", "</title>", {"<b>'\"": "text"}, ("</pre>", "&")))
     assert "<b>" not in created

@@ -365,4 +365,34 @@ def test_rows_without_a_target_are_refused_with_what_can_be_done(tmp_path: Path,
     target = {"column": "label", "type": kind}
     error = refusal(tmp_path, source="a.csv", inputs={"size": "number"}, target=target)
     assert "label is missing: 4 rows" in error.message
-    assert "remove the rows without a target from the file, or leave them out in a function" in error.help
+    assert "to leave out the rows without a target: `data: {target: {missing: drop}}`" in error.help
+    tables = data_splits(tmp_path, source="a.csv", inputs={"size": "number"}, target={**target, "missing": "drop"})
+    assert len(rows(tables)) == 20
+    decision = next(each for each in read(tmp_path, "decisions.json")["decisions"] if each["subject"] == "rows")
+    assert decision["reading"] == "20 of 24 rows of a.csv used, 4 without `label` dropped"
+    assert decision["key"] == "data.target.missing"
+
+
+def test_rows_keep_their_places_when_others_are_dropped(tmp_path: Path) -> None:
+    """An error names the line of its file, not that of the rows that are left."""
+    write(tmp_path, {"data/a-1.csv": "size,label\n1,\n2,1\n3,0\n", "data/a-2.csv": "size,label\n4,0\n5,\nbig,1\n7,0\n"})
+    target = {"column": "label", "labels": [0, 1], "missing": "drop"}
+    error = refusal(tmp_path, source="data/a-*.csv", inputs={"size": "number"}, target=target)
+    assert "size is not a number: 1 row\n      data/a-2.csv line 4: 'big'" in error.message
+
+
+def test_a_word_is_dropped_only_if_the_spec_says_that_it_means_missing(tmp_path: Path) -> None:
+    body = "".join(f"{i % 5},{['no', 'yes', 'n/a'][i % 3]}\n" for i in range(30))
+    write(tmp_path, {"a.csv": "size,label\n" + body})
+    settings: dict[str, Any] = {"source": "a.csv", "inputs": {"size": "number"}}
+    target = {"column": "label", "missing": "drop"}
+    error = refusal(tmp_path, **settings, target=target)
+    assert 'to leave out these rows: `data: {format: {nulls: ["", "n/a"]}}`' in error.help
+    assert len(rows(data_splits(tmp_path, **settings, target=target, format={"nulls": ["", "n/a"]}))) == 20
+    assert len(rows(data_splits(tmp_path, **settings, target={**target, "labels": ["n/a", "no", "yes"]}))) == 30
+
+
+def test_no_row_has_a_target(tmp_path: Path) -> None:
+    write(tmp_path, {"a.csv": "size,label\n1,\n2,\n"})
+    error = refusal(tmp_path, source="a.csv", inputs={"size": "number"}, target={"column": "label", "missing": "drop"})
+    assert "`label` is missing in every row" in error.message

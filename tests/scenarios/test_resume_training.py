@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 
 from mlspec.learning.callbacks import CheckpointWriter, interruptible
 from tests.parts import projects
@@ -68,6 +69,25 @@ def test_a_killed_run_ends_with_the_same_weights(more: str, step: int, tmp_path:
     assert "resuming the interrupted run" in again.output
     equal(whole, killed)
     assert not saved(killed)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("warm_processes")
+def test_a_killed_run_of_two_processes_ends_with_the_same_weights(tmp_path: Path) -> None:
+    """Each process draws other random numbers, since their rows differ in length."""
+    whole, killed = two_projects(tmp_path, "devices: 2, accelerator: cpu, checkpoint: {every_steps: 2}")
+    ended = run(whole, devices=2)
+    assert ended.code == 0, ended.output
+    ended = run(killed, BATCHES + 4, devices=2)
+    assert ended.code == 4
+    assert "training process 1 was killed or crashed" in ended.output
+    (state,) = saved(killed)
+    first, second = (each["cpu"] for each in torch.load(state, weights_only=True)["random"])
+    assert not torch.equal(first, second)
+    again = run(killed, devices=2)
+    assert again.code == 0, again.output
+    assert "resuming the interrupted run" in again.output
+    equal(whole, killed)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import click
 from mlspec.cli.console import Console
 from mlspec.cli.options import spec_options, target_option
 from mlspec.cli.paths import PATH
-from mlspec.errors import EXIT_OK, EXIT_STAGE, StageError
+from mlspec.errors import EXIT_OK, EXIT_STAGE, UsageError
 from mlspec.target_facts import TargetName
 
 
@@ -81,12 +81,14 @@ def _show(
     rows: int,
 ) -> int:
     from mlspec.cli import monitoring
+    from mlspec.cli.labelling import take_labels
     from mlspec.cli.monitor_text import show_state, state_json
     from mlspec.job import write_text
     from mlspec.report.monitor_page import monitor_page
 
     span = monitoring.time_range(last)
     model = monitoring.served_model(spec, env)
+    take_labels(console, model)
     observation = monitoring.observe(model, span, notifies=notify)
     state = observation.state
     if notify:
@@ -116,7 +118,7 @@ def _serve(console: Console, spec: str | None, env: str | None, last: str, host:
         server = monitor_server(LatestState(lambda: observe(model, span, notifies=False).state), host, port)
     except OSError as error:
         help = "choose another port: mlspec monitor --serve --port 0 takes any free one"
-        raise StageError(f"cannot listen on {host}:{port}: {error.strerror}", help=help) from None
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}", help=help) from None
     console.say(f"{model.project} is shown at http://{host}:{server.server_port} (Ctrl-C stops it)")
     with server:
         try:

@@ -64,6 +64,19 @@ def test_a_shift_exits_with_4_and_is_in_every_form(service: Service) -> None:
     assert document["ok"] is False
 
 
+def test_the_labels_of_the_spec_are_added_first(service: Service) -> None:
+    with Path("mlproject.yaml").open("a", encoding="utf-8") as spec:
+        spec.write("  labels: {source: 'labels*.csv'}\n")
+    service.answer(300)
+    failing = run("--no-notify")
+    assert "warning: no labels were added: no file of labels found: labels*.csv" in failing.stderr
+    assert failing.return_value == 0
+    Path("labels-1.csv").write_text("request_id,label\n" + "".join(f"r{n},yes\n" for n in range(1, 101)) + "r1,x\n")
+    shown = run("--no-notify")
+    assert "added 100 of 101 labels from monitor.labels; 1 cannot be: `mlspec labels add` lists them" in shown.stderr
+    assert "100 of 300 predictions labelled" in " ".join(shown.stdout.split())
+
+
 def test_power_shows_what_can_be_detected(service: Service) -> None:
     output = run("power").output
     assert "alarm is raised at most once in" in output

@@ -22,6 +22,7 @@ pq = pytest.importorskip("pyarrow.parquet")
 
 from mlspec.parts.export.onnx_graph import refusal, write  # noqa: E402
 from mlspec.parts.export.work import loaded, proved  # noqa: E402
+from mlspec.records.profile import Profile  # noqa: E402
 from mlspec.runtime import Predictor  # noqa: E402
 from mlspec.shipping.bundle_signing import verify  # noqa: E402
 
@@ -76,6 +77,10 @@ def test_numbers_and_categories(trained: Trained) -> None:
     project = trained("numbers", "export: {onnx: {opset: 21}}\n")
     project.run("export")
     signature = json.loads((project.artifacts / "bundle/signature.json").read_text())
+    median, town = (entry.pop("example") for entry in signature["inputs"])
+    profile = Profile.read(project.artifacts).columns
+    assert median == float(f"{profile['size'].quantiles['0.5']:.4g}")
+    assert town == profile["town"].top[0].value
     assert signature == {
         "version": 1,
         "name": "prices",
@@ -168,7 +173,7 @@ def test_serving_that_prepares_rows_otherwise_is_refused(trained: Trained) -> No
     (folder / "preprocess").mkdir(parents=True)
     write(model.module, model.rows, model.preprocess, 18, folder / "model.onnx", project.root)
     shutil.copytree(project.artifacts / "model/preprocess", folder / "preprocess", dirs_exist_ok=True)
-    work.signature("x", model).write_file(folder / "signature.json")
+    work.signature("x", model, Profile.read(project.artifacts).columns).write_file(folder / "signature.json")
     same = work.compared_metric(job, model, folder)
     assert same.torch == same.onnx
     path = folder / "preprocess/preprocess.json"

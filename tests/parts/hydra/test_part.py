@@ -247,7 +247,7 @@ def test_every_key_of_the_language_has_a_comment(build: Build) -> None:
 
 def test_sections_that_no_stage_reads_are_not_config_groups() -> None:
     build = compile_project(ROOT / "specs" / "full" / "mlproject.yaml")
-    assert {*build.project.sections} - {*groups(build)} == {"budget", "ci", "experiments", "lock", "orchestrate"}
+    assert {*build.project.sections} - {*groups(build)} == {"budget", "ci", "experiments", "lock", "orchestrate", "run"}
     model = root_model(PARTS)
     unread = [
         name for name in model.model_fields if name not in (*groups(build), "mlspec", "experiments", "environments")

@@ -124,6 +124,14 @@ def test_hadolint_has_nothing_to_say(text: str, description: str, tmp_path: Path
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def test_the_image_names_its_authors(tmp_path: Path) -> None:
+    authors = '[Ada <ada@example.org>, "Bo\\tB"]'
+    named = BASE.replace("name: cola,", f"name: cola, authors: {authors},")
+    assert 'image.authors="Ada <ada@example.org>, Bo B"' in files(tmp_path, PACKAGE, named)["Dockerfile"]
+    assert "image.authors" not in files(tmp_path, PACKAGE)["Dockerfile"]
+    assert codes(tmp_path, PACKAGE, named.replace("\\t", "\\e")) == ["bad-format"]
+
+
 def test_compose_starts_the_image_locked_down(tmp_path: Path) -> None:
     (service,) = yaml.safe_load(files(tmp_path, PACKAGE)["compose.yaml"])["services"].values()
     assert service["read_only"] is True

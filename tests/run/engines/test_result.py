@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mlspec.plan.stage import Stage
-from mlspec.run.engines.result import outcome_of
+from mlspec.plan.stage import Stage, StageResources
+from mlspec.run.engines.result import outcome_of, timed_out
 from mlspec.stage_result import Reason, StageResult
 
 TRAIN = Stage("train", "Train", "train")
@@ -67,3 +67,10 @@ def test_warnings_and_decisions_come_from_the_result_and_not_from_the_log() -> N
 
 def test_a_stage_with_effects_ran_whatever_its_log_says() -> None:
     assert outcome_of(DEPLOY, 0, None, "", 1.0, "log").status == "ran"
+
+
+def test_a_stage_that_was_stopped_at_its_limit_names_the_keys_of_the_limit() -> None:
+    limited = Stage("train", "Train", "train", resources=StageResources(timeout=90, timeout_help="raise `run.timeout`"))
+    outcome = timed_out(limited, 90.4, "log")
+    assert (outcome.status, outcome.reason.kind, outcome.help) == ("failed", "timed-out", "raise `run.timeout`")
+    assert outcome.reason.text == "stopped after its time limit of 90 seconds"

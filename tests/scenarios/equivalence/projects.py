@@ -115,6 +115,9 @@ SAM_MUTATIONS: Final[tuple[Mutation, ...]] = (
     ("everything", "foundation.yaml", "environment:training", "environment:*"),
     ("everything", "foundation.yaml", "[s3:AbortMultipartUpload, s3:GetObject, s3:PutObject]", "['s3:*']"),
     ("everything", "foundation.yaml", "Amount: '20.5'", "Amount: '2000'"),
+    ("everything", "foundation.yaml", "!Ref GithubOidcProvider", "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"),
+    ("everything", "service.yaml", "    DeletionPolicy: RetainExceptOnCreate\n", "    DependsOn: [Role]\n    DeletionPolicy: RetainExceptOnCreate\n"),
+    ("everything", "service.yaml", "Sid: Log\n", "Sid: Logs\n"),
     ("everything", "service.yaml", "MemorySize: 1024", "MemorySize: 2048"),
     ("everything", "service.yaml", "[logs:CreateLogStream, logs:PutLogEvents]", "['logs:*']"),
     ("everything", "service.yaml", "RetentionInDays: 30", "RetentionInDays: 7"),
@@ -168,6 +171,8 @@ SERVERLESS_MUTATIONS: Final[Mapping[str, Mutation]] = {
     "SourceArn": ("http-api", "service/resources/endpoint.yml", "${Api}/*/*", "${Api}/*"),
     "IntegrationUri": ("http-api", "service/resources/endpoint.yml", "Uri: !Ref Alias", "Uri: !Ref ServeLambdaFunction"),
     "Alias cola:live": ("image", "service/resources/alias.yml", "Name: live", "Name: prod"),
+    "Url cola:live is not created after": ("image", "service/resources/endpoint.yml", "    DependsOn: [Alias]\n", ""),
+    "cola-release is not created after": ("everything", "foundation/resources/github.yml", "!Ref GithubOidcProvider", "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"),
     "ReservedConcurrentExecutions": ("image", "service/serverless.yml", "reservedConcurrency: 5", "reservedConcurrency: 6"),
 }  # fmt: skip
 """Faults that are packaged together, since each start of the program takes seconds; the key names what must be found."""
@@ -198,6 +203,10 @@ TERRAFORM_MUTATIONS: Final[tuple[Mutation, ...]] = (
     ("http-api", "service/endpoint.tf", 'authorization_type = "AWS_IAM"', 'authorization_type = "NONE"'),
     ("http-api", "service/endpoint.tf", "auto_deploy = true", "auto_deploy = false"),
     ("image", "service/function.tf", "provisioned_concurrent_executions = 2", "provisioned_concurrent_executions = 1"),
+    ("everything", "service/role.tf", 'Sid      = "Log"', 'Sid      = "Logs"'),
+    ("everything", "service/function.tf", "  depends_on = [aws_iam_role_policy.this]\n", ""),
+    ("everything", "service/function.tf", "[aws_iam_role_policy.this]", "[aws_iam_role_policy.this, aws_cloudwatch_log_group.releases]"),
+    ("everything", "foundation/github.tf", "\n  depends_on = [aws_iam_openid_connect_provider.github]\n", ""),
 )  # fmt: skip
 
 

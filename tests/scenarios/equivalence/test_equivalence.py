@@ -21,6 +21,7 @@ from tests.scenarios.equivalence.canonical import CanonicalResource
 from tests.scenarios.equivalence.differences import ALLOWED, Source, compare, table
 from tests.scenarios.equivalence.from_cloudformation import from_template
 from tests.scenarios.equivalence.from_terraform import Plan, from_modules
+from tests.scenarios.equivalence.order import ORDER, RequiredOrder, order_table
 from tests.scenarios.equivalence.projects import (
     SAM_MUTATIONS,
     SERVERLESS_MUTATIONS,
@@ -66,8 +67,15 @@ def test_all_sources_have_the_same_resources(sources: Mapping[str, Mapping[Sourc
     assert [fault for one in compared.values() for fault in one.faults] == []
     needed = {line for one in compared.values() for line in one.needed}
     assert [line for line in ALLOWED if line not in needed] == [], "an allowed difference that there is not"
+    used = {line for own in sources.values() for one in own.values() for line in ORDER if _is_used(line, one)}
+    assert [line for line in ORDER if line not in used] == [], "an order of nothing"
     types = {resource.type for own in sources.values() for resource in own["cloudformation"]}
     assert len(types) == 18, sorted(types)
+
+
+def _is_used(line: RequiredOrder, resources: Resources) -> bool:
+    keys = [(one.type, one.name) for one in resources]
+    return any(line.requires(one, other) for one in keys for other in keys)
 
 
 @pytest.fixture(scope="session")
@@ -122,8 +130,8 @@ def test_every_value_in_a_template_of_sam_counts(
         assert [path for path in unnoticed if not _IGNORED.search(path)] == []
 
 
-_IGNORED = re.compile(r"\.Sid$|\.DependsOn|Version\w*\.UpdateReplacePolicy$")
-"""Ids of statements, which grant nothing, and the order of creation."""
+_IGNORED = re.compile(r"Version\w*\.UpdateReplacePolicy$")
+"""Another version has another id, so none is replaced."""
 
 
 def _unnoticed(value: JsonValue, at: str, detected: Callable[[], bool]) -> Iterator[str]:
@@ -161,7 +169,9 @@ def test_a_fault_in_a_service_of_serverless_is_found(
 def test_the_page_has_the_table(update: bool) -> None:
     before, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- table -->\n")
     _, _, after = rest.partition("<!-- end -->")
-    text = f"{before}<!-- table -->\n{table()}<!-- end -->{after}"
+    between, _, rest = after.partition("<!-- order -->\n")
+    _, _, after = rest.partition("<!-- end -->")
+    text = f"{before}<!-- table -->\n{table()}<!-- end -->{between}<!-- order -->\n{order_table()}<!-- end -->{after}"
     if update:
         PAGE.write_text(text, encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == text

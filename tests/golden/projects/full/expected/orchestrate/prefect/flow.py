@@ -16,6 +16,8 @@ from typing import Any
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.task_runners import ThreadPoolTaskRunner
 
 PROJECT = "cola"
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,7 +111,7 @@ def may_retry(_task: Any, _run: Any, state: Any) -> bool:
     return False
 
 
-@task(retry_condition_fn=may_retry)
+@task(retry_condition_fn=may_retry, cache_policy=NO_CACHE)
 def run_stage(name: str, environment: str) -> str:
     """Run one stage of mlspec, report what it measured, and return its status: ran, cached or skipped."""
     log = get_run_logger()
@@ -140,7 +142,11 @@ def artifact_key(*words: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", "-".join(["mlspec", PROJECT, *filter(None, words)]).lower()).strip("-")
 
 
-@flow(name=PROJECT, description="Is this English sentence grammatical?" or None)
+@flow(
+    name=PROJECT,
+    description="Is this English sentence grammatical?" or None,
+    task_runner=ThreadPoolTaskRunner(max_workers=1),  # the stages share a folder: waiting must not use up a time limit
+)
 def pipeline(environment: str | None = None, release: bool = False) -> None:
     """Run the stages that are not up to date; with `release` also those that change something outside the project."""
     chosen = environment or ""
