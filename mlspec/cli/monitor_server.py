@@ -29,14 +29,14 @@ class LatestState:
         self._make, self._clock = make, clock
         self._lock = threading.Lock()
         self._state: MonitorState | None = None
-        self._made = 0.0
+        self._measured = 0.0
 
     def get(self) -> MonitorState:
         """The state; made again if it is too old. Raises MlspecError if it cannot be made."""
         with self._lock:
             now = self._clock()
-            if self._state is None or now - self._made >= REFRESH:
-                self._state, self._made = self._make(), now
+            if self._state is None or now - self._measured >= REFRESH:
+                self._state, self._measured = self._make(), now
             return self._state
 
 

@@ -175,12 +175,12 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _features(state: MonitorState) -> Iterator[str]:
-    """The columns that are not as in training, with the numbers net of their noise."""
+    """The columns that differ from training, with the numbers net of their noise."""
     poor = [feature for feature in state.features if feature.state in ("bad", "warn")]
     if not poor:
         return
     yield ""
-    yield "Columns that are not as in training (PSI, KS and Cramer's V are net of their noise)"
+    yield "Columns that differ from training (PSI, KS and Cramer's V are net of their noise)"
     heads = ("column", "rows", "missing", "unseen", "PSI", "KS", "Cramer's V", "evidence")
     rows = [_cells(feature) for feature in poor]
     yield from _aligned([heads, *rows])

@@ -25,7 +25,7 @@ def test_everything_is_in_the_text(capsys: pytest.CaptureFixture[str]) -> None:
         "alarm[moved]: age moved (version 8), since 2026-11-27 00:1", "age moved up by +", "an alarm needs",
         "more rows", "6 of 20 rows that show it:", "Accuracy, with 95 % intervals",
         "Quality of each label, expected without labels, with 95 % intervals\n  version 7, no: precision 0.",
-        "Columns that are not as in training (PSI, KS and Cramer's V are net of their noise)", "p < 0.001",
+        "Columns that differ from training (PSI, KS and Cramer's V are net of their noise)", "p < 0.001",
     ):  # fmt: skip
         assert words in text, words
     assert max(map(len, text.splitlines())) <= 100

@@ -230,7 +230,7 @@ def test_a_bad_value_of_one_number_does_not_refuse_the_document(server: Any, tmp
     assert client.count(index=STREAM)["count"] == 121
 
 
-def test_another_reader_understands_every_panel(tmp_path: Path) -> None:
+def test_an_independent_reader_parses_every_panel(tmp_path: Path) -> None:
     reader = os.environ.get("MLSPEC_KB_DASHBOARD") or shutil.which("kb-dashboard")
     if not reader:
         missing(

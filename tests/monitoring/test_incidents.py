@@ -22,7 +22,7 @@ ALERTS = alerts(OPTIONS, SHAPE)
 
 def fired(report: IncidentReport, incident: str) -> dict[str, float]:
     (one,) = [each for each in report.replays if each.incident.name == incident]
-    return {found.alert: found.minutes for found in one.fired}
+    return {result.alert: result.minutes for result in one.fired}
 
 
 def test_every_alert_fires_on_its_incident_and_none_before() -> None:
