@@ -76,7 +76,7 @@ def other_address(tags: Mapping[str, str], owner: ResourceOwner) -> str:
 
 def unidentified(target: AwsTarget, project: str) -> str:
     """A warning where only its name identifies the project; "" where its address does too."""
-    if target.kind == "local" or target.owner.source:
+    if target.facts.one_project or target.owner.source:
         return ""
     return (
         f"this folder has no git history: only its name identifies the project {project}, and another project of that "

@@ -26,13 +26,13 @@ def tree(name: str, folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_whole_tree_is_as_it_was_accepted(name: str, update: bool, tmp_path: Path) -> None:
-    expected, made = PROJECTS / name / "expected", tree(name, tmp_path)
+    expected, generated = PROJECTS / name / "expected", tree(name, tmp_path)
     if update:
         shutil.rmtree(expected, ignore_errors=True)
-        for path, text in made.items():
+        for path, text in generated.items():
             (expected / path).parent.mkdir(parents=True, exist_ok=True)
             (expected / path).write_text(text, encoding="utf-8")
     kept = {f.relative_to(expected).as_posix(): f for f in sorted(expected.rglob("*")) if f.is_file()}
-    assert made.keys() == kept.keys()
-    for path, text in made.items():
+    assert generated.keys() == kept.keys()
+    for path, text in generated.items():
         assert kept[path].read_text(encoding="utf-8") == text, path

@@ -84,28 +84,28 @@ def test_dagster_accepts_the_project(orchestrated: Orchestrated, dagster: Path) 
 
 
 def test_assets_checks_schedule_and_sensors_are_those_of_the_spec(orchestrated: Orchestrated, dagster: Path) -> None:
-    found = orchestrated.python(dagster, RUN + LOADED)
-    assets = found["assets"]
+    result = orchestrated.python(dagster, RUN + LOADED)
+    assets = result["assets"]
     assert {name.removeprefix("prices/") for name in assets} == {"data", "train", "evaluate", "export"}
     parents, group, description, kinds, version, partitions = assets["prices/export"]
     assert parents == ["data", "evaluate", "train"], "the gate is a check of evaluate"
     assert (group, kinds, partitions) == ("prices", ["dvc", "onnx"], ["base", "prod"])
     assert description == "Export the model to ONNX, and compare its predictions"
     assert version.startswith("1-")
-    assert found["checks"] == {
+    assert result["checks"] == {
         "data_checks": ["data", True],
         "gate_r2": ["evaluate", True],
         "gate_mae": ["evaluate", True],
     }
     needs = {"memory": "2000000000", "nvidia.com/gpu": "1"}
     container = {"resources": {"requests": needs, "limits": needs}}
-    assert json.loads(found["tags"]["dagster-k8s/config"]) == {"container_config": container}
-    assert "dagster/max_runtime" not in found["tags"], "not every stage has a time limit"
-    assert found["retries"] == {"prices__data": 1, "prices__train": 0, "prices__evaluate": 0, "prices__export": 0}
-    assert found["schedule"] == ["0 3 * * 1", ["base"]]
-    assert found["quiet"] == [[], "the raw data is that of the last training", []]
-    (key, again) = [keys for keys, _, _ in found["new"]]
-    assert (len(key), key, found["new"][0][2]) == (1, again, ["base"]), "one training for each state of the data"
+    assert json.loads(result["tags"]["dagster-k8s/config"]) == {"container_config": container}
+    assert "dagster/max_runtime" not in result["tags"], "not every stage has a time limit"
+    assert result["retries"] == {"prices__data": 1, "prices__train": 0, "prices__evaluate": 0, "prices__export": 0}
+    assert result["schedule"] == ["0 3 * * 1", ["base"]]
+    assert result["quiet"] == [[], "the raw data is that of the last training", []]
+    (key, again) = [keys for keys, _, _ in result["new"]]
+    assert (len(key), key, result["new"][0][2]) == (1, again, ["base"]), "one training for each state of the data"
 
 
 def test_a_gate_that_passes_and_one_that_fails(orchestrated: Orchestrated, dagster: Path) -> None:

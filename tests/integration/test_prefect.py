@@ -192,9 +192,9 @@ def test_workers_that_clone_a_repository_share_results_by_the_remote(
     assert same == []
     assert [run[0] for run in first] == ["Completed", "AwaitingConcurrencySlot"], first[0][2]
     assert [run[0] for run in second] == ["Completed", "Completed"], second[0][2]
-    trained, found = (run[1] for run in second)
+    trained, result = (run[1] for run in second)
     assert "train: stage ran" in trained
-    assert found == [f"{stage}: stage cached" for stage in sorted(STAGES)], "a new clone trains nothing"
+    assert result == [f"{stage}: stage cached" for stage in sorted(STAGES)], "a new clone trains nothing"
     assert [("pull steps" in line, "prefect deploy --all" in line) for line in stale] == [(True, True)] * 2
 
 

@@ -167,7 +167,7 @@ def test_a_full_line_shows_all_sections(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("damage", ["absent", "empty", "cut", "other"])
-def test_a_section_goes_with_its_file(file: str, section: str, damage: str, tmp_path: Path) -> None:
+def test_a_removed_section_removes_its_file(file: str, section: str, damage: str, tmp_path: Path) -> None:
     line = lines.text(tmp_path)
     path = line.artifacts / file
     whole = path.read_bytes()
@@ -292,7 +292,7 @@ def test_results_of_an_earlier_run_say_so(tmp_path: Path) -> None:
     assert "Stage evaluate failed" in page.words
 
 
-def test_what_was_found_before_training_stands_beside_the_spec(tmp_path: Path) -> None:
+def test_values_tuned_before_training_are_beside_the_spec(tmp_path: Path) -> None:
     line = lines.text(tmp_path)
     training = Training.read(line.artifacts)
     tuned = Tuned(batch_size=2048, batch_size_limit="memory", learning_rate=0.00123)

@@ -100,8 +100,8 @@ def test_a_fault_in_a_template_of_sam_is_found(
     tmp_path: Path,
 ) -> None:
     name, file, text, other = mutation
-    made = projects.mutated(projects.generated(tmp_path, name, "sam"), file, text, other)
-    assert compare({**reference[name], "sam": projects.from_sam(made, sam_translator)}).faults
+    created = projects.mutated(projects.generated(tmp_path, name, "sam"), file, text, other)
+    assert compare({**reference[name], "sam": projects.from_sam(created, sam_translator)}).faults
 
 
 @pytest.mark.parametrize("name", ["everything", "http-api"])
@@ -112,21 +112,21 @@ def test_every_value_in_a_template_of_sam_counts(
     tmp_path: Path,
 ) -> None:
     """Each value alone is changed: the comparison, or the reader of the template, finds it."""
-    made = projects.generated(tmp_path, name, "sam")
-    both = [projects.translated(made[f"{part}.yaml"], sam_translator) for part in ("foundation", "service")]
+    created = projects.generated(tmp_path, name, "sam")
+    both = [projects.translated(created[f"{part}.yaml"], sam_translator) for part in ("foundation", "service")]
     expected = reference[name]["cloudformation"]
     for document, other in (both, both[::-1]):
         rest = from_template(other, projects.PARAMETERS)
 
-        def found(document: JsonValue = document, rest: Resources = rest) -> bool:
+        def detected(document: JsonValue = document, rest: Resources = rest) -> bool:
             try:
                 resources = [*from_template(document, projects.PARAMETERS), *rest]
                 return bool(compare({"cloudformation": expected, "sam": resources}).faults)
             except (AssertionError, KeyError, ValueError):
                 return True
 
-        assert not found()
-        unnoticed = _unnoticed(document["Resources"], "", found)
+        assert not detected()
+        unnoticed = _unnoticed(document["Resources"], "", detected)
         assert [path for path in unnoticed if not _IGNORED.search(path)] == []
 
 
@@ -134,16 +134,16 @@ _IGNORED = re.compile(r"Version\w*\.UpdateReplacePolicy$")
 """Another version has another id, so none is replaced."""
 
 
-def _unnoticed(value: JsonValue, at: str, found: Callable[[], bool]) -> Iterator[str]:
+def _unnoticed(value: JsonValue, at: str, detected: Callable[[], bool]) -> Iterator[str]:
     """Paths of the values whose change nothing finds."""
     if not isinstance(value, dict | list):
         return
     for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
         if isinstance(inner, dict | list):
-            yield from _unnoticed(inner, f"{at}.{key}", found)
+            yield from _unnoticed(inner, f"{at}.{key}", detected)
             continue
         value[key] = not inner if isinstance(inner, bool) else inner + 1 if isinstance(inner, int) else f"{inner}x"  # type: ignore[index]
-        if not found():
+        if not detected():
             yield f"{at}.{key}"
         value[key] = inner  # type: ignore[index]
 
@@ -157,13 +157,13 @@ def test_a_fault_in_a_module_of_terraform_is_found(
     assert compare({**reference[name], "terraform": resources}).faults
 
 
-@pytest.mark.parametrize("found", SERVERLESS_MUTATIONS)
+@pytest.mark.parametrize("expected", SERVERLESS_MUTATIONS)
 def test_a_fault_in_a_service_of_serverless_is_found(
-    found: str, reference: Mapping[str, Mapping[Source, Resources]], serverless_faults: Mapping[str, Resources]
+    expected: str, reference: Mapping[str, Mapping[Source, Resources]], serverless_faults: Mapping[str, Resources]
 ) -> None:
-    name = SERVERLESS_MUTATIONS[found][0]
+    name = SERVERLESS_MUTATIONS[expected][0]
     faults = compare({**reference[name], "serverless": serverless_faults[name]}).faults
-    assert [fault for fault in faults if found in fault]
+    assert [fault for fault in faults if expected in fault]
 
 
 def test_the_page_has_the_table(update: bool) -> None:

@@ -251,8 +251,8 @@ class Pipeline:
         Kubernetes (https://docs.dagster.io/deployment/oss/deployment-options/kubernetes/customizing-your-deployment)."""
         needs = [self.stages[stage]["resources"] for stage in stages]
         most = {name: max((need[name] or 0 for need in needs), default=0) for name in ("cpus", "memory", "gpus")}
-        wanted = {"cpu": str(most["cpus"]), "memory": str(most["memory"]), "nvidia.com/gpu": str(most["gpus"])}
-        known = {name: value for name, value in wanted.items() if value != "0"}
+        requests = {"cpu": str(most["cpus"]), "memory": str(most["memory"]), "nvidia.com/gpu": str(most["gpus"])}
+        known = {name: value for name, value in requests.items() if value != "0"}
         limits = {name: value for name, value in known.items() if name != "cpu"}
         tags: dict[str, Any] = {}
         if known:
@@ -297,11 +297,11 @@ class Pipeline:
 
     def sensors(self) -> list[dg.SensorDefinition]:
         sensors = []
-        for wanted, name, job, seconds, find in (
+        for enabled, name, job, seconds, find in (
             (self.options.new_data, "new_data", "train", 300, self._new_data),
             (self.options.alarms, "alarm", "retrain", 900, self._alarm),
         ):
-            if wanted:
+            if enabled:
                 sensors.append(
                     dg.SensorDefinition(
                         name=f"{self.slug}_{name}",
