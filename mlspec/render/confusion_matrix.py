@@ -16,13 +16,13 @@ from mlspec.render.svg import CHARACTER, fitted, join, picture, rect, tag, text
 DETAILED = 12
 """Up to this many classes, cells show numbers; up to DRAWN they are coloured squares; above, nothing is drawn."""
 DRAWN = 100
-_STYLE = """
+_STYLE = Markup("""
 svg { background: #fff; font: 11px system-ui, sans-serif; }
 text { fill: #59636f; font-variant-numeric: tabular-nums; }
 .hit { fill: #2563a6; } .miss { fill: #b9421b; } .frame { fill: none; stroke: #e2e6ea; }
 .cell { font-size: 13px; font-weight: 600; fill: #1b2027; } .cell.small { font-size: 10.5px; font-weight: 400; }
 .cell.strong { fill: #fff; } .cell.none { fill: #8a939e; font-weight: 400; }
-"""
+""")
 """The colours of the report, for a picture in a file of its own."""
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that no XML file may contain (https://www.w3.org/TR/xml/#charsets)."""
@@ -113,7 +113,7 @@ def matrix_file(confusion: Confusion) -> str | None:
         return None
     start, end, rest = drawn.partition(">")
     namespace = Markup(' xmlns="http://www.w3.org/2000/svg"')
-    text_ = str(start + namespace + end + tag("style", Markup(_STYLE)) + rest)  # noqa: S704 - our own text
+    text_ = str(start + namespace + end + tag("style", _STYLE) + rest)
     return _NOT_XML.sub("\ufffd", text_)
 
 

@@ -9,8 +9,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +22,7 @@ from mlspec.records.tracked_run import TrackedRun, tracked_runs
 from mlspec.report.collect import collect
 from mlspec.runtime import Predictor
 from tests.conftest import missing
+from tests.integration.orchestrated import answers
 from tests.pages import free_port
 from tests.parts.projects import PROGRAMS, Applied
 from tests.parts.train.stage import run as train_until
@@ -59,23 +58,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=quiet, stdout=log, stderr=log, start_new_session=True)
     try:
-        _ready(f"http://127.0.0.1:{port}{PATH}/health", process, folder / "log")
+        answers(f"http://127.0.0.1:{port}{PATH}/health", process, folder / "log")
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _ready(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    waiting, end = threading.Event(), time.monotonic() + 300
-    while time.monotonic() < end:
-        assert process.poll() is None, log.read_text()
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except OSError:
-            waiting.wait(0.5)
-    raise AssertionError(log.read_text())
 
 
 def client(server: str) -> Any:

@@ -142,8 +142,8 @@ def _paths(service: str) -> tuple[tuple[str, str, str], ...]:
     from botocore.loaders import Loader
 
     operations: Mapping[str, Any] = Loader().load_service_model(_MODELS[service], "service-2")["operations"]
-    paths = [(one["http"]["method"], one["http"]["requestUri"], name) for name, one in operations.items()]
-    return tuple((verb, _pattern(uri), name) for verb, uri, name in sorted(paths, key=lambda one: -len(one[1])))
+    routes = [(one["http"]["method"], one["http"]["requestUri"], name) for name, one in operations.items()]
+    return tuple((verb, _pattern(uri), name) for verb, uri, name in sorted(routes, key=lambda one: -len(one[1])))
 
 
 def _pattern(uri: str) -> str:
