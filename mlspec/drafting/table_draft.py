@@ -45,12 +45,13 @@ def draft_table(table: TableFile, target: str) -> SpecDraft:
         raise UsageError(f"the file has no column `{target}`", help=suggest(target, table.cells, "its columns are"))
     way = separators_of(table.cells.values())
     readings = {name: read_column(name, cells, way) for name, cells in table.cells.items()}
-    labels = [cell.strip() for cell in table.cells[target]]
+    labels = table.cells[target]
     own = readings.pop(target)
     labels = ["" if label in own.nulls or label in NULLS else label for label in labels]
     number = own.kind == "number" and (len(set(labels) - {""}) > _CLASSES or not _whole(labels, way))
     if not number:
         readings = {name: _unless_leak(reading, table.cells[name], labels) for name, reading in readings.items()}
+    readings = _without_copies(readings, table.cells)
     kept = {name: reading for name, reading in readings.items() if reading.kind != "none"}
     left_out = {name: reading.reason for name, reading in readings.items() if reading.kind == "none"}
     tabular = [name for name, reading in kept.items() if reading.kind != "text"]
@@ -67,7 +68,7 @@ def draft_table(table: TableFile, target: str) -> SpecDraft:
     return SpecDraft(
         inputs={name: reading.kind for name, reading in kept.items()},
         left_out=left_out,
-        target={"column": target, "type": "number"} if number else _classes(target, labels),
+        target=_target(target, labels, number=number),
         format=_format(table, way, kept),
         model={"type": "tabular" if tabular else "text-classifier"},
         train={} if number or not _unbalanced(labels) else {"class_weights": "balanced"},
@@ -90,6 +91,21 @@ def _unless_leak(reading: ColumnReading, cells: Sequence[str], labels: Sequence[
     return ColumnReading("none", why) if why else reading
 
 
+def _without_copies(
+    readings: Mapping[str, ColumnReading], cells: Mapping[str, Sequence[str]]
+) -> dict[str, ColumnReading]:
+    """The readings; a column with the same values as one before is left out."""
+    seen: dict[ColumnReading, list[str]] = {}
+    result = {}
+    for name, reading in readings.items():
+        first = seen.setdefault(reading, [])
+        copied = next((other for other in first if cells[other] == cells[name]), None)
+        first.append(name)
+        repeats = reading.kind != "none" and copied is not None
+        result[name] = ColumnReading("none", f"the same values as {copied}") if repeats else reading
+    return result
+
+
 def _format(table: TableFile, way: Separators, kept: Mapping[str, ColumnReading]) -> dict[str, object]:
     """The keys of `data.format`: nulls only where the defaults would refuse or misread a column."""
     result = dict(table.settings)
@@ -100,6 +116,11 @@ def _format(table: TableFile, way: Separators, kept: Mapping[str, ColumnReading]
     if categories or not numbers <= set(NULLS):
         result["nulls"] = ["", *sorted(numbers | categories)]
     return result
+
+
+def _target(target: str, labels: Sequence[str], *, number: bool) -> dict[str, object]:
+    what: dict[str, object] = {"column": target, "type": "number"} if number else _classes(target, labels)
+    return what if all(labels) else {**what, "missing": "drop"}
 
 
 def _classes(target: str, labels: Sequence[str]) -> dict[str, object]:
@@ -125,7 +146,8 @@ def _notes(table: TableFile, target: str, labels: Sequence[str]) -> list[str]:
     notes = []
     absent = sum(not label for label in labels)
     if absent:
-        notes.append(f"{absent} rows have no `{target}`: the stage `data` stops at them; remove them from the file")
+        rows = f"{absent} rows have" if absent > 1 else "1 row has"
+        notes.append(f"{rows} no `{target}` and will be left out (data.target.missing: drop)")
     if not table.complete:
         notes.append(f"only the first {table.rows} rows were read")
     return notes

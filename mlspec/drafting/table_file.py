@@ -21,7 +21,7 @@ _NUMERIC = frozenset("0123456789.,-+")
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """The first rows of a table, as texts by column, and the settings that read it."""
+    """The first rows of a table, as texts by column without spaces around them, and the settings that read it."""
 
     cells: Mapping[str, Sequence[str]]
     rows: int
@@ -60,6 +60,7 @@ def read_table(file: Path) -> TableFile:
     padded = any(value != value.strip() for values in (header, *cells.values()) for value in values)
     if padded:
         settings["trim"] = True
+        cells = {name: [value.strip() for value in values] for name, values in cells.items()}
     return TableFile(cells, len(body), len(text) <= ROWS, settings)
 
 

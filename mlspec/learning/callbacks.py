@@ -90,7 +90,7 @@ class CheckpointWriter(Checkpoint):
     ) -> None:
         """Read the state of the random generators, which is restored when training starts."""
         if trainer.is_global_zero:
-            print("train: resuming the interrupted run", flush=True)
+            print("resuming the interrupted run", flush=True)
         self._random = checkpoint["random"]
         self._step = int(checkpoint.get("global_step", 0))
         if not self.anywhere:
@@ -141,7 +141,7 @@ def interruptible(checkpoints: CheckpointWriter) -> Iterator[None]:
             raise KeyboardInterrupt
         checkpoints.stop_requested = True
         if ranks.first():
-            print("train: saving a checkpoint; press Ctrl-C again to quit immediately", flush=True)
+            print("saving a checkpoint; press Ctrl-C again to quit immediately", flush=True)
 
     for number in before:
         signal.signal(number, request_stop)
@@ -183,7 +183,7 @@ class Curves(Checkpoint):
         """Print which device is used."""
         if self.times and trainer.is_global_zero:
             several = f", {trainer.world_size} devices" if trainer.world_size > 1 else ""
-            print(f"train: on {name_of(trainer.strategy.root_device)}{several}", flush=True)
+            print(f"training on {name_of(trainer.strategy.root_device)}{several}", flush=True)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Record the metric names before validation."""

@@ -14,6 +14,11 @@ class SignatureInput(Value):
 
     name: str = Field(description="Key of a request")
     type: Literal["number", "category", "text", "image"] = Field(description="Kind of input")
+    example: int | Finite | str | None = Field(
+        None,
+        description="For the documentation: the median of a number, the most frequent category",
+        json_schema_extra=OPTIONAL,
+    )
     channels: int | None = Field(None, description="Of an image: 1 or 3", json_schema_extra=OPTIONAL)
     height: int | None = Field(None, description="Of an image, in pixels", json_schema_extra=OPTIONAL)
     width: int | None = Field(None, description="Of an image, in pixels", json_schema_extra=OPTIONAL)

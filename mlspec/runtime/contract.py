@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from mlspec.runtime.signature import Signature
@@ -29,6 +30,8 @@ class Contract:
     version: str
     inputs: dict[str, Kind]
     labels: tuple[str, ...] = ()
+    examples: Mapping[str, object] = field(default_factory=dict)
+    """A typical value of an input, for the documentation; not of every input."""
 
     @property
     def outputs(self) -> tuple[OutputField, ...]:
@@ -45,4 +48,5 @@ class Contract:
 def of(signature: Signature, version: str) -> Contract:
     """The contract of a bundle with that signature and version."""
     inputs = {entry["name"]: entry["type"] for entry in signature.inputs}
-    return Contract(signature.name, version, inputs, signature.labels)
+    examples = {entry["name"]: entry["example"] for entry in signature.inputs if "example" in entry}
+    return Contract(signature.name, version, inputs, signature.labels, examples)

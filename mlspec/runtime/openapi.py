@@ -69,15 +69,16 @@ def document(contract: Contract) -> Schema:
 
 
 def example(contract: Contract) -> Schema:
-    """An example row with a valid value for each input."""
-    return {name: _EXAMPLES[kind] for name, kind in contract.inputs.items()}
+    """An example row with a valid value for each input, typical of the training data if the bundle has one."""
+    return {name: contract.examples.get(name, _EXAMPLES[kind]) for name, kind in contract.inputs.items()}
 
 
 def infer_example(contract: Contract) -> Schema:
     """The example row as tensors of the Open Inference Protocol."""
+    row = example(contract)
     return {
         "inputs": [
-            {"name": name, "shape": [1], "datatype": DATATYPES[kind], "data": [_EXAMPLES[kind]]}
+            {"name": name, "shape": [1], "datatype": DATATYPES[kind], "data": [row[name]]}
             for name, kind in contract.inputs.items()
         ]
     }

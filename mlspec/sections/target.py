@@ -61,6 +61,10 @@ class Target(SpecModel):
         examples=[{"-1": "negative", "1": "positive"}],
     )
 
+    missing: Literal["error", "drop"] = Field(
+        "error",
+        description="Rows without a target: `error` stops the stage `data` and lists them, `drop` leaves them out",
+    )
     level: Annotated[int, AfterValidator(_level)] | None = Field(
         None,
         ge=-16,

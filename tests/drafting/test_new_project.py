@@ -13,6 +13,7 @@ from PIL import Image
 
 from mlspec.cli.app import main
 from mlspec.compiler import compile_project
+from mlspec.drafting.new_project import draft_of
 from mlspec.errors import UsageError
 from mlspec.job import Job
 from mlspec.parts.data import work
@@ -88,24 +89,54 @@ def test_a_table(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_is_left_out_has_a_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "kunden.csv").write_bytes(german())
     assert main(["init", str(tmp_path), "--data", str(tmp_path / "kunden.csv"), "--target", "gekündigt", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["left_out"] == {
+    output = json.loads(capsys.readouterr().out)
+    assert output["left_out"] == {
         "Kunden-Nr": "a different whole number in every row: an identifier",
         "Beginn": "dates: derive numbers or categories from them in a function (data.source)",
         "Kommentar": "sentences: a `tabular` model does not read text; write a class for both",
         "Storno": "filled in only where the target is Ja, ja: known after the target",
     }
-    assert said["target"]["values"] == {"nein": "nein", "Ja": "Ja", "ja": "Ja"}
+    assert output["target"]["values"] == {"nein": "nein", "Ja": "Ja", "ja": "Ja"}
     text = (tmp_path / "mlproject.yaml").read_text(encoding="utf-8")
     assert "class_weights: balanced" in text
     assert "about the second label, Ja" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("customer_id", lambda i: str(5000 - i // 2 * 2 if i < 4 else 9000 + i * 7 % 1000), "in nearly every row"),
+        ("zip", lambda i: f"{i * 397 % 99999:05}", "codes with a leading zero, 1000 different ones"),
+        ("phone", lambda i: f"+4917{i * i % 997 * 7919:09}", "telephone numbers"),
+        ("money", lambda i: f"${i * 7:,}.50", "numbers with a sign, such as $0.50"),
+        ("rate", lambda i: f"{i * 31 % 89} %", "numbers with a sign, such as 0 %"),
+        ("twice", lambda i: str(i * 31 % 7), "the same values as size"),
+    ],
+)
+def test_columns_that_a_model_should_not_read(
+    tmp_path: Path, name: str, value: Callable[[int], str], reason: str
+) -> None:
+    rows = "".join(f'{i * 31 % 7},"{value(i)}",{"ab"[i % 100 % 7 % 2]}\n' for i in range(1000))
+    (tmp_path / "a.csv").write_text(f"size,{name},kind\n{rows}")
+    draft = draft_of(tmp_path / "a.csv", lambda _: "kind")
+    assert reason in draft.left_out[name]
+    assert draft.inputs == {"size": "number"}
+
+
+def test_codes_with_a_leading_zero_are_categories(tmp_path: Path) -> None:
+    rows = "".join(f"{['01', '02', '11'][i % 3]},{'ab'[i % 5 % 2]}\n" for i in range(60))
+    (tmp_path / "a.csv").write_text("code,kind\n" + rows)
+    assert draft_of(tmp_path / "a.csv", lambda _: "kind").inputs == {"code": "category"}
 
 
 def test_missing_labels_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = "".join(f"{i % 7},{'ab'[i % 2] if i % 10 else ''}\n" for i in range(60))
     (tmp_path / "a.csv").write_text("size,kind\n" + rows)
     assert main(["init", str(tmp_path), "--data", str(tmp_path / "a.csv"), "--target", "kind"]) == 0
-    assert "warning: 6 rows have no `kind`" in capsys.readouterr().err
+    assert "6 rows have no `kind` and will be left out (data.target.missing: drop)" in capsys.readouterr().err
+    read(tmp_path)
+    tables = [pq.read_table(tmp_path / f"artifacts/data/{split}.parquet") for split in ("train", "valid", "test")]
+    assert sum(table.num_rows for table in tables) == 54
 
 
 def test_a_folder_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +193,7 @@ def test_other_data_is_refused(case: str, tmp_path: Path, capsys: pytest.Capture
     write(tmp_path)
     before = sorted(tmp_path.iterdir())
     assert main(["init", str(tmp_path), "--data", str(tmp_path / "a.csv"), *options]) == UsageError.exit_code
-    said = capsys.readouterr().err
-    assert message in said
-    assert "= help: " in said
+    output = capsys.readouterr().err
+    assert message in output
+    assert "= help: " in output
     assert sorted(tmp_path.iterdir()) == before

@@ -130,8 +130,12 @@ def _missing(data: DataSpec, raw: Raw, rows: Sequence[int], values: Sequence[obj
     column = data.target.column
     words = {value for row in rows if isinstance(value := values[row], str) and value}
     kept = [word for word in data.format.nulls or ("",) if word not in words]
-    help = f"{listed(sorted(words))} is read as missing; if it is a label: " if words else ""
-    help += f"{nulls_edit(kept)}, or list all labels in data.target.labels" if words else WITHOUT_TARGET
+    help = WITHOUT_TARGET
+    if words:
+        drops = data.target.missing == "drop"
+        drop = f"; to leave out these rows: {nulls_edit([*kept, *sorted(words)])}" if drops else ""
+        help = f"{listed(sorted(words))} is read as missing; if it is a label: {nulls_edit(kept)}, "
+        help += f"or list all labels in data.target.labels{drop}"
     return raw.failure(column, "is missing", rows, help=help, code="ambiguous-nulls" if words else "")
 
 

@@ -27,9 +27,7 @@ def words(data: DataSpec, column: str) -> frozenset[str]:
     return frozenset(every)
 
 
-WITHOUT_TARGET = (
-    "remove the rows without a target from the file, or leave them out in a function: `data: {source: src.data:load}`"
-)
+WITHOUT_TARGET = "to leave out the rows without a target: `data: {target: {missing: drop}}`"
 """The help about rows whose target is missing."""
 
 

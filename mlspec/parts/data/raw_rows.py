@@ -79,6 +79,16 @@ class Piece:
     lines: Sequence[int] = ()
     """The line on which each row begins, counted from 1; empty for files without lines."""
 
+    def only(self, rows: Sequence[int]) -> Piece:
+        """These rows of the piece, in ascending order."""
+        return replace(
+            self,
+            table=self.table.take(pa.array(rows, pa.int64())),
+            numbers=[self.numbers[row] for row in rows],
+            names=[self.names[row] for row in rows] if self.names else (),
+            lines=[self.lines[row] for row in rows] if self.lines else (),
+        )
+
     def renamed(self, rename: Callable[[str], str]) -> Piece:
         """The same rows under other column names."""
         return replace(self, table=self.table.rename_columns([rename(name) for name in self.table.column_names]))
@@ -127,6 +137,16 @@ class Raw:
         index = bisect.bisect_right(self.starts, row) - 1
         lines = self.pieces[index].lines
         return lines[row - self.starts[index]] if lines else 0
+
+    def only(self, rows: Sequence[int]) -> Raw:
+        """These rows, in ascending order, each with its file and row number."""
+        ends = [bisect.bisect_left(rows, start) for start in (*self.starts[1:], self.table.num_rows)]
+        firsts = [0, *ends[:-1]]
+        pieces = [
+            piece.only([row - start for row in rows[first:end]])
+            for piece, start, first, end in zip(self.pieces, self.starts, firsts, ends, strict=True)
+        ]
+        return Raw(self.table.take(pa.array(rows, pa.int64())), tuple(pieces), tuple(firsts))
 
     def trimmed(self) -> Raw:
         """The same rows without spaces around texts."""

@@ -21,10 +21,11 @@ from mlspec.parts.data.labels import label_names
 from mlspec.parts.data.metric_checks import measurable
 from mlspec.parts.data.pixels import compared
 from mlspec.parts.data.profiling import profile
-from mlspec.parts.data.raw_rows import Failure, Raw, merged
+from mlspec.parts.data.raw_rows import Failure, merged
 from mlspec.parts.data.read_source import read
 from mlspec.parts.data.split import divided, splits
 from mlspec.parts.data.typed_rows import typed
+from mlspec.parts.data.unlabelled_rows import UsedRows, labelled
 from mlspec.parts.data.value_limits import beyond
 from mlspec.parts.evaluate import slices
 from mlspec.parts.model.trusted_pickles import check_trusted
@@ -40,13 +41,16 @@ def main(job: Job) -> None:
     """Run the stage. Raises StageError with the failing rows if the data does not match the spec."""
     check_trusted(job, "data")
     data = job.need(DataSpec)
-    sources = {name: read(data, job.root, name) for name in data.sources}
+    used = {name: labelled(data, read(data, job.root, name)) for name in data.sources}
+    sources = {name: rows.raw for name, rows in used.items()}
     evaluation = job.get(EvaluateSpec)
     if evaluation is not None and (missing := slices.unknown(evaluation.cuts, sources[""].names)):
         raise StageError(missing[0], help=missing[1])
     labels = label_names(data, sources[""])
     failures = [failure for raw in sources.values() for failure in raw.unread] + checked(data, sources)
-    decisions = [decision for name, raw in sources.items() for decision in (_rows_read(name, raw), *raw.decisions)]
+    decisions = [
+        decision for name, rows in used.items() for decision in (_rows_read(data, name, rows), *rows.raw.decisions)
+    ]
     if data.format.trim:
         decisions.append(Decision("texts", "spaces around names and values removed", "data.format.trim"))
     converted, warnings = {}, list[str]()
@@ -86,12 +90,14 @@ def _stop(job: Job, data: DataSpec, failures: list[Failure]) -> None:
         raise failure_report.refusal(job, data, merged(failures))
 
 
-def _rows_read(name: str, raw: Raw) -> Decision:
-    files = {piece.file for piece in raw.pieces}
-    where = f"{len(files)} file{'s' if len(files) != 1 else ''}" if len(files) > 1 else next(iter(files), "")
-    return Decision(
-        f"rows of {name}" if name else "rows", f"all {raw.table.num_rows} rows of {where} used, none dropped"
-    )
+def _rows_read(data: DataSpec, name: str, rows: UsedRows) -> Decision:
+    files = {piece.file for piece in rows.raw.pieces}
+    where = f"{len(files)} files" if len(files) > 1 else next(iter(files), "")
+    subject, count = f"rows of {name}" if name else "rows", rows.raw.table.num_rows
+    if not rows.dropped:
+        return Decision(subject, f"all {count} rows of {where} used, none dropped")
+    used = f"{count} of {count + rows.dropped} rows of {where} used"
+    return Decision(subject, f"{used}, {rows.dropped} without `{data.target.column}` dropped", "data.target.missing")
 
 
 def _write(folder: Path, data: DataSpec, tables: Mapping[str, pa.Table], labels: list[str]) -> None:
@@ -101,7 +107,7 @@ def _write(folder: Path, data: DataSpec, tables: Mapping[str, pa.Table], labels:
     write_json(folder / Path(described.FILE).name, described.to_json())
     described_schema = schema(data, tables["train"], labels, described)
     write_json(folder / Path(described_schema.FILE).name, described_schema.to_json())
-    print("data: wrote " + ", ".join(f"{table.num_rows} {name}" for name, table in tables.items()) + " rows")
+    print("wrote " + ", ".join(f"{table.num_rows} {name}" for name, table in tables.items()) + " rows")
 
 
 def schema(data: DataSpec, train: pa.Table, labels: list[str], described: Profile) -> Schema:

@@ -77,4 +77,5 @@ def stages(project: Project) -> Iterable[Stage]:
         ),
         params=("export.onnx", *(("export.sign",) if signed else ()), "project.name", *settings),
         needs=("extra:sign",) if signed else (),
+        version=2,  # the signature has example values
     )

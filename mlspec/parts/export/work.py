@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +21,13 @@ from mlspec.learning.prepare import load_fitted
 from mlspec.learning.split_rows import Rows, load
 from mlspec.parts.export import bundle_formats
 from mlspec.parts.export.bundle_lineage import read_lineage
+from mlspec.parts.export.example_values import typical
 from mlspec.parts.export.onnx_graph import OUTPUT, write
 from mlspec.parts.export.parity import batches, compare, opened, ran, within
 from mlspec.parts.export.quantize import int8
 from mlspec.records.bundle_signature import BundleSignature, SignatureGraph, SignatureInput, SignatureOutput
 from mlspec.records.export import Checked, Compared, Export, Int8, Parity
+from mlspec.records.profile import ColumnProfile, Profile
 from mlspec.records.schema import Schema
 from mlspec.runtime.preprocess import Preprocess
 from mlspec.runtime.preprocess.base import Array
@@ -90,7 +93,8 @@ def _fill(job: Job, trained: Trained, bundle: Path) -> Export:
     shutil.copytree(job.inputs / "model" / "preprocess", bundle / "preprocess", ignore=shutil.ignore_patterns("fitted"))
     shutil.copyfile(job.inputs / "data" / "profile.json", bundle / "profile.json")
     threshold = (job.get(EvaluateSpec) or EvaluateSpec()).threshold
-    signature(job.need(ProjectInfo).name, trained, threshold).write_file(bundle / "signature.json")
+    columns = Profile.read(job.inputs).columns
+    signature(job.need(ProjectInfo).name, trained, columns, threshold).write_file(bundle / "signature.json")
     parity = proved(options, trained, bundle)
     metric = compared_metric(job, trained, bundle)
     print(f"{metric.name} {metric.torch:.4f} in PyTorch, {metric.onnx:.4f} in ONNX Runtime")
@@ -105,7 +109,9 @@ def _fill(job: Job, trained: Trained, bundle: Path) -> Export:
     return Export(opset=options.opset, parity=parity, metric=metric, size_bytes=size, int8=small)
 
 
-def signature(name: str, trained: Trained, threshold: float = 0.5) -> BundleSignature:
+def signature(
+    name: str, trained: Trained, profile: Mapping[str, ColumnProfile], threshold: float = 0.5
+) -> BundleSignature:
     """The signature of the bundle. A `threshold` only has a meaning with two labels."""
     labels, column = trained.schema.labels, trained.schema.target.column
     classifies = trained.task == "classification"
@@ -114,7 +120,12 @@ def signature(name: str, trained: Trained, threshold: float = 0.5) -> BundleSign
         task=trained.task,
         inputs=tuple(
             SignatureInput(
-                name=name, type=column.type, channels=column.channels, height=column.height, width=column.width
+                name=name,
+                type=column.type,
+                example=typical(profile[name]),
+                channels=column.channels,
+                height=column.height,
+                width=column.width,
             )
             for name, column in trained.schema.inputs.items()
         ),

@@ -92,7 +92,7 @@ def train_here(job: Job) -> float | None:
     job = with_values(job, values)
     train = job.need(TrainSpec)
     for message in uneven(train, len(rows["train"]), ranks.count()) if ours and ranks.first() else ():
-        print(f"train: {message}")
+        print(f"{message}")
     for split, split_rows in rows.items():
         for message in texts_cut(split_rows, preprocess, split) if ranks.first() else ():
             warn(message)
@@ -106,7 +106,7 @@ def train_here(job: Job) -> float | None:
         for warning in probable_mistakes(fitting, len(rows["train"]), ours) if ranks.first() else ():
             warn(warning.message, warning.help)
         fitting.fit(module, rows, preprocess)
-        write(job, fitting, scratch, record)
+        write(job, fitting, scratch, record, trackers.pages)
         source = str(model.loader or "") if isinstance(model, Custom) else ""
         if (advice := fitting.times.advice(train.workers, source)) and ranks.first():
             warn(*advice)

@@ -17,10 +17,10 @@ from tests.parts.projects import Applied
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended: its exit code, negative for a signal, and what it said."""
+    """How a process ended: its exit code, negative for a signal, and its output."""
 
     code: int | None
-    said: str
+    output: str
 
 
 def run(project: Applied, step: int = -1, number: signal.Signals = signal.SIGKILL, devices: int = 1) -> Ended:
