@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -137,6 +137,38 @@ def report(name: str, environment: str, result: dict[str, Any]) -> None:
         create_table_artifact(rows, key=artifact_key(environment, name), description=f"Stage {name} of {PROJECT}")
 
 
+@task(tags=[TAG], cache_policy=NO_CACHE)
+def propose(environment: str) -> str:
+    """Push `dvc.lock` and the metrics to a branch for a pull request, where they differ from the commit that was cloned;
+    return its name. A later training replaces what is in it, as with the workflow of GitHub Actions."""
+    results = ["dvc.lock", "artifacts"]  # DVC has the large files; git ignores them
+    if not git("status", "--porcelain", "--", *results):
+        return ""
+    training = "-".join(["mlspec/" + PROJECT, *filter(None, [environment]), "training"])
+    branch = f"{training}/{git('rev-parse', '--abbrev-ref', 'HEAD')}"
+    git("add", "--", *results)
+    git("commit", "--quiet", "--message", "Results of a training")
+    try:
+        git("push", "--quiet", "--force", "origin", f"HEAD:refs/heads/{branch}")
+    except StageFailed as error:
+        text = f"cannot push dvc.lock to the branch {branch}: {error} (the results are on the DVC remote)"
+        raise StageFailed(text, final=True) from None
+    get_run_logger().info("pushed dvc.lock and the metrics to the branch %s; open a pull request of it", branch)
+    return branch
+
+
+def git(*arguments: str) -> str:
+    """What git prints. Commits have the name of the worker's git, or that of mlspec."""
+    names = {f"GIT_{who}_NAME": "mlspec" for who in ("AUTHOR", "COMMITTER")}
+    names |= {f"GIT_{who}_EMAIL": "mlspec@localhost" for who in ("AUTHOR", "COMMITTER")}
+    known = subprocess.run(["git", "config", "user.email"], cwd=ROOT, capture_output=True).returncode == 0
+    environ = {**({} if known else names), **os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    done = subprocess.run(["git", *arguments], cwd=ROOT, env=environ, capture_output=True, text=True)
+    if done.returncode:
+        raise StageFailed("; ".join(done.stderr.split("\n")).strip("; ") or f"git {arguments[0]} failed", final=True)
+    return done.stdout.strip()
+
+
 def artifact_key(*words: str) -> str:
     """A key as Prefect accepts it: lower-case letters, digits and `-`."""
     return re.sub(r"[^a-z0-9]+", "-", "-".join(["mlspec", PROJECT, *filter(None, words)]).lower()).strip("-")
@@ -144,7 +176,7 @@ def artifact_key(*words: str) -> str:
 
 @flow(
     name=PROJECT,
-    description="Is this English sentence grammatical?" or None,
+    description="Is this English sentence grammatical?",
     task_runner=ThreadPoolTaskRunner(max_workers=1),  # the stages share a folder: waiting must not use up a time limit
 )
 def pipeline(environment: str | None = None, release: bool = False) -> None:
@@ -171,13 +203,13 @@ def pipeline(environment: str | None = None, release: bool = False) -> None:
         futures[name] = one.submit(name, chosen, wait_for=[futures[before] for before in stage["after"]])
     for future in futures.values():
         future.wait()
-    page = ROOT / "artifacts" / "report.html"
+    page = ROOT / "artifacts" / "report.html"  # deleted with the clone, unlike the Markdown
     if page.is_file():
-        create_link_artifact(page.as_uri(), key=artifact_key(chosen, "report"), description=f"Report of {PROJECT}")
         text = subprocess.run([PROGRAM, "report", "--markdown"], cwd=ROOT, capture_output=True, text=True).stdout
         create_markdown_artifact(text, key=artifact_key(chosen, "results"), description=f"Results of {PROJECT}")
     for future in futures.values():
         future.result()
+    propose(chosen)
 
 
 if __name__ == "__main__":
