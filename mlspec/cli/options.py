@@ -55,7 +55,10 @@ def target_option(function: F) -> F:
 def adopt_option(function: F) -> F:
     """`--adopt` for a command that changes an account, or shows what would be changed; it arrives as `adopt`."""
     return click.option(
-        "--adopt", is_flag=True, help="Take over existing resources of the account that no project has tagged."
+        "--adopt",
+        is_flag=True,
+        help="Take over existing resources of the account that no project has tagged; with SAM and Serverless also the "
+        "project's own, into a new stack.",
     )(function)
 
 

@@ -320,6 +320,9 @@ def test_a_function_of_a_stack_is_left_to_the_stack(target: AwsTarget, tmp_path:
     """CloudFormation tags what it creates; the project's own tags are on it too."""
     own = function(target, tmp_path)
     existing = replace(own.function(), tags={**own.spec.tags, "aws:cloudformation:stack-name": "cola"})
+    assert FunctionProvider(own).diff(own.function(), existing) == [], "what outlives its stack keeps the tag"
+    body = "Resources: {Logs: {Type: 'AWS::Logs::LogGroup', Properties: {LogGroupName: one}}}"
+    target.client("cloudformation").create_stack(StackName="cola", TemplateBody=body)
     with pytest.raises(StageError, match="belongs to the cloudformation stack cola") as refused:
         FunctionProvider(own).diff(own.function(), existing)
     assert "mlspec destroy" in refused.value.help

@@ -152,6 +152,24 @@ def test_a_full_line_shows_all_sections(tmp_path: Path) -> None:
     assert "≥ 0.2" in page.words
 
 
+@pytest.mark.parametrize(("count", "folded"), [(16, ""), (40, "28 more inputs")])
+def test_many_inputs_of_an_error_are_folded(count: int, folded: str, tmp_path: Path) -> None:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    line = lines.regression(tmp_path)
+    names = [f"input{number}" for number in range(count)]
+    target = {"column": "price", "type": "number"}
+    line.json("data/schema.json", {"inputs": {name: {"type": "number"} for name in names}, "target": target})
+    rows = {"actual": [1.0, 2.0], "predicted": [3.0, 2.5], **{name: [0.5, 0.25] for name in names}}
+    pq.write_table(pa.table(rows), line.artifacts / "evaluate/predictions.parquet")
+    markup = write(line)
+    Page(markup)
+    row = markup[markup.index('class="input">') :].partition("</td>")[0]
+    assert row.count('class="pair"') == count
+    assert ("<summary>" in row) == bool(folded)
+    assert folded in row
+    assert row.partition("<summary>")[0].count('class="pair"') == (12 if folded else count)
+
+
 @pytest.mark.parametrize(
     ("file", "section"),
     [

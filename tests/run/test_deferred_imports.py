@@ -59,7 +59,7 @@ def test_later_imports_are_real(package: str) -> None:
     assert (scope["PART"], scope["loaded"]) == (3, True)
 
 
-def test_a_deferred_part_leaves_its_package_as_it_was(package: str) -> None:
+def test_a_deferred_import_restores_the_package(package: str) -> None:
     imported(f"import {package}.part", names=[f"{package}.part"])
     assert sys.modules[package].LOADED
     assert not hasattr(sys.modules[package], "part")

@@ -206,3 +206,24 @@ def test_an_interruption_reaches_stages_in_other_threads() -> None:
         signal.signal(signal.SIGINT, before)
     assert [o.status for o in outcomes] == ["interrupted", "skipped", "skipped", "interrupted"]
     assert watcher.verdict == "interrupted"
+
+
+def test_an_interruption_while_an_outcome_is_shown_loses_none() -> None:
+    class Interrupted(RecordingWatcher):
+        def ended(self, outcome: Outcome) -> None:
+            super().ended(outcome)
+            if len(self.ended_) == 1:
+                raise KeyboardInterrupt
+
+    @dataclass
+    class Two(Toy):
+        max_jobs: int = 2
+
+    engine, watcher = Two(), Interrupted()
+    outcomes = run(schedule(LINE, engine.status(LINE), Selection(), engine.lacks), engine, watcher, watcher, jobs=2)
+    assert {o.stage: o.status for o in outcomes} == {
+        "data": "ran", "lint": "ran", "train": "skipped", "export": "skipped"
+    }  # fmt: skip
+    assert set(watcher.ended_) == {"data", "train", "export", "lint"}
+    assert engine.interrupted.is_set()
+    assert watcher.verdict == "interrupted"

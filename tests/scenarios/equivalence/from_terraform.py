@@ -154,11 +154,11 @@ class _Module:
 
     def _ordered(self, resource: TerraformResource) -> Iterator[CanonicalResource]:
         """A function publishes its version itself, and so after it."""
-        made = list(_TYPES[resource.type](self, resource))
+        parts = list(_TYPES[resource.type](self, resource))
         named = frozenset(key for one in resource.all_references for key in self._keys(one))
         explicit = frozenset(key for one in resource.depends_on for key in self._keys(one))
-        yield replace(made[0], after=named | explicit, explicitly_after=explicit)
-        yield from (replace(one, after=frozenset({(made[0].type, made[0].name)})) for one in made[1:])
+        yield replace(parts[0], after=named | explicit, explicitly_after=explicit)
+        yield from (replace(one, after=frozenset({(parts[0].type, parts[0].name)})) for one in parts[1:])
 
     def _keys(self, reference: str) -> Iterator[Key]:
         """What exists once the resource of a reference does. A role is complete with its last policy."""
@@ -172,8 +172,8 @@ class _Module:
             elif one.type == "aws_iam_role" and self._has_policies(one):
                 yield "AWS::IAM::Role without its policies", str(one.values["name"])
             elif one.type in _TYPES:
-                made = list(_TYPES[one.type](self, one))
-                yield from ((m.type, m.name) for m in (made if attribute == "version" else made[:1]))
+                parts = list(_TYPES[one.type](self, one))
+                yield from ((m.type, m.name) for m in (parts if attribute == "version" else parts[:1]))
 
     def _has_policies(self, role: TerraformResource) -> bool:
         parts = self.parts("aws_iam_role_policy")

@@ -71,14 +71,14 @@ def order_faults(source: str, resources: Sequence[CanonicalResource]) -> Iterato
 
 
 def _all_before(key: Key, before: dict[Key, frozenset[Key]]) -> frozenset[Key]:
-    found: set[Key] = set()
+    earlier: set[Key] = set()
     left = list(before[key])
     while left:
         one = left.pop()
-        if one not in found:
-            found.add(one)
+        if one not in earlier:
+            earlier.add(one)
             left += before.get(one, frozenset())
-    return frozenset(found)
+    return frozenset(earlier)
 
 
 def order_table() -> str:
