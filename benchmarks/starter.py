@@ -1,9 +1,10 @@
 """The starter `digits`: `mlspec run train` against a script that a person would write, with the start of the process.
 
-    python benchmarks/starter.py [--rounds 3] [--epochs N] [--imports torch,pytorch_lightning]
+    python benchmarks/starter.py [--rounds 3] [--epochs N] [--threads N] [--imports torch,pytorch_lightning]
 
 The script below reads the same splits, trains the same network for the same epochs in the same batches, validates after
-each epoch and keeps the best weights. Both are processes of their own, by turns; processor time beside wall time.
+each epoch and keeps the best weights. Both are processes of their own, by turns; processor time beside wall time. On a
+machine that computes something else too, several threads wait for each other while computing: use `--threads 1`.
 """
 
 from __future__ import annotations
@@ -86,7 +87,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--imports", help="packages whose import is timed too, as in torch,pytorch_lightning")
+    parser.add_argument("--threads", help="threads of both, for OpenMP; default: what each takes by itself")
     options = parser.parse_args()
+    if options.threads:
+        os.environ["OMP_NUM_THREADS"] = options.threads
     with tempfile.TemporaryDirectory() as folder:
         root, mlspec = Path(folder) / "digits", [sys.executable, "-m", "mlspec"]
         for command in (["init", str(root), "--template", "digits"], ["build"], ["run", "data"]):

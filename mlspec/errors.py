@@ -14,6 +14,7 @@ EXIT_SPEC = 1
 EXIT_USAGE = 2
 EXIT_CONFLICT = 3  # manually edited files, another running mlspec, or a saved plan that is out of date
 EXIT_STAGE = 4
+EXIT_UNOBSERVABLE = 5  # `mlspec monitor` has no model to observe; 4 is an alarm there
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 
@@ -71,3 +72,9 @@ class StageError(MlspecError):
     """A stage failed for a reason that the user can fix: invalid rows, a failed gate, a missing tool."""
 
     exit_code = EXIT_STAGE
+
+
+class UnobservableError(StageError):
+    """No model can be observed: none is exported, or a section, a package or a file is missing."""
+
+    exit_code = EXIT_UNOBSERVABLE

@@ -11,13 +11,10 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final
 
 from mlspec.errors import UsageError
-
-TargetName = Literal["aws", "local"]
-"""Where stages ship to: an AWS account, or its rehearsal on this machine."""
-TARGETS: Final[tuple[TargetName, ...]] = get_args(TargetName)
+from mlspec.target_facts import AWS, LOCAL, TARGETS, TargetFacts, TargetName
 
 _TARGET: Final = "MLSPEC_TARGET"
 _LOCAL: Final = "MLSPEC_LOCAL"
@@ -36,7 +33,7 @@ _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 class StageContext:
     """One command's choices that its stages share. `root` is the project's folder."""
 
-    target: TargetName = "aws"
+    target: TargetName = AWS.name
     root: Path = Path()
     local_dir: Path = Path(".mlspec/local")
     """State of the rehearsal, for `target` local."""
@@ -58,7 +55,7 @@ class StageContext:
         """The context that the environment describes. Raises UsageError for a value that a variable cannot have."""
         holder = environ.get(_HOLDER, "")
         return cls(
-            target=target_in(environ) or "aws",
+            target=target_in(environ) or AWS.name,
             root=root,
             local_dir=Path(environ.get(_LOCAL) or root / ".mlspec" / "local"),
             faults=tuple(environ.get(_FAULTS, "").splitlines()),
@@ -81,14 +78,19 @@ class StageContext:
         }
 
     @property
-    def rehearses(self) -> bool:
-        """Whether stages ship to the rehearsal on this machine."""
-        return self.target == "local"
+    def facts(self) -> TargetFacts:
+        """What distinguishes the target."""
+        return TARGETS[self.target]
 
     @property
     def options(self) -> str:
         """The options that make another command use the same target, with a space before them."""
-        return f" --target {self.target}" if self.rehearses else ""
+        return self.facts.option
+
+    @property
+    def rehearsal_option(self) -> str:
+        """The option that selects the rehearsal, where the project has one and this context is not it; otherwise ""."""
+        return "" if self.facts.rehearsal or not self.local_dir.is_dir() else LOCAL.option
 
 
 def target_in(environ: Mapping[str, str]) -> TargetName | None:

@@ -65,13 +65,13 @@ class Campaign:
         assert any(name in error.message for name in names), f"neither file nor column: {error.message}"
 
     def _as_other_readers(self, given: Sample) -> None:
-        made = self._root / "artifacts" / "data"
-        tables = {split: pq.read_table(made / f"{split}.parquet").to_pylist() for split in SPLITS}
-        origins = pq.read_table(made / "origins.parquet").to_pylist()
+        created = self._root / "artifacts" / "data"
+        tables = {split: pq.read_table(created / f"{split}.parquet").to_pylist() for split in SPLITS}
+        origins = pq.read_table(created / "origins.parquet").to_pylist()
         every = [row for split in SPLITS for row in tables[split]]
         ordered = [row for _, row in sorted(zip((o["row"] for o in origins), every, strict=True), key=lambda p: p[0])]
-        labels = json.loads((made / "schema.json").read_text())["target"].get("labels", [])
-        rows = json.loads((made / "decisions.json").read_text())["decisions"]
+        labels = json.loads((created / "schema.json").read_text())["target"].get("labels", [])
+        rows = json.loads((created / "decisions.json").read_text())["decisions"]
         decisions: dict[str, str] = {}
         for row in rows:  # a column may have several
             decisions[row["subject"]] = f"{decisions.get(row['subject'], '')}{row['reading']}; "

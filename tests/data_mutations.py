@@ -301,7 +301,9 @@ def _value(raw: bytes, dice: random.Random) -> bytes:
     if not starts:
         return _bytes(raw, dice)
     at = dice.choice(starts)
-    end = min((found for sign in (b', "', b"}", b",\n", b"\n") if (found := raw.find(sign, at)) > 0), default=len(raw))
+    end = min(
+        (result for sign in (b', "', b"}", b",\n", b"\n") if (result := raw.find(sign, at)) > 0), default=len(raw)
+    )
     value = dice.choice(VALUES).encode()
     if dice.random() < 0.2:
         every = dice.choice((b"1.0", b"true", b"1e400", b'"a"', b"[1]", b"{}", str(2**64).encode()))
@@ -312,6 +314,6 @@ def _value(raw: bytes, dice: random.Random) -> bytes:
 
 
 def _replaced(line: bytes, key: bytes, value: bytes) -> bytes:
-    before, found, rest = line.partition(key)
+    before, result, rest = line.partition(key)
     end = min((at for sign in (b', "', b"}") if (at := rest.find(sign)) >= 0), default=len(rest))
-    return before + found + value + rest[end:] if found else line
+    return before + result + value + rest[end:] if result else line

@@ -40,8 +40,8 @@ def rows(sample: Sample, kind: str) -> list[Row]:
     except UnicodeError as error:
         raise UnreadableError(str(error)) from None
     text = text.lstrip("\ufeff")  # of files that were joined too
-    found = _json(text) if kind in ("json", "jsonl") else _separated(text, form, kind == "tsv", names)
-    return [{name: _trimmed(row.get(name), bool(form.get("trim"))) for name in names} for row in found]
+    result = _json(text) if kind in ("json", "jsonl") else _separated(text, form, kind == "tsv", names)
+    return [{name: _trimmed(row.get(name), bool(form.get("trim"))) for name in names} for row in result]
 
 
 def _trimmed(value: Any, trim: bool) -> Any:
@@ -79,10 +79,10 @@ def _parquet(raw: bytes, names: set[str]) -> list[Row]:
         table = pq.read_table(io.BytesIO(raw))
         if any(table.column_names.count(name) != 1 for name in names):
             raise UnreadableError("a column is not there, or twice")
-        found: list[Row] = table.select(sorted(names)).to_pylist()
+        result: list[Row] = table.select(sorted(names)).to_pylist()
     except (pa.ArrowException, OSError, UnicodeError) as error:
         raise UnreadableError(str(error)) from None
-    return found
+    return result
 
 
 def _separated(text: str, form: dict[str, Any], tabs: bool, names: set[str]) -> list[Row]:
@@ -105,29 +105,29 @@ def _separated(text: str, form: dict[str, Any], tabs: bool, names: set[str]) -> 
     )
     try:
         blank = [[], [""]] if form.get("trim") and not quoting else [[]]
-        found = [row for row in reader if [value.strip() for value in row] not in blank]
+        results = [row for row in reader if [value.strip() for value in row] not in blank]
     except csv.Error as error:
         raise UnreadableError(str(error)) from None
     header = form.get("columns")
     if header is None or form.get("header"):
-        header, found = header or found[0], found[1:]
+        header, results = header or results[0], results[1:]
     header = [_trimmed(name, bool(form.get("trim"))) for name in header]
-    if any(len(row) != len(header) for row in found) or any(header.count(name) != 1 for name in names):
+    if any(len(row) != len(header) for row in results) or any(header.count(name) != 1 for name in names):
         raise UnreadableError("rows of another length, or a column that is not there or twice")
-    return [dict(zip(header, row, strict=True)) for row in found]
+    return [dict(zip(header, row, strict=True)) for row in results]
 
 
 def _json(text: str) -> list[Row]:
     try:
         if text.lstrip()[:1] == "[":
-            found = json.loads(text, object_pairs_hook=_unique)
+            record = json.loads(text, object_pairs_hook=_unique)
         else:
-            found = [json.loads(line, object_pairs_hook=_unique) for line in text.split("\n") if line.strip()]
+            record = [json.loads(line, object_pairs_hook=_unique) for line in text.split("\n") if line.strip()]
     except (ValueError, RecursionError) as error:
         raise UnreadableError(str(error)) from None
-    if not all(isinstance(row, dict) for row in found):
+    if not all(isinstance(row, dict) for row in record):
         raise UnreadableError("not objects")
-    return list(found)
+    return list(record)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Row:
@@ -136,16 +136,16 @@ def _unique(pairs: list[tuple[str, Any]]) -> Row:
     return dict(pairs)
 
 
-def differences(sample: Sample, made: list[Row], labels: list[str], decisions: dict[str, str]) -> Iterable[str]:
+def differences(sample: Sample, actual: list[Row], labels: list[str], decisions: dict[str, str]) -> Iterable[str]:
     """Where the rows that the stage wrote, in the order of the file, are not those of the file."""
     expected = rows(sample, kind_of(sample))
-    if len(expected) != len(made):
-        yield f"{len(made)} rows, and the file has {len(expected)}"
+    if len(expected) != len(actual):
+        yield f"{len(actual)} rows, and the file has {len(expected)}"
         return
     target = sample.spec["target"]
     for name, kind in (*sample.spec["inputs"].items(), (target["column"], target.get("type", "class"))):
         values = [row[name] for row in expected]
-        for at, (value, got) in enumerate(zip(values, (row[name] for row in made), strict=True)):
+        for at, (value, got) in enumerate(zip(values, (row[name] for row in actual), strict=True)):
             if not _same(value, got, kind, values, labels, sample.spec["format"], decisions.get(f"column {name}", "")):
                 yield f"row {at + 1}, {name}: {value!r} was read as {got!r}"
 

@@ -160,8 +160,8 @@ KEYS = (
 def bases() -> dict[str, str]:
     """The text of each valid spec, by name: those in `specs/`, and the starters'."""
     files = sorted((CHECKOUT / "specs").rglob("mlproject.yaml"))
-    found = {file.relative_to(CHECKOUT).as_posix(): file.read_text(encoding="utf-8") for file in files}
-    return found | {name: contents(name, "x")["mlproject.yaml"].decode() for name in STARTERS}
+    actual = {file.relative_to(CHECKOUT).as_posix(): file.read_text(encoding="utf-8") for file in files}
+    return actual | {name: contents(name, "x")["mlproject.yaml"].decode() for name in STARTERS}
 
 
 def loaded(name: str) -> dict[str, Any]:

@@ -226,7 +226,7 @@ def rollouts() -> tuple[object, list[str]]:
             except StageError as error:
                 texts.append(error.message)
             known.append((strategy, world.wrote, [(kind, version) for kind, version, _ in world.events]))
-            texts += world.said
+            texts += world.lines
     return known, texts
 
 

@@ -43,7 +43,7 @@ def main() -> None:
     for release, wheels in sorted(known.items()):
         same = len(wheels) == len(pythons) and len(set(wheels.values())) == 1
         rows = {"*": next(iter(wheels.values()))} if same else wheels
-        lines += [f"{release} {python} {' '.join(found)}\n" for python, found in rows.items()]
+        lines += [f"{release} {python} {' '.join(result)}\n" for python, result in rows.items()]
     serving_hashes.FILE.write_text(ABOUT + "".join(lines), encoding="utf-8")
 
 

@@ -41,16 +41,16 @@ def test_the_log_of_the_last_run_replaces_the_one_before(tmp_path: Path) -> None
 
 
 def test_a_process_that_exceeds_its_time_is_stopped_with_its_descendants(tmp_path: Path) -> None:
-    found: list[int] = []
+    results: list[int] = []
 
     def watch(line: str) -> None:
         if line.startswith("pid "):
-            found.append(int(line.split()[1]))
+            results.append(int(line.split()[1]))
 
     command = [sys.executable, "-c", PARENT.format(child=CHILD.format(more=""))]
     with pytest.raises(TimeLimitError):
         follow(command, tmp_path, tmp_path / "x.log", watch, limit=3)
-    assert [psutil.pid_exists(pid) for pid in found] == [False]
+    assert [psutil.pid_exists(pid) for pid in results] == [False]
 
 
 @pytest.mark.parametrize("stubborn", [False, True], ids=["obedient", "deaf"])
@@ -63,17 +63,17 @@ def test_an_interruption_leaves_no_process_behind(
     grace, child_process.GRACE = child_process.GRACE, 2.0
     request.addfinalizer(lambda: setattr(child_process, "GRACE", grace))
     deaf = "signal.signal(signal.SIGTERM, signal.SIG_IGN)" if stubborn else ""
-    found: list[int] = []
+    results: list[int] = []
 
     def watch(line: str) -> None:
         if line.startswith("pid "):
-            found.append(int(line.split()[1]))
+            results.append(int(line.split()[1]))
             raise Terminated
 
     command = [sys.executable, "-c", PARENT.format(child=CHILD.format(more=deaf))]
     with pytest.raises(KeyboardInterrupt):
         follow(command, tmp_path, tmp_path / "x.log", watch)
-    assert not psutil.pid_exists(found[0]) or psutil.Process(found[0]).status() == psutil.STATUS_ZOMBIE
+    assert not psutil.pid_exists(results[0]) or psutil.Process(results[0]).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_terminal_interrupt_is_left_to_reach_the_child_itself(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_program_that_runs_itself_is_asked_before_it_is_killed(tmp_path: Path)
     assert seen[-1] == "brought back"
 
 
-def test_a_program_that_runs_itself_is_asked_too_where_the_interrupt_came_to_us_alone(
+def test_an_interrupt_of_mlspec_alone_is_passed_to_a_program_that_runs_itself(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """As where a job is cancelled: there is no terminal to tell the program."""

@@ -50,9 +50,9 @@ def test_an_example_does_what_it_says(code: str, kind: str, whole: bool, text: s
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(module, encoding="utf-8")
     try:
-        found = [d.code for d in compile_project(spec).warnings]
+        results = [d.code for d in compile_project(spec).warnings]
     except SpecError as error:
-        found = [d.code for d in error.diagnostics]
+        results = [d.code for d in error.diagnostics]
     explanation = explanations()[code].read_text(encoding="utf-8")
     paths = [
         path for folder in _FOLDER.findall(explanation) for path in folder.split() if path.endswith((".png", ".gif"))
@@ -60,9 +60,9 @@ def test_an_example_does_what_it_says(code: str, kind: str, whole: bool, text: s
     for number, path in enumerate(paths):
         draw(tmp_path / path, number)
     if (files := _FILE.findall(explanation)) or paths:
-        assert found == []
-        found = read(tmp_path, spec, files)
-    assert found == ([code] if kind == "Wrong" else [])
+        assert results == []
+        results = read(tmp_path, spec, files)
+    assert results == ([code] if kind == "Wrong" else [])
 
 
 def draw(path: Path, number: int) -> None:

@@ -24,8 +24,8 @@ def function(file: str, text: str, **known: object) -> Callable[[], Any]:
     code: CodeType = compile(text, file, "exec")
     names: dict[str, Any] = dict(known)
     exec(code, names)
-    found: Callable[[], Any] = names["f"]
-    return found
+    result: Callable[[], Any] = names["f"]
+    return result
 
 
 def theirs(root: Path, text: str, **known: object) -> Callable[[], Any]:
@@ -42,27 +42,27 @@ def refused(root: Path, call: Callable[[], Any]) -> StageError:
 
 
 def test_what_the_project_raised_shows_its_line(tmp_path: Path) -> None:
-    found = refused(tmp_path, theirs(tmp_path, "def f():\n    return 1 / 0\n"))
-    assert "src/model.py:2 in f: return 1 / 0" in found.message
-    assert found.help == "fix the project's code at these lines"
+    error = refused(tmp_path, theirs(tmp_path, "def f():\n    return 1 / 0\n"))
+    assert "src/model.py:2 in f: return 1 / 0" in error.message
+    assert error.help == "fix the project's code at these lines"
 
 
 def test_a_bad_value_that_the_project_passed_to_a_library_is_the_projects(tmp_path: Path) -> None:
-    found = refused(tmp_path, theirs(tmp_path, "def f():\n    return json.loads('{')\n", json=json))
-    assert "src/model.py:2 in f: return json.loads('{')" in found.message
+    error = refused(tmp_path, theirs(tmp_path, "def f():\n    return json.loads('{')\n", json=json))
+    assert "src/model.py:2 in f: return json.loads('{')" in error.message
 
 
 def test_what_a_library_raised_by_itself_is_not_the_projects(tmp_path: Path) -> None:
     library = tmp_path / "lib" / "site-packages" / "lightning" / "loop.py"
     library.parent.mkdir(parents=True)
     library.write_text("def f():\n    raise RuntimeError('no grad')\n")
-    found = refused(tmp_path, function(str(library), library.read_text()))
-    assert found.message == "training raised RuntimeError: no grad (in lightning)"
-    assert "src.model:Net" in found.help
-    assert "own code" not in found.help
+    error = refused(tmp_path, function(str(library), library.read_text()))
+    assert error.message == "training raised RuntimeError: no grad (in lightning)"
+    assert "src.model:Net" in error.help
+    assert "own code" not in error.help
 
 
-def test_what_mlspec_raised_stays_a_bug(tmp_path: Path) -> None:
+def test_what_mlspec_raised_is_a_bug_of_mlspec(tmp_path: Path) -> None:
     def ours() -> None:
         write_json(tmp_path / "x.json", {1, 2})
 
@@ -100,11 +100,11 @@ def test_a_compiled_frame_names_its_library(deep: bool, tmp_path: Path) -> None:
     def call() -> Any:
         return pa.array([1]).cast("list<item: int8>") if not deep else pa.array([1]).cast(pa.list_(pa.int8()))
 
-    found = refused(
+    error = refused(
         tmp_path, function(str(tmp_path / "lib/site-packages/other/x.py"), "def f():\n    call()\n", call=call)
     )
-    assert found.message.endswith("(in pyarrow)")
-    assert "own code" not in found.help
+    assert error.message.endswith("(in pyarrow)")
+    assert "own code" not in error.help
 
 
 def test_a_compiled_function_without_a_frame_is_named_by_its_exception(tmp_path: Path) -> None:
@@ -116,15 +116,15 @@ def test_a_compiled_function_without_a_frame_is_named_by_its_exception(tmp_path:
 
 
 def test_the_innermost_library_is_named(tmp_path: Path) -> None:
-    found = refused(
+    error = refused(
         tmp_path, library(tmp_path, "outer", "def f():\n    inner()\n", inner=library(tmp_path, "inner", BAD))
     )
-    assert found.message == "training raised RuntimeError: no (in inner)"
+    assert error.message == "training raised RuntimeError: no (in inner)"
 
 
 def test_python_itself_is_not_a_library(tmp_path: Path) -> None:
-    found = refused(tmp_path, library(tmp_path, "outer", "def f():\n    json.loads('{')\n", json=json))
-    assert found.message.endswith("(in outer)")
+    error = refused(tmp_path, library(tmp_path, "outer", "def f():\n    json.loads('{')\n", json=json))
+    assert error.message.endswith("(in outer)")
 
 
 def test_a_library_that_mlspec_called_is_a_bug_of_mlspec(tmp_path: Path) -> None:
@@ -140,9 +140,9 @@ def test_a_library_that_mlspec_called_from_a_library_is_a_bug_of_mlspec(tmp_path
 
 def test_a_library_that_works_on_an_object_of_the_project_is_named(tmp_path: Path) -> None:
     text = "def f():\n    return run(net)\n\n\ndef run(self):\n    raise NotImplementedError('no forward')\n"
-    found = refused(tmp_path, inside(library(tmp_path, "torch", text, net=of_class(tmp_path))))
-    assert found.message == "training raised NotImplementedError: no forward (in torch)"
-    assert found.help == "check the inputs and the results of src.model:Net; the error is not in a line of the project"
+    error = refused(tmp_path, inside(library(tmp_path, "torch", text, net=of_class(tmp_path))))
+    assert error.message == "training raised NotImplementedError: no forward (in torch)"
+    assert error.help == "check the inputs and the results of src.model:Net; the error is not in a line of the project"
 
 
 def test_an_object_that_cannot_be_stored_is_not_a_bug_of_mlspec(tmp_path: Path) -> None:
@@ -151,14 +151,14 @@ def test_an_object_that_cannot_be_stored_is_not_a_bug_of_mlspec(tmp_path: Path) 
     def save() -> None:
         torch.save({"hyper_parameters": lambda: 1}, tmp_path / "x.ckpt")
 
-    found = refused(tmp_path, inside(save))
-    assert found.message.endswith("(in torch)")
+    error = refused(tmp_path, inside(save))
+    assert error.message.endswith("(in torch)")
 
 
 def test_a_line_of_the_project_between_libraries_is_the_projects(tmp_path: Path) -> None:
     call = theirs(tmp_path, "def f():\n    return call()\n", call=library(tmp_path, "torch", BAD))
-    found = refused(tmp_path, inside(library(tmp_path, "lightning", "def f():\n    call()\n", call=call)))
-    assert "src/model.py:2 in f: return call()" in found.message
+    error = refused(tmp_path, inside(library(tmp_path, "lightning", "def f():\n    call()\n", call=call)))
+    assert "src/model.py:2 in f: return call()" in error.message
 
 
 def test_what_mlspec_raised_below_the_projects_code_is_not_the_projects(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_an_environment_inside_the_project_is_not_the_projects_code(tmp_path: Pa
     assert own_frames(caught.value, environment.parent) == []
 
 
-def test_a_folder_is_swapped_whole_or_stays(tmp_path: Path) -> None:
+def test_a_folder_is_swapped_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "old").write_text("old")
     with pytest.raises(OSError, match="missing"):

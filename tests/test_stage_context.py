@@ -49,7 +49,7 @@ def test_breaking_changes_are_allowed_by_a_variable(value: str, allowed: bool) -
     assert StageContext.from_env({"MLSPEC_ALLOW_BREAKING": value}, Path()).allow_breaking is allowed
 
 
-def test_a_command_knows_whether_the_environment_names_a_target() -> None:
+def test_a_command_reads_the_target_of_the_environment() -> None:
     assert [target_in(e) for e in ({}, {"MLSPEC_TARGET": ""}, {"MLSPEC_TARGET": "aws"})] == [None, None, "aws"]
 
 

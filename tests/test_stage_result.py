@@ -69,9 +69,9 @@ def test_an_interrupted_stage_leaves_the_state_of_the_world_outside(tmp_path: Pa
     with pytest.raises(KeyboardInterrupt), reported(tmp_path, "deploy"):
         stage_result.stopped_with("all traffic is on version 7")
         raise KeyboardInterrupt
-    found = read(tmp_path, "deploy")
-    assert found is not None
-    assert found.reason == Reason("stopped", "all traffic is on version 7")
+    record = read(tmp_path, "deploy")
+    assert record is not None
+    assert record.reason == Reason("stopped", "all traffic is on version 7")
 
 
 def test_what_one_stage_reports_is_not_the_next_ones(tmp_path: Path) -> None:
@@ -80,9 +80,9 @@ def test_what_one_stage_reports_is_not_the_next_ones(tmp_path: Path) -> None:
     with reported(tmp_path, "train"):
         stage_result.started()
         stage_result.add(Messages(warnings=["of another process"]))
-    found = read(tmp_path, "train")
-    assert found is not None
-    assert found.warnings == ("of another process",)
+    record = read(tmp_path, "train")
+    assert record is not None
+    assert record.warnings == ("of another process",)
 
 
 def test_a_process_that_did_not_call_the_body_leaves_nothing(tmp_path: Path) -> None:

@@ -63,9 +63,9 @@ def test_its_first_line_leads_an_editor_to_the_schema(starter: str, tmp_path: Pa
 
 @pytest.mark.parametrize("starter", STARTERS)
 def test_its_data_says_where_it_is_from_and_under_which_licence(starter: str) -> None:
-    told = contents(starter, "x")["data/README.md"].decode()
-    assert "- Source:" in told
-    assert "- Licence:" in told
+    messages = contents(starter, "x")["data/README.md"].decode()
+    assert "- Source:" in messages
+    assert "- Licence:" in messages
 
 
 def test_no_starter_but_cola_needs_the_network() -> None:
@@ -82,7 +82,7 @@ def test_any_name_arrives_as_that_name(tmp_path: Path) -> None:
         assert compile_project(tmp_path / name / "mlproject.yaml").project.info.name == name
 
 
-def test_a_folder_with_other_files_is_joined_and_they_stay(tmp_path: Path) -> None:
+def test_other_files_of_a_folder_are_kept(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mine.csv").write_text("a\n")
     (tmp_path / "notes.md").write_text("mine")
@@ -103,7 +103,7 @@ def test_nothing_is_replaced_and_then_nothing_is_written(tmp_path: Path, stands:
     assert tree(tmp_path) == before
 
 
-def test_the_first_files_of_a_fresh_repository_stay(tmp_path: Path) -> None:
+def test_the_first_files_of_a_fresh_repository_are_kept(tmp_path: Path) -> None:
     for name in ("README.md", ".gitignore", "LICENSE"):
         (tmp_path / name).write_text("mine\n")
     started = start("text", tmp_path, "x", "{}")
@@ -160,11 +160,11 @@ def test_a_folder_that_cannot_be_created_leaves_no_parent_folders(tmp_path: Path
 def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
     from mlspec import starters
 
-    made = [tmp_path / "p" / name for name in ("a", "a/b.txt", "c.txt")]
-    made[0].mkdir(parents=True)
-    for file in (*made[1:], tmp_path / "p" / "a" / "mine.txt"):
+    created = [tmp_path / "p" / name for name in ("a", "a/b.txt", "c.txt")]
+    created[0].mkdir(parents=True)
+    for file in (*created[1:], tmp_path / "p" / "a" / "mine.txt"):
         file.write_text("x")
-    starters.roll_back(made, tmp_path / "p" / ".mlspec-init", tmp_path / "p", tmp_path)
+    starters.roll_back(created, tmp_path / "p" / ".mlspec-init", tmp_path / "p", tmp_path)
     assert tree(tmp_path).keys() == {"p/a/mine.txt"}
 
 

@@ -47,20 +47,20 @@ WAYS: list[Callable[[Path], object]] = [Path.read_text, Path.read_bytes, by_name
 
 
 def seen(root: Path, way: Callable[[], object]) -> watch.Seen:
-    with watch.watching(root, root / ".mlspec" / "seen") as found:
+    with watch.watching(root, root / ".mlspec" / "seen") as result:
         way()
     assert not (root / ".mlspec" / "seen").exists()
-    return found
+    return result
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_file_that_is_read_is_seen(way: Callable[[Path], object], tmp_path: Path) -> None:
+def test_a_file_that_is_read_is_recorded(way: Callable[[Path], object], tmp_path: Path) -> None:
     file = tmp_path / "a b.txt"
     file.write_text("x")
     assert "a b.txt" in seen(tmp_path, lambda: way(file)).read
 
 
-def test_relative_paths_and_links_to_the_project_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_paths_and_links_to_the_project_are_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root, link = tmp_path / "p", tmp_path / "link"
     (root / "sub").mkdir(parents=True)
     (root / "a.txt").write_text("x")
@@ -83,50 +83,50 @@ def test_files_that_were_written_or_lie_outside_are_not_inputs(tmp_path: Path) -
         (root / "moved.txt").read_text()
         list(root.iterdir())
 
-    found = seen(root, work)
-    assert found.written == {"made.txt", "moved.txt"}
-    assert found.read == {"moved.txt"}
-    assert "p2" not in found.read
+    result = seen(root, work)
+    assert result.written == {"made.txt", "moved.txt"}
+    assert result.read == {"moved.txt"}
+    assert "p2" not in result.read
 
 
 def test_an_exception_is_propagated_and_the_watch_ends(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), watch.watching(tmp_path, tmp_path / "seen") as found:
+    with pytest.raises(ZeroDivisionError), watch.watching(tmp_path, tmp_path / "seen") as result:
         1 / 0  # noqa: B018
     (tmp_path / "late.txt").write_text("x")
     (tmp_path / "late.txt").read_text()
-    assert "late.txt" not in found.read | found.written
+    assert "late.txt" not in result.read | result.written
 
 
-def test_a_pause_is_not_seen(tmp_path: Path) -> None:
+def test_a_pause_is_not_reported(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
-    with watch.watching(tmp_path, tmp_path / "seen") as found:
+    with watch.watching(tmp_path, tmp_path / "seen") as result:
         with watch.paused():
             (tmp_path / "a.txt").read_text()
         (tmp_path / "a.txt").exists()
-    assert found.read == found.native == set()
+    assert result.read == result.native == set()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs inotify")
-def test_another_process_is_seen_and_kept_apart(tmp_path: Path) -> None:
+def test_another_process_is_recorded_separately(tmp_path: Path) -> None:
     for name in ("before", "paused", "after"):
         (tmp_path / name).write_text("x")
-    with watch.watching(tmp_path, tmp_path / "seen") as found:
+    with watch.watching(tmp_path, tmp_path / "seen") as result:
         subprocess.run(["cat", "before"], cwd=tmp_path, check=True, capture_output=True)
         with watch.paused():
             subprocess.run(["cat", "paused"], cwd=tmp_path, check=True, capture_output=True)
         subprocess.run(["cat", "after"], cwd=tmp_path, check=True, capture_output=True)
-    assert found.native == {"before", "after"}
-    assert found.read == set()
-    assert found.blind == []
+    assert result.native == {"before", "after"}
+    assert result.read == set()
+    assert result.blind == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs inotify")
 def test_a_killed_watch_is_reported_and_stops_no_stage(tmp_path: Path) -> None:
-    with watch.watching(tmp_path, tmp_path / "seen") as found:
+    with watch.watching(tmp_path, tmp_path / "seen") as result:
         watch.native_opens[0].process.kill()
         with watch.paused():
             pass
-    assert found.blind == ["its process was killed"]
+    assert result.blind == ["its process was killed"]
 
 
 @pytest.mark.parametrize("event", ["import", "os.rename", "sqlite3.connect", "open", "os.scandir"])
@@ -143,9 +143,9 @@ def test_what_this_process_opens_in_a_block(tmp_path: Path) -> None:
     for path in (root / "read.txt", root / "before.txt", tmp_path / "other.txt"):
         path.write_text("x")
     (root / "before.txt").read_text()
-    with watch.opening(root) as found:
+    with watch.opening(root) as result:
         (root / "read.txt").read_text()
         (root / "written.txt").write_text("x")
         (tmp_path / "other.txt").read_text()
     (root / "before.txt").read_text()
-    assert found == {"read.txt"}
+    assert result == {"read.txt"}

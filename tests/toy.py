@@ -47,14 +47,14 @@ class Toy:
     SECTIONS: Mapping[str, type[SpecModel]] = field(default_factory=dict)
     PROGRAMS: Mapping[str, str] = field(default_factory=dict)
     checks: Callable[[Project], Iterable[Finding]] = lambda project: ()
-    made: tuple[Stage, ...] = ()
+    own_stages: tuple[Stage, ...] = ()
     files: tuple[Artifact, ...] = ()
 
     def check(self, project: Project) -> Iterable[Finding]:
         return self.checks(project)
 
     def stages(self, project: Project) -> Iterable[Stage]:
-        return self.made
+        return self.own_stages
 
     def artifacts(self, project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         return self.files

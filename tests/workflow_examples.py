@@ -71,10 +71,10 @@ def projects(folder: Path) -> Iterator[tuple[str, Path]]:
             spec.write_text(f"{spec.read_text(encoding='utf-8')}\nci: {{github: {{}}}}\n", encoding="utf-8")
         (root / ".git").mkdir()
         built = compile_project(spec)
-        for made in built.files:
-            file = (root if made.anchor == "repository" else spec.parent) / made.path
+        for created in built.files:
+            file = (root if created.anchor == "repository" else spec.parent) / created.path
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(made.text, encoding="utf-8")
+            file.write_text(created.text, encoding="utf-8")
         (root / ".git").rmdir()
         yield built.project.info.name, root
 

@@ -327,8 +327,8 @@ def _events(text: str) -> Iterator[dict[str, Any]]:
 
 def _step(steps: Sequence[Mapping[str, Any]], identifier: str) -> str:
     """The name of a step: act reports its `id`, or else its position."""
-    found = next((step for step in steps if step.get("id") == identifier), None)
-    return step_name(found if found is not None else steps[int(identifier)])
+    result = next((step for step in steps if step.get("id") == identifier), None)
+    return step_name(result if result is not None else steps[int(identifier)])
 
 
 def step_name(step: Mapping[str, Any]) -> str:

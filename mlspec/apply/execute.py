@@ -55,7 +55,7 @@ def execute(plan: ApplyPlan, hooks: RunHooks) -> RunResult:
     hooks.write_files(plan)
     outcomes = run(plan.schedule, hooks.engine, hooks.recorder, hooks.watcher, hooks.jobs)
     result = RunResult(outcomes, hooks.finish(plan, outcomes))
-    interrupted = any(outcome.status == "interrupted" for outcome in outcomes)
+    interrupted = any(outcome.interrupted for outcome in outcomes)
     if hooks.push is not None and not interrupted:
         try:
             hooks.push(plan)

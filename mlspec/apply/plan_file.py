@@ -21,7 +21,8 @@ from mlspec.apply.apply_plan import ApplyPlan, ApplyRequest, to_json
 from mlspec.dvc.tree import Tree
 from mlspec.errors import ConflictError, UsageError
 from mlspec.run.schedule import Selection, Step
-from mlspec.stage_context import StageContext, TargetName
+from mlspec.stage_context import StageContext
+from mlspec.target_facts import TargetName
 from mlspec.workspace.digests import digest
 from mlspec.workspace.lock import digest as text_digest
 from mlspec.workspace.lock import dump

@@ -59,7 +59,7 @@ def _over_budget(plan: ApplyPlan, due: set[str], severity: Literal["error", "war
 
     project = plan.build.project
     budget = project.get(CostBudget)
-    if budget is None or plan.context.rehearses:
+    if budget is None or not plan.context.facts.billed:
         return
     if due & CREATES or (budget.training is not None and "train" in due):
         estimate = cost_estimate(project, plan.request.where.root, plan.estimates)

@@ -35,10 +35,10 @@ class ResultJson(TypedDict):
 
 def exit_code(result: RunResult) -> int:
     """The exit code of `mlspec apply`; a dry run always succeeds."""
-    statuses = {outcome.status for outcome in result.outcomes}
-    if "interrupted" in statuses:
+    if any(outcome.interrupted for outcome in result.outcomes):
         return EXIT_INTERRUPTED
-    return EXIT_STAGE if "failed" in statuses or result.push_error is not None else EXIT_OK
+    failed = any(outcome.status == "failed" for outcome in result.outcomes)
+    return EXIT_STAGE if failed or result.push_error is not None else EXIT_OK
 
 
 def counts(outcomes: Sequence[Outcome]) -> Mapping[Status, int]:

@@ -10,7 +10,7 @@ from mlspec.errors import StageError
 def located(target: AwsTarget, location: AwsLocation) -> AwsLocation:
     """`location` with the account of the credentials. Raises StageError where the spec names another one."""
     number = str(target.client("sts").get_caller_identity()["Account"])
-    if target.kind == "aws" and location.account not in (PLACEHOLDER, number):
+    if not target.facts.one_project and location.account not in (PLACEHOLDER, number):
         message = f"the credentials are for the AWS account {number}, and the spec names {location.account}"
         raise StageError(message, help="choose another profile (AWS_PROFILE), or correct registry.ecr.account")
     return AwsLocation(location.region, number)
@@ -18,7 +18,7 @@ def located(target: AwsTarget, location: AwsLocation) -> AwsLocation:
 
 def repository_name(target: AwsTarget, name: str) -> str:
     """The name of a repository there: the emulator finds a function's image only where it has a single part."""
-    return name.replace("/", "-") if target.kind == "local" else name
+    return name if target.facts.nested_repositories else name.replace("/", "-")
 
 
 def repository_uri(target: AwsTarget, location: AwsLocation, name: str) -> str:

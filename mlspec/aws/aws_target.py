@@ -10,11 +10,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mlspec.aws.resource_owner import ResourceOwner
+from mlspec.sections.delivery_tool import DIRECT, DeliveryTool, SectionSource, delivery_tool
+from mlspec.target_facts import TARGETS, TargetFacts, TargetName
 
 if TYPE_CHECKING:
     import boto3
-
-Kind = Literal["aws", "local"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class AwsTarget:
     Amazon ECR.
     """
 
-    kind: Kind
+    kind: TargetName
     region: str
     endpoint: str | None = None
     registry: str = ""
@@ -50,6 +50,15 @@ class AwsTarget:
     """The project that changes it."""
     patience: Patience = PATIENT
     """How long its clients wait."""
+
+    @property
+    def facts(self) -> TargetFacts:
+        """What distinguishes it from other targets."""
+        return TARGETS[self.kind]
+
+    def tool(self, spec: SectionSource) -> DeliveryTool:
+        """What creates the resources of the spec there."""
+        return delivery_tool(spec) if self.facts.delivery_tools else DIRECT
 
     @property
     def environ(self) -> dict[str, str]:

@@ -17,7 +17,7 @@ from mlspec.aws.ecr import ecr_location
 from mlspec.aws.function_resource import Function
 from mlspec.aws.function_spec import FunctionSpec, function_location
 from mlspec.errors import StageError
-from mlspec.sections.delivery_tool import DIRECT, DeliveryTool, tool_on
+from mlspec.sections.delivery_tool import DIRECT, DeliveryTool
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
@@ -103,7 +103,7 @@ def desired_function(target: AwsTarget, spec: Spec, digest: str, archive: ZipArc
     repository = repository_name(target, registry.ecr.repository) if registry else ""
     function = FunctionSpec(spec.need(ProjectInfo), options, package, location, repository, target.owner.source)
     image = "" if package.zip else f"{repository_uri(target, location, repository)}@{digest}"
-    tool = tool_on(target.kind, spec)
+    tool = target.tool(spec)
     variables = _variables(options.environment, secrets=not tool.reads_secrets)
     return DesiredFunction(target, function, image, variables, archive, tool)
 

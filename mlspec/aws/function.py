@@ -66,7 +66,7 @@ class FunctionProvider:
         arn = self.deployed.spec.arn
         check_owner(self.deployed.target, desired.name, arn, desired.tags[PROJECT], current)
         if not self.deployed.tool.releases:
-            check_no_stack(f"lambda function {desired.name}", current.tags)
+            check_no_stack(f"lambda function {desired.name}", current.tags, self.deployed.target)
         _check_package_type(desired, current)
         tags: dict[str, JsonValue] = dict(desired.tags)
         code = _code(desired, current)

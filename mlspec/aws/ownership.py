@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.error_messages import code_of, message_of
 from mlspec.aws.resource_owner import ResourceOwner
 from mlspec.aws.resource_tags import PROJECT, SOURCE
 from mlspec.errors import StageError
@@ -37,14 +38,25 @@ def check_ownership(
     raise StageError(message, help=f"choose another name, or hand it over: {command.format(PROJECT, project)}")
 
 
-def check_no_stack(resource: str, tags: Mapping[str, str]) -> None:
+def check_no_stack(resource: str, tags: Mapping[str, str], target: AwsTarget) -> None:
     """Raise StageError for a resource of a CloudFormation stack, which the project leaves to another tool now."""
     stack = tags.get(_STACK)
-    if stack is None:
+    if stack is None or not _is_there(stack, target):
         return
     message = f"{resource} belongs to the cloudformation stack {stack}, whose next deployment would undo any change"
     help = "keep `deploy.iac`; or choose another name; or remove the stack first: mlspec destroy, with the former `iac`"
     raise StageError(message, help=help)
+
+
+def _is_there(stack: str, target: AwsTarget) -> bool:
+    """Whether a stack exists; who may not read it takes it for one that does."""
+    from botocore.exceptions import ClientError
+
+    try:
+        stacks = target.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    except ClientError as error:
+        return not (code_of(error) == "ValidationError" and "does not exist" in message_of(error))
+    return any(one["StackStatus"] != "DELETE_COMPLETE" for one in stacks)
 
 
 def foreign(tags: Mapping[str, str], project: str, owner: ResourceOwner) -> str:
@@ -64,7 +76,7 @@ def other_address(tags: Mapping[str, str], owner: ResourceOwner) -> str:
 
 def unidentified(target: AwsTarget, project: str) -> str:
     """A warning where only its name identifies the project; "" where its address does too."""
-    if target.kind == "local" or target.owner.source:
+    if target.facts.one_project or target.owner.source:
         return ""
     return (
         f"this folder has no git history: only its name identifies the project {project}, and another project of that "

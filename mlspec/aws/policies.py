@@ -83,7 +83,7 @@ def deliver(spec: FunctionSpec) -> PolicyDocument:
         *_logs(spec, "Logs", ("CreateLogStream", "GetLogEvents", "PutLogEvents")),
         *([] if spec.package.zip else keep_rights(spec.location, spec.repository)),
         *_by_bucket(spec),
-        *_api(spec),
+        *(_api(spec) if spec.api() else ()),  # its address
         Statement("cloudwatch:GetMetricData", "*", "Watch"),
     ]
     return PolicyDocument(tuple(statements))

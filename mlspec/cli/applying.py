@@ -21,7 +21,8 @@ from mlspec.cli.progress import Progress
 from mlspec.cli.result_text import close
 from mlspec.errors import EXIT_OK, UsageError
 from mlspec.run.schedule import Selection
-from mlspec.stage_context import StageContext, TargetName, target_in
+from mlspec.stage_context import StageContext, target_in
+from mlspec.target_facts import TargetName
 from mlspec.workspace.location import require_usable
 from mlspec.workspace.mutex import hold
 from mlspec.workspace.roots import find_roots

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from mlspec.cli.options import stage_context
 from mlspec.errors import StageError, UsageError
-from mlspec.stage_context import StageContext, TargetName
+from mlspec.stage_context import StageContext
+from mlspec.target_facts import TargetName
 from mlspec.workspace.spec_file import SpecFile
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ def seen(context: StageContext) -> Iterator[None]:
         with aws_errors(DEPLOY):
             yield
     except StageError as error:
-        if context.rehearses or not context.local_dir.is_dir():
+        if not context.rehearsal_option:
             raise
-        raise StageError(error.message, help=f"{error.help}; of the rehearsal here: --target local") from None
+        help = f"{error.help}; of the rehearsal here:{context.rehearsal_option}"
+        raise StageError(error.message, help=help) from None
 
 
 def shipped(where: SpecFile, context: StageContext) -> DesiredFunction:

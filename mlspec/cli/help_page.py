@@ -42,7 +42,7 @@ COMMANDS: Final[dict[str, str]] = {
     "why": "Show everything that led to a version.",
     "rollback": "Send all traffic to an earlier version.",
     "destroy": "Remove what mlspec created in the account.",
-    "audit": "Show what the project may reach.",
+    "audit": "Show what the project has access to.",
     "sbom": "Write the bill of materials of the exported model.",
     "lock": "Lock packages with their hashes.",
     "show": "Print the spec with every default filled in.",

@@ -16,7 +16,7 @@ from mlspec.stage_context import StageContext
 def start(request: ApplyRequest) -> None:
     """Start what does not run. Raises UsageError for faults without a rehearsal, and where nothing is deployed."""
     context = request.context
-    if not context.rehearses:
+    if not context.facts.rehearsal:
         if context.faults:
             raise UsageError("--fault only works with --target local", help="add --target local")
         return
@@ -30,7 +30,7 @@ def start(request: ApplyRequest) -> None:
 
 def show(console: Console, context: StageContext) -> None:
     """Where the rehearsal answers, and a line to try it with."""
-    if not context.rehearses:
+    if not context.facts.rehearsal:
         return
     from mlspec.shipping.rehearsal.rehearsal import here
 
@@ -45,8 +45,10 @@ def show(console: Console, context: StageContext) -> None:
     console.out("  mlspec destroy --target local    stops it")
 
 
-def stop(console: Console, context: StageContext) -> int:
-    """End the rehearsal, and forget it."""
+def stop(console: Console, context: StageContext) -> int | None:
+    """End the rehearsal, and forget it; None where the target is an account."""
+    if not context.facts.rehearsal:
+        return None
     from mlspec.shipping import release_file
     from mlspec.shipping.rehearsal.rehearsal import here
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mlspec.cli.console import Console
 from mlspec.cli.monitoring import served_model
-from mlspec.errors import EXIT_OK, EXIT_STAGE, StageError
+from mlspec.errors import EXIT_OK, EXIT_STAGE, UnobservableError
 from mlspec.monitoring.drift.budget import drift_budget
 from mlspec.monitoring.drift.power import power_words
 from mlspec.monitoring.drift.streams import Streams
@@ -27,13 +27,13 @@ def show_power(console: Console, spec: str | None, env: str | None) -> int:
     model = served_model(spec, env)
     options = model.options.drift
     if options is None:
-        raise StageError("the spec has no `monitor.drift`", help="add to mlproject.yaml: monitor: {drift: {}}")
+        raise UnobservableError("the spec has no `monitor.drift`", help="add to mlproject.yaml: monitor: {drift: {}}")
     budget = drift_budget(options)
     monitor = new_drift_monitor(model, options)
     streams = Streams(compared_columns(model, options), options.tolerance)
     numbers = [s for s in streams.streams if s.kind == "value" and s.column not in ("label",)]
     if not numbers:
-        raise StageError(
+        raise UnobservableError(
             "no number is compared: all inputs are stored as hashes or not at all",
             help="store inputs in full: monitor.log.inputs: full",
         )
@@ -93,7 +93,9 @@ def _lines(console: Console, report: IncidentReport) -> Iterator[str]:
         for fired in each.fired:
             after = f"after {fired.rows:,} rows" + (f", {fired.minutes:.3g} min" if fired.minutes else "")
             yield f"  {console.paint('fires', 'green', stream='out')}  {fired.alert}, {after}"
-        if not each.fired:
+        if each.reason:
+            yield f"  {each.reason}; lower monitor.alerts.min_requests, or set a longer window"
+        elif not each.fired:
             yield f"  no alert fires: set {each.incident.key} in the spec"
     for silent in report.silent:
         yield f"{console.paint('error', 'red', stream='out')}: {silent.alert} never fires: {silent.reason}"
@@ -108,6 +110,7 @@ def _document(report: IncidentReport) -> dict[str, object]:
                 "name": each.incident.name,
                 "title": each.incident.title,
                 "fired": [{"alert": f.alert, "rows": f.rows, "minutes": f.minutes} for f in each.fired],
+                "reason": each.reason,
             }
             for each in report.replays
         ],

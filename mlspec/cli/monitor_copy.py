@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mlspec.cli.console import Console
 from mlspec.cli.monitoring import missing_package
 from mlspec.compiler import compile_project
-from mlspec.errors import EXIT_OK, StageError
+from mlspec.errors import EXIT_OK, StageError, UnobservableError
 from mlspec.sections.data import DataSpec
 from mlspec.sections.monitor import Monitor
 from mlspec.workspace.spec_file import find_spec
@@ -43,7 +43,7 @@ def _store_copy(spec: str | None, env: str | None) -> StoreCopy:
     project = compile_project(where.spec, env, compiled=template_cache()).project
     monitor, data = project.get(Monitor), project.get(DataSpec)
     if monitor is None:
-        raise StageError("the spec has no section `monitor`", help="add to mlproject.yaml: monitor: {drift: {}}")
+        raise UnobservableError("the spec has no section `monitor`", help="add to mlproject.yaml: monitor: {drift: {}}")
     remote = (data.remote if data else None) or ""
     if not remote.startswith("s3://"):
         message = f"the store can be saved below a DVC remote in S3 only, and data.remote is {remote or 'not set'}"

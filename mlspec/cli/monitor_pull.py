@@ -16,7 +16,7 @@ from mlspec.cli.monitoring import served_model
 from mlspec.cli.options import stage_context
 from mlspec.errors import EXIT_OK, UsageError
 from mlspec.monitoring.pull import pull, pull_lines
-from mlspec.stage_context import TargetName
+from mlspec.target_facts import TargetName
 from mlspec.workspace.spec_file import find_spec
 
 

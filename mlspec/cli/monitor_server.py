@@ -3,6 +3,7 @@ JSON, and its gauges for Prometheus."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -28,14 +29,14 @@ class LatestState:
         self._make, self._clock = make, clock
         self._lock = threading.Lock()
         self._state: MonitorState | None = None
-        self._made = 0.0
+        self._measured = 0.0
 
     def get(self) -> MonitorState:
         """The state; made again if it is too old. Raises MlspecError if it cannot be made."""
         with self._lock:
             now = self._clock()
-            if self._state is None or now - self._made >= REFRESH:
-                self._state, self._made = self._make(), now
+            if self._state is None or now - self._measured >= REFRESH:
+                self._state, self._measured = self._make(), now
             return self._state
 
 
@@ -67,7 +68,8 @@ def monitor_server(latest: LatestState, host: str, port: int) -> ThreadingHTTPSe
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Cache-Control", "no-store")
             self.end_headers()
-            self.wfile.write(body)
+            with contextlib.suppress(ConnectionError):  # the client has gone
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
             """Requests of the page are not worth a line each."""

@@ -13,7 +13,9 @@ from mlspec.monitoring.drift.drift_alarm import threshold_words
 from mlspec.monitoring.monitor_state import ActiveAlarm, FeatureView, Level, MonitorState, PanelView, VersionDiagnosis
 from mlspec.render.formatting import rounded, share
 from mlspec.report.monitor_words import (
+    ESTIMATE_HEADS,
     QUALITY_HEADS,
+    label_estimate_cells,
     label_words,
     quality_cells,
     quality_title,
@@ -58,6 +60,7 @@ def _state(console: Console, state: MonitorState, rows: int) -> Iterator[str]:
             yield ""
             yield from _panel(panel)
     yield from _quality(state)
+    yield from _label_estimates(state)
     yield from _features(state)
 
 
@@ -141,10 +144,7 @@ def _quality(state: MonitorState) -> Iterator[str]:
         return
     yield ""
     yield f"{quality_title(state)}, with 95 % intervals" + (" (slices: those that are worse)" if worse else "")
-    rows = [QUALITY_HEADS, *kept]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield f"  {'  '.join(f'{cell:{width}}' for cell, width in zip(row, widths, strict=True))}".rstrip()
+    yield from _aligned([QUALITY_HEADS, *kept])
     if state.estimate_assumption:
         yield from _wrapped(f"What is expected without labels {state.estimate_assumption}.")
     if state.label_bias:
@@ -156,18 +156,34 @@ def _quality(state: MonitorState) -> Iterator[str]:
         )
 
 
+def _label_estimates(state: MonitorState) -> Iterator[str]:
+    """What is expected of each label without labels."""
+    cells = label_estimate_cells(state)
+    if not cells:
+        return
+    yield ""
+    yield "Quality of each label, expected without labels, with 95 % intervals"
+    for version, label, *values in cells:
+        parts = (f"{name} {value}" for name, value in zip(ESTIMATE_HEADS[2:], values, strict=True))
+        yield from _wrapped(f"version {version}, {label}: {', '.join(parts)}")
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield f"  {'  '.join(f'{cell:{width}}' for cell, width in zip(row, widths, strict=True))}".rstrip()
+
+
 def _features(state: MonitorState) -> Iterator[str]:
-    """The columns that are not as in training, with the numbers net of their noise."""
+    """The columns that differ from training, with the numbers net of their noise."""
     poor = [feature for feature in state.features if feature.state in ("bad", "warn")]
     if not poor:
         return
     yield ""
-    yield "Columns that are not as in training (PSI, KS and Cramer's V are net of their noise)"
+    yield "Columns that differ from training (PSI, KS and Cramer's V are net of their noise)"
     heads = ("column", "rows", "missing", "unseen", "PSI", "KS", "Cramer's V", "evidence")
     rows = [_cells(feature) for feature in poor]
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    for row in (heads, *rows):
-        yield f"  {'  '.join(f'{cell:{width}}' for cell, width in zip(row, widths, strict=True))}".rstrip()
+    yield from _aligned([heads, *rows])
     if state.evidence_threshold is not None:
         yield from _wrapped(threshold_words(state.evidence_threshold))
 
@@ -204,6 +220,7 @@ def state_json(state: MonitorState) -> dict[str, object]:
         "evidence_threshold": state.evidence_threshold,
         "quality": [asdict(view) | {"labelled_share": view.labelled_share} for view in state.quality],
         "estimates": [asdict(view) | {"assumption": state.estimate_assumption} for view in state.estimates],
+        "label_estimates": [asdict(view) for view in state.label_estimates],
         "label_bias": state.label_bias,
         "label_mix": asdict(state.label_mix) if state.label_mix else None,
         "tables": {p.id: [dict(zip(p.heads, row, strict=True)) for row in p.cells] for p in state.panels if p.cells},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlspec.cli.console import Console
 from mlspec.compiler import compile_project
-from mlspec.errors import StageError, UsageError
+from mlspec.errors import StageError, UnobservableError, UsageError
 from mlspec.job import write_text
 from mlspec.spec.types import duration_seconds
 from mlspec.workspace.spec_file import find_spec
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def served_model(spec: str | None, env: str | None) -> WatchedModel:
-    """The model of the spec. Raises StageError if there is none, or if a package is missing."""
+    """The model of the spec. Raises UnobservableError if there is none, or if a package is missing."""
     try:
         from mlspec.monitoring.watched_model import watched_model
     except ModuleNotFoundError as error:
@@ -32,9 +32,9 @@ def served_model(spec: str | None, env: str | None) -> WatchedModel:
     return watched_model(project, where.root)
 
 
-def missing_package(error: ModuleNotFoundError) -> StageError:
+def missing_package(error: ModuleNotFoundError) -> UnobservableError:
     """The error of a package that monitoring needs."""
-    return StageError(f"monitoring needs the package {error.name}", help="pip install 'mlspec[monitor]'")
+    return UnobservableError(f"monitoring needs the package {error.name}", help="pip install 'mlspec[monitor]'")
 
 
 def observe(model: WatchedModel, last: timedelta, *, notifies: bool = True) -> Observation:

@@ -15,7 +15,8 @@ from mlspec.cli.paths import PATH
 from mlspec.workspace.spec_file import SPEC
 
 if TYPE_CHECKING:
-    from mlspec.stage_context import StageContext, TargetName
+    from mlspec.stage_context import StageContext
+    from mlspec.target_facts import TargetName
 
 ENGINES = ("dvc",)
 """The names in `run/engines/all_engines.py`, which `--help` does not import."""
@@ -42,11 +43,11 @@ def spec_options(function: F) -> F:
 
 def target_option(function: F) -> F:
     """`--target NAME` for a command that ships, or reads what was shipped; it arrives as `target`."""
-    from mlspec.stage_context import TARGETS
+    from mlspec.target_facts import TARGETS
 
     return click.option(
         "--target",
-        type=click.Choice(TARGETS),
+        type=click.Choice(tuple(TARGETS)),
         help="Where to ship: an AWS account, or its rehearsal on this machine. Default: aws.",
     )(function)
 
@@ -54,7 +55,10 @@ def target_option(function: F) -> F:
 def adopt_option(function: F) -> F:
     """`--adopt` for a command that changes an account, or shows what would be changed; it arrives as `adopt`."""
     return click.option(
-        "--adopt", is_flag=True, help="Take over existing resources of the account that no project has tagged."
+        "--adopt",
+        is_flag=True,
+        help="Take over existing resources of the account that no project has tagged; with SAM and Serverless also the "
+        "project's own, into a new stack.",
     )(function)
 
 

@@ -34,4 +34,4 @@ def detectable_changes(project: Project) -> list[str]:
     columns += _PREDICTIONS if data.task == "classification" else 1
     threshold = budget.rows * columns * (1 + len(drift.slices))
     promise, seen, *_ = power_words(Stream("", "value", 0.5, drift.tolerance, _OF_VALUES), threshold, budget)
-    return [promise, f"{seen.replace(':', ',')} is found in half of the cases; more: mlspec monitor power"]
+    return [promise, f"{seen.replace(':', ',')} is detected in half of the cases; more: mlspec monitor power"]

@@ -61,8 +61,8 @@ def close(console: Console, plan: ApplyPlan, result: RunResult) -> int:
 
 
 def _reported(console: Console, outcomes: Sequence[Outcome]) -> None:
-    """The decisions and warnings of all stages."""
-    for outcome in outcomes:
+    """The decisions and warnings of all stages. Without a terminal the decisions are lines of the log already."""
+    for outcome in outcomes if console.terminal else ():
         _decisions(console, outcome)
     for outcome in outcomes:
         for warning in outcome.warnings:

@@ -14,7 +14,7 @@ from mlspec.monitoring.retraining_run import RetrainingOutcome, RetrainingRun
 from mlspec.run.schedule import Selection
 from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy
-from mlspec.stage_context import TargetName
+from mlspec.target_facts import TargetName
 from mlspec.workspace.spec_file import find_spec
 from mlspec.workspace.template_cache import template_cache
 

@@ -12,6 +12,7 @@ from mlspec.aws.action import Action, unexpected
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.cloudformation.existing_stack import FailedResource, delete, failed_resources, read_stack
 from mlspec.cloudformation.sam_program import FailedDeploymentError, SamDeployment
+from mlspec.cloudformation.stack_import import StackImport
 from mlspec.errors import StageError
 
 _CLOCKS: Final = timedelta(minutes=2)
@@ -28,10 +29,15 @@ class StackProvider:
     template: str
     deployment: SamDeployment | None = None
     """None where the stack is only removed."""
+    taken_over: StackImport | None = None
+    """What the stack takes over before its first deployment."""
 
     def apply(self, action: Action) -> None:
-        """Deploy or delete the stack. Raises StageError with the place in the template of what failed."""
+        """Create the stack of what exists, deploy or delete it. Raises StageError with the place in the template of
+        what failed."""
         match action.operation:
+            case "import" if self.taken_over is not None:
+                self.taken_over.execute()
             case "deploy" if self.deployment is not None:
                 self._deploy(self.deployment)
             case "delete":

@@ -101,7 +101,7 @@ def failure(what: str, output: str) -> StageError:
             line = next(line for line in reversed(lines) if matches(known, line))
             return StageError(f"{what}: {known.meaning} ({_short(line)})", help=known.help)
     reason = _short(lines[-1]) if lines else "docker printed no reason"
-    return StageError(f"{what}: {reason}", help="the log of the stage has the whole output: mlspec logs")
+    return StageError(f"{what}: {reason}", help="read the whole output: mlspec logs STAGE")
 
 
 def push_failure(address: str, line: str) -> StageError:

@@ -19,7 +19,7 @@ from pytorch_lightning.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
 from mlspec.errors import StageError
-from mlspec.learning import ranks
+from mlspec.learning import random_state, ranks
 from mlspec.learning.device_use import DeviceTimes, name_of
 
 
@@ -38,7 +38,8 @@ class CheckpointWriter(Checkpoint):
         self.anywhere = anywhere
         self.stop_requested = False
         self._time, self._step = time.monotonic(), 0
-        self._random: dict[str, Any] = {}
+        self._random: list[dict[str, Any]] = []
+        """The state of the random generators of each process."""
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: object, **__: object) -> None:
         """Save if it is due and the state is complete."""
@@ -81,17 +82,16 @@ class CheckpointWriter(Checkpoint):
         """Add the model description, the position in the epoch and the state of the random generators."""
         checkpoint["mlspec"] = self.described
         checkpoint["position"] = position(trainer)
-        checkpoint["random"] = {"cpu": torch.get_rng_state()}
-        if torch.cuda.is_available():
-            checkpoint["random"]["cuda"] = torch.cuda.get_rng_state()
+        # Only the first process writes the file, and each draws numbers of its own.
+        checkpoint["random"] = ranks.gathered(random_state.state())
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Read the state of the random generators, which is restored when training starts."""
         if trainer.is_global_zero:
-            print("train: resuming the interrupted run", flush=True)
-        self._random = checkpoint.get("random", {})
+            print("resuming the interrupted run", flush=True)
+        self._random = checkpoint["random"]
         self._step = int(checkpoint.get("global_step", 0))
         if not self.anywhere:
             # A custom data loader draws its order from the global generator, before training starts.
@@ -103,10 +103,8 @@ class CheckpointWriter(Checkpoint):
             self._restore()
 
     def _restore(self) -> None:
-        if "cpu" in self._random:
-            torch.set_rng_state(self._random["cpu"].cpu())
-        if "cuda" in self._random and torch.cuda.is_available():
-            torch.cuda.set_rng_state(self._random["cuda"].cpu())
+        if ranks.number() < len(self._random):
+            random_state.restore(self._random[ranks.number()])
 
 
 def position(trainer: pl.Trainer) -> tuple[int, int]:
@@ -143,7 +141,7 @@ def interruptible(checkpoints: CheckpointWriter) -> Iterator[None]:
             raise KeyboardInterrupt
         checkpoints.stop_requested = True
         if ranks.first():
-            print("train: saving a checkpoint; press Ctrl-C again to quit immediately", flush=True)
+            print("saving a checkpoint; press Ctrl-C again to quit immediately", flush=True)
 
     for number in before:
         signal.signal(number, request_stop)
@@ -185,7 +183,7 @@ class Curves(Checkpoint):
         """Print which device is used."""
         if self.times and trainer.is_global_zero:
             several = f", {trainer.world_size} devices" if trainer.world_size > 1 else ""
-            print(f"train: on {name_of(trainer.strategy.root_device)}{several}", flush=True)
+            print(f"training on {name_of(trainer.strategy.root_device)}{several}", flush=True)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Record the metric names before validation."""

@@ -11,6 +11,8 @@ from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from mlspec.errors import StageError
 
+FORMAT: Final = 2
+"""Raised when a run cannot resume from the checkpoints of earlier releases: it then trains from the start."""
 _HYPER: Final = ("hyper_parameters", "datamodule_hyper_parameters", "hparams_type")
 """Keys of arguments, which a run that resumes has from the spec."""
 _BEST: Final = ("state_dict", "mlspec", "epoch", "global_step")

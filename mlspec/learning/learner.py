@@ -11,6 +11,7 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mlspec.learning import ranks
 from mlspec.learning.batches import Batch
 from mlspec.learning.metrics import Scores
 from mlspec.learning.optimize import on_device, optimizers
@@ -181,14 +182,15 @@ class Learner(pl.LightningModule):
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
-        """Save the sums of an unfinished epoch; of several processes the mean, since each loads the same file."""
-        reduce, many = self.trainer.strategy.reduce, self.trainer.world_size > 1
-        sums = {split: self._sum(split) for split in self.sums}
-        checkpoint["sums"] = {s: (reduce(v, reduce_op="mean") if many else v).tolist() for s, v in sums.items()}
+        """Save the sums of an unfinished epoch, those of each process."""
+        checkpoint["sums"] = ranks.gathered({split: self._sum(split).tolist() for split in self.sums})
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the sums of the interrupted epoch."""
-        self.sums = {s: torch.tensor(values, dtype=torch.float64) for s, values in checkpoint["sums"].items()}
+        """Restore the sums of the interrupted epoch. Fewer processes than before share the sums of all."""
+        mine = checkpoint["sums"][ranks.number() :: self.trainer.world_size]
+        for split in self.sums:
+            parts = [torch.tensor(sums[split], dtype=torch.float64) for sums in mine]
+            self.sums[split] = torch.stack(parts).sum(0) if parts else None
 
     def _scaled(self, values: Tensor) -> Tensor:
         """Values in standard deviations of the target, so that the learning rate does not depend on its unit."""

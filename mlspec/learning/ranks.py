@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from multiprocessing import get_context, get_start_method, set_start_method
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, TypeVar
 
 from mlspec import stage_result, watch
 from mlspec.errors import MlspecError, StageError
@@ -20,6 +20,7 @@ from mlspec.job import Job
 from mlspec.sections.train import TrainSpec
 
 Body = Callable[[Job], float | None]
+Value = TypeVar("Value")
 
 
 def world(train: TrainSpec) -> int:
@@ -116,6 +117,25 @@ def count() -> int:
 def first() -> bool:
     """Whether this is the process that writes files."""
     return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
+
+
+def number() -> int:
+    """The number of this process among those of the training, from 0. Lightning may have started them by itself."""
+    import torch
+
+    started = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return torch.distributed.get_rank() if started else 0
+
+
+def gathered(value: Value) -> list[Value]:
+    """The values of all processes, by their number. All of them have to call it."""
+    import torch
+
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return [value]
+    values: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(values, value)
+    return values
 
 
 def _free_port() -> int:

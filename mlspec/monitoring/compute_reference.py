@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mlspec.errors import StageError
+from mlspec.errors import UnobservableError
 from mlspec.job import whole
 from mlspec.monitoring.baseline.quantile_grid import Floats, QuantileGrid
 from mlspec.monitoring.baseline.reference import (
@@ -66,7 +66,7 @@ def project_reference(artifacts: Path, state: Path, sliced: Sequence[str] = ()) 
     """The reference of the model in `artifacts`, cached in the folder `state` of the store.
 
     It has the slices of the inputs in `sliced`. Without the training data it is that of the same model in `state`, else
-    the newest one. Raises StageError if there is none.
+    the newest one. Raises UnobservableError if there is none.
     """
     version = model_version(artifacts)
     if not (artifacts / _TRAIN).is_file():
@@ -132,7 +132,7 @@ def _carried(state: Path, version: str) -> Reference:
     own = referenced_models(state).get(version)
     reference = (load_reference(state, own) if own else None) or newest_reference(state)
     if reference is None:
-        raise StageError(
+        raise UnobservableError(
             f"no training data to compare with: neither artifacts/{_TRAIN} nor {state}/reference-*.json exists",
             help="mlspec apply --until evaluate, or copy reference-*.json from the machine that trained the model",
         )

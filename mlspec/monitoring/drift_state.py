@@ -76,7 +76,10 @@ def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftL
     columns = monitor.streams[""].columns
     last = _restore(path, model, columns, monitor)
     settle = PULL_SETTLE if any(model.state.glob("pull*.json")) else SETTLE
-    until = max(now - settle, last.until)
+    newest = _newest(model, now - settle)
+    since = min(last.until, newest or now - settle)
+    until = newest or since
+    last = last._replace(until=since)
     stored = _stored_rows(model, last.until, until)
     late = last.late + last.late_rows(stored)
     rows = _take(model, options, monitor, last.until, until)
@@ -147,6 +150,16 @@ def compared_columns(
 def _streams(model: WatchedModel, options: Drift, reference: Reference) -> Streams:
     columns = compared_columns(model, options, reference)
     return Streams(columns, options.tolerance, text_samples(reference))
+
+
+def _newest(model: WatchedModel, before: datetime) -> datetime | None:
+    """The time after the newest row before that time; None without rows.
+
+    The clock of this machine decides only which rows have settled: one that was ahead for a while skips no row.
+    """
+    table = model.store.query("SELECT MAX(time) FROM predictions WHERE time < ?", [before])
+    newest: datetime | None = table.column(0)[0].as_py()
+    return None if newest is None else newest + timedelta(microseconds=1)
 
 
 class _LastLook(NamedTuple):

@@ -13,7 +13,7 @@ from mlspec.monitoring.drift.column_reference import ColumnReference
 from mlspec.monitoring.drift.drift_alarm import RowGroup
 from mlspec.monitoring.drift.drift_monitor import DriftMonitor
 from mlspec.monitoring.drift.live_rows import LiveRows
-from mlspec.monitoring.incidents import Incident
+from mlspec.monitoring.incidents import CANARY, Incident
 from mlspec.monitoring.quality.risk_alarm import RiskMonitor
 
 MOST_ROWS: Final = 20_000
@@ -21,6 +21,9 @@ MOST_ROWS: Final = 20_000
 _BLOCK: Final = 20
 """Rows between two looks: the resolution of the answer."""
 _GROUP: Final = RowGroup("incident")
+_HEALTHY: Final = RowGroup("healthy")
+"""The earlier version, where the incident is about a new one."""
+_NOTHING: Final = Incident("", "", "")
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,10 @@ class DriftReplay:
         monitor, random = self.make(), np.random.default_rng(0)
         for first in range(0, MOST_ROWS, _BLOCK):
             monitor.update(_GROUP, self._rows(incident, first, random))
-            if monitor.alarms():
-                return min(alarm.row for alarm in monitor.alarms()) + 1
+            for _ in range(CANARY - 1 if incident.canary else 0):
+                monitor.update(_HEALTHY, self._rows(_NOTHING, first, random))
+            if alarms := [alarm for alarm in monitor.alarms() if alarm.group == _GROUP]:
+                return min(alarm.row for alarm in alarms) + 1
             if not incident.changes_rows and first >= 2_000:
                 return None
         return None

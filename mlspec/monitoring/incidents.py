@@ -25,6 +25,8 @@ START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """When every incident begins."""
 _MOST_ROWS: Final = 2_000
 """Rows of a window; with more traffic each stands for several."""
+CANARY: Final = 10
+_OLD, _NEW_VERSION = "1", "2"
 _SURE, _UNSURE = 0.99, 0.01
 _KNOWN: Final = "known"
 _NEW: Final = "never seen before"
@@ -33,7 +35,7 @@ _FAST_MS, _SLOW_MS = 5.0, 60_000.0
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """What is wrong with every request from its beginning on.
+    """What is wrong with every request from its beginning on, or with `canary` with those of a new version only.
 
     `statuses` follow each other; `missing` and `unseen` are about every input that can be so.
     """
@@ -49,6 +51,8 @@ class Incident:
     missing: bool = False
     unseen: bool = False
     flipped: bool = False
+    canary: bool = False
+    """From its beginning on a new version answers one of CANARY requests."""
 
     @property
     def answered(self) -> bool:
@@ -74,6 +78,14 @@ INCIDENTS: Final = (
     Incident(
         "schema-change", "clients omit inputs, or send other ones", "monitor.drift", statuses=(422, 200), missing=True
     ),
+    Incident(
+        "bad-canary",
+        "a new version with a tenth of the traffic fails on every second request, and is unsure",
+        "monitor.alerts.error_rate",
+        statuses=(500, 200),
+        unsure=True,
+        canary=True,
+    ),
 )
 
 
@@ -92,6 +104,8 @@ class IncidentReplay:
 
     incident: Incident
     fired: tuple[FiredAlert, ...]
+    reason: str = ""
+    """Why it fired no alert, where the traffic is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +153,7 @@ def replay(
     fired = {one.alert for each in replays for one in each.fired}
     names = [*(alert.name for alert in alerts), *(detector.name for detector in detectors)]
     reasons = {alert.name: _reason(alert, per_minute) for alert in alerts}
-    default = "no incident fires it"
-    silent = tuple(SilentAlert(name, reasons.get(name, default)) for name in names if name not in fired)
+    silent = tuple(SilentAlert(name, reasons.get(name, _NEVER)) for name in names if name not in fired)
     return IncidentReport(replays, silent, always)
 
 
@@ -148,11 +161,19 @@ def _replayed(
     incident: Incident, alerts: Sequence[Alert], detectors: Sequence[IncidentDetector], traffic: _IncidentTraffic
 ) -> IncidentReplay:
     fired = [*_fired(incident, alerts, traffic)]
+    reason = "" if fired or not incident.canary else _too_few(alerts, traffic.per_minute / CANARY)
     for detector in detectors:
         rows = detector.rows_until_alarm(incident)
         if rows is not None:
+            rows *= CANARY if incident.canary else 1
             fired.append(FiredAlert(detector.name, rows, rows / traffic.per_minute))
-    return IncidentReplay(incident, tuple(sorted(fired, key=lambda one: (one.minutes, one.alert))))
+    return IncidentReplay(incident, tuple(sorted(fired, key=lambda one: (one.minutes, one.alert))), reason)
+
+
+def _too_few(alerts: Sequence[Alert], per_minute: float) -> str:
+    """Why no alert on the rate of errors fires for a version with that traffic."""
+    reasons = (_reason(alert, per_minute) for alert in alerts if alert.name == "error-rate")
+    return next((f"error-rate does not fire for the new version: {why}" for why in reasons if why != _NEVER), "")
 
 
 def _fired(incident: Incident, alerts: Sequence[Alert], traffic: _IncidentTraffic) -> Iterator[FiredAlert]:
@@ -168,13 +189,16 @@ def _fired(incident: Incident, alerts: Sequence[Alert], traffic: _IncidentTraffi
                 yield FiredAlert(alert.name, rows, seconds / 60)
 
 
+_NEVER: Final = "no incident fires it"
+
+
 def _reason(alert: Alert, per_minute: float) -> str:
     arriving = per_minute * alert.window / 60
     if arriving < alert.least:
         kind = "predictions" if alert.enough is Counted.PREDICTIONS else "requests"
         minutes = f"{alert.window / 60:g} minutes"
         return f"it needs {alert.least} {kind} in {minutes}, and about {arriving:.3g} arrive"
-    return "no incident fires it"
+    return _NEVER
 
 
 class _IncidentTraffic:
@@ -193,7 +217,12 @@ class _IncidentTraffic:
         if self._created != (incident.name, alert.window, seconds):
             self._create(alert.window, incident, since)
             self._created = (incident.name, alert.window, seconds)
-        return bool(self._connection.execute(sql.rule(alert, self._shape), [since, until]).fetchall())
+        rows = self._connection.execute(sql.rule(alert, self._shape), [since, until])
+        names = [name for name, *_ in rows.description or ()]
+        if not incident.canary:
+            return bool(rows.fetchall())
+        versions = (dict(zip(names, row, strict=True)).get("version") for row in rows.fetchall())
+        return _NEW_VERSION in versions  # an alert that does not say which version is bad has not found it
 
     def _create(self, window: int, incident: Incident, since: datetime) -> None:
         arriving = self.per_minute * window / 60
@@ -211,14 +240,17 @@ class _IncidentTraffic:
 
     def _columns(self, incident: Incident, started: str, weight: float) -> Iterator[str]:
         """Columns of the view: the healthy value, and from the beginning on that of the incident."""
-        statuses = ", ".join(map(str, incident.statuses))
-        yield f"CASE WHEN {started} THEN [{statuses}][1 + i % {len(incident.statuses)}] ELSE 200 END AS status"
+        statuses, place = ", ".join(map(str, incident.statuses)), "i"
+        if incident.canary:
+            started, place = f"({started} AND i % {CANARY} = 0)", f"i // {CANARY}"
+        version = f"CASE WHEN {started} THEN '{_NEW_VERSION}' ELSE '{_OLD}' END" if incident.canary else f"'{_OLD}'"
+        yield f"CASE WHEN {started} THEN [{statuses}][1 + ({place}) % {len(incident.statuses)}] ELSE 200 END AS status"
         yield f"CASE WHEN {started} THEN {_SLOW_MS if incident.slow else _FAST_MS} ELSE {_FAST_MS} END AS latency_ms"
         yield f"CASE WHEN {started} THEN {_UNSURE if incident.unsure else _SURE} ELSE {_SURE} END AS score"
         first, last = (sql.literal(label) for label in (self._labels[0], self._labels[-1]))
         yield f"CASE WHEN {started} THEN {last if incident.flipped else first} ELSE {first} END AS label"
         yield f"{weight!r} AS weight"
-        yield "'1' AS version"
+        yield f"{version} AS version"
         yield "CAST(NULL AS DOUBLE) AS value"
         for name, kind in self._shape.inputs:
             healthy = "1.0" if kind == "number" else sql.literal(_KNOWN)

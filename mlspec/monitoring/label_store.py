@@ -6,8 +6,8 @@ The first label of a prediction is kept: a later one that differs is counted as 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import duckdb
@@ -16,6 +16,7 @@ import pyarrow as pa
 from mlspec.errors import UsageError
 from mlspec.job import whole
 from mlspec.monitoring.duckdb_session import disk_errors, file_list, quoted_text
+from mlspec.monitoring.label_problems import LabelProblem, label_problems
 from mlspec.monitoring.prediction_store import PredictionStore
 from mlspec.monitoring.store_folders import StoreFolders
 
@@ -44,6 +45,8 @@ class LabelsAdded:
     """Rows without a label, or without an id."""
     invalid: int = 0
     """Labels that the model does not have, or values that are not numbers."""
+    problems: tuple[LabelProblem, ...] = field(default=(), compare=False)
+    """The first rows of each kind that were not stored unchanged, in order."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,9 @@ class LabelStore:
             connection.register("given_rows", table)
             self._match(connection, columns, now)
             counts = _classify(connection, table.num_rows, replace)
+            added = _moment(connection, now)
             for (day,) in connection.execute("SELECT DISTINCT CAST(time AS DATE) FROM fresh ORDER BY 1").fetchall():
-                self._write(connection, day)
+                self._write(connection, day, added)
         return counts
 
     def _match(self, connection: duckdb.DuckDBPyConnection, columns: _Given, now: datetime) -> None:
@@ -81,7 +85,8 @@ class LabelStore:
             [now],
         )
         connection.execute(
-            f"CREATE TEMP TABLE matched AS SELECT g.place, {self._answer} AS answer, g.labelled, p.id, p.time "
+            f"CREATE TEMP TABLE matched AS SELECT g.place, {self._answer} AS answer, g.answer AS given, g.labelled, "
+            "p.id, p.time "
             f"FROM given g JOIN predictions p ON {columns.match} WHERE p.outcome = 'success' AND g.answer IS NOT NULL"
         )
         connection.execute("CREATE TEMP TABLE valid AS SELECT * FROM matched WHERE answer IS NOT NULL")
@@ -96,10 +101,13 @@ class LabelStore:
         index = f"([{names}])[TRY_CAST(g.answer AS INTEGER) + 1]" if not any(map(str.isdigit, labels)) else "NULL"
         return f"CASE WHEN g.answer IN ({names}) THEN g.answer ELSE {index} END"
 
-    def _write(self, connection: duckdb.DuckDBPyConnection, day: date) -> None:
+    def _write(self, connection: duckdb.DuckDBPyConnection, day: date, added: datetime) -> None:
         """Rewrite the labels of one day of predictions, whole or not at all."""
         path = self.folders.labels / f"{day.isoformat()}.parquet"
-        query = "SELECT id, time, labelled, answer FROM fresh WHERE CAST(time AS DATE) = " + f"DATE '{day.isoformat()}'"
+        query = (
+            f"SELECT id, time, labelled, answer, TIMESTAMPTZ '{added.isoformat()}' AS added FROM fresh "
+            f"WHERE CAST(time AS DATE) = DATE '{day.isoformat()}'"
+        )
         if path.is_file():
             old = f"SELECT * FROM read_parquet({file_list([path])}) WHERE id NOT IN (SELECT id FROM fresh)"
             query = f"{query} UNION ALL BY NAME {old}"
@@ -125,7 +133,7 @@ class _Given:
         keys = [name for name in ("id", "request_id") if name in names]
         if len(answers) != 1 or not keys:
             lacks = "`id` or `request_id`" if not keys else "`label` or `value`, and not both"
-            raise UsageError(f"the labels need the column {lacks}; the file has {_shown(names)}", help=_HELP)
+            raise UsageError(f"the labels need the column {lacks}; they have {_shown(names)}", help=_HELP)
         by_id = "id" in keys
         return cls(
             key="nullif(lower(replace(trim(CAST(id AS VARCHAR)), '-', '')), '')"
@@ -144,7 +152,8 @@ def _classify(connection: duckdb.DuckDBPyConnection, rows: int, replace: bool) -
     """Create the table `fresh` of labels to store, and count all rows. The first row of a prediction decides."""
     connection.execute(
         "CREATE TEMP TABLE compared AS SELECT v.*, l.answer AS old, first_value(v.answer) OVER ids AS first, "
-        "row_number() OVER ids AS number FROM valid v LEFT JOIN labels l ON l.id = v.id "
+        "first_value(v.place) OVER ids AS first_place, row_number() OVER ids AS number "
+        "FROM valid v LEFT JOIN labels l ON l.id = v.id "
         "WINDOW ids AS (PARTITION BY v.id ORDER BY v.place)"
     )
     changed = "OR old <> answer" if replace else ""
@@ -166,7 +175,18 @@ def _classify(connection: duckdb.DuckDBPyConnection, rows: int, replace: bool) -
         unknown=rows - missing - known,
         missing=missing,
         invalid=known - valid,
+        problems=label_problems(connection, replaced=replace),
     )
+
+
+def _moment(connection: duckdb.DuckDBPyConnection, now: datetime) -> datetime:
+    """When labels are added: now, and always after those that were added before, whatever the clock says.
+
+    The detectors take the labels that were added since they looked.
+    """
+    row = connection.execute("SELECT MAX(added) FROM labels").fetchone()
+    newest: datetime | None = row[0] if row else None
+    return now if newest is None else max(now, newest + timedelta(microseconds=1))
 
 
 def _count(connection: duckdb.DuckDBPyConnection, source: str, what: str = "*") -> int:

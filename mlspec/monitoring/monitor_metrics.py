@@ -1,7 +1,7 @@
 """What `mlspec monitor` measured as gauges for Prometheus: drift by column, quality by version, and open alarms.
 
-Labels are bounded: the model, versions that answer requests, compared columns, groups of alarms. Slices are in none,
-because clients choose their values.
+Labels are bounded: the model, versions that answer requests, compared columns, the labels that are predicted most,
+groups of alarms. Slices are in none, because clients choose their values.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 from mlspec.monitoring.drift.drift_alarm import Alarm
 from mlspec.monitoring.drift_state import DriftLook
-from mlspec.monitoring.monitor_state import ActiveAlarm, MonitorMetric
+from mlspec.monitoring.monitor_state import ActiveAlarm, LabelEstimateView, MonitorMetric
 from mlspec.monitoring.quality_state import QualityLook, VersionQuality
 from mlspec.runtime.counters import head, line
 
@@ -31,6 +31,10 @@ HELP: Final = {
     "quality_low": "Lower end of the 95 % interval of the quality.",
     "quality_high": "Upper end of the 95 % interval of the quality.",
     "quality_expected": "The same measure on the test split.",
+    "quality_estimated": "Accuracy that is expected without labels.",
+    "quality_estimated_low": "Lower end of its 95 % interval.",
+    "quality_estimated_high": "Upper end of its 95 % interval.",
+    "label_quality_estimated": "Precision, recall, F1 or AUROC of a label that is expected without labels.",
     "quality_alarm_open": "Whether the quality fell by more than the tolerance.",
     "labelled_rows": "Labelled predictions.",
     "labelled_share": "Labelled predictions as a fraction of all.",
@@ -41,7 +45,12 @@ Labels = tuple[tuple[str, str], ...]
 
 
 def monitor_metrics(
-    project: str, now: datetime, look: DriftLook | None, quality: QualityLook, alarms: Sequence[ActiveAlarm]
+    project: str,
+    now: datetime,
+    look: DriftLook | None,
+    quality: QualityLook,
+    alarms: Sequence[ActiveAlarm],
+    estimated: Sequence[LabelEstimateView] = (),
 ) -> Iterator[MonitorMetric]:
     """All gauges of one observation."""
     model: Labels = (("model", project),)
@@ -53,6 +62,14 @@ def monitor_metrics(
         yield from _drift(model, look)
     for each in quality.versions:
         yield from _quality((*model, ("version", each.version)), each, quality)
+    for version, estimate in quality.estimates.items():
+        labels = (*model, ("version", version))
+        yield MonitorMetric("quality_estimated", labels, estimate.value)
+        yield MonitorMetric("quality_estimated_low", labels, estimate.low)
+        yield MonitorMetric("quality_estimated_high", labels, estimate.high)
+    for view in estimated:
+        named = (*model, ("version", view.version), ("metric", view.metric), ("label", view.label))
+        yield MonitorMetric("label_quality_estimated", named, view.value)
 
 
 def _drift(model: Labels, look: DriftLook) -> Iterator[MonitorMetric]:

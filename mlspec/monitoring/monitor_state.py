@@ -173,6 +173,19 @@ class EstimateView:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelEstimateView:
+    """One metric of one label of a version that is expected without labels, with the interval of 95 of 100 cases."""
+
+    version: str
+    label: str
+    metric: str
+    """`precision`, `recall`, `f1` or `auroc`."""
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class LabelShareView:
     """One label: its share in training, among the predictions, and as it is estimated for the true labels.
 
@@ -221,6 +234,7 @@ class MonitorState:
     diagnoses: tuple[VersionDiagnosis, ...] = ()
     quality: tuple[QualityView, ...] = ()
     estimates: tuple[EstimateView, ...] = ()
+    label_estimates: tuple[LabelEstimateView, ...] = ()
     estimate_assumption: str = ""
     label_bias: str = ""
     """Whether the labelled rows are like the others."""

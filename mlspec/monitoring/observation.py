@@ -13,6 +13,7 @@ from mlspec.monitoring.answering_versions import answering_versions, drift_of, q
 from mlspec.monitoring.drift.drift_alarm import Alarm, column_title
 from mlspec.monitoring.drift_state import DriftLook, look_for_drift
 from mlspec.monitoring.input_views import input_views
+from mlspec.monitoring.label_estimates import label_estimates
 from mlspec.monitoring.log_panels import quality_panel, shift_panel
 from mlspec.monitoring.monitor_metrics import monitor_metrics
 from mlspec.monitoring.monitor_state import ActiveAlarm, Level, MonitorState, PanelView, Signal, VersionDiagnosis
@@ -23,6 +24,7 @@ from mlspec.monitoring.quality_state import QualityLook, judged_since, look_at_q
 from mlspec.monitoring.quality_views import estimate_views, label_bias_words, label_mix, quality_views
 from mlspec.monitoring.queries.dashboard_model import dashboard
 from mlspec.monitoring.reports import MonitorReport, reports
+from mlspec.monitoring.retention_clock import retention_time
 from mlspec.monitoring.sealing import Sealed
 from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.render.formatting import number, share
@@ -31,6 +33,10 @@ from mlspec.spec.types import duration_seconds
 ALARMS: Final = "alarms.json"
 _RISKS: Final = ("unknown", "within the tolerance", "harmful")
 """From the best known to the worst: the worst version is shown."""
+_AHEAD: Final = timedelta(minutes=1)
+"""A prediction that much after now comes from a server whose clock is ahead."""
+_JUMP: Final = timedelta(days=8)
+"""A longer time between runs is reported: the clock may have jumped."""
 _ENOUGH_LABELS: Final = 100
 """Labelled rows since a change without which it counts as possibly harmful."""
 
@@ -77,8 +83,7 @@ class Observer:
         if self.model.store.empty:
             folder = self.model.options.log.folder
             self.notes.append(f"no prediction is stored in {folder} yet: `mlspec serve` and the image write there")
-        kept = timedelta(seconds=duration_seconds(self.model.options.log.retention))
-        self.model.store.forget((self.now - kept).date())
+        self._forget()
         look = look_for_drift(self.model, self.model.options.drift, self.now) if self.model.options.drift else None
         if look is not None and look.note:
             self.notes.append(look.note)
@@ -91,7 +96,31 @@ class Observer:
             self._run = lambda text, values=(): connection.sql(text, params=list(values)).to_arrow_table()
             return self._observed(look)
 
+    def _forget(self) -> None:
+        """Delete the predictions that are older than the retention."""
+        kept = timedelta(seconds=duration_seconds(self.model.options.log.retention))
+        time = retention_time(self.model.state, self.now)
+        if time is not None:
+            self.model.store.forget((time - kept).date())
+        if time is not None and self.now - time > _JUMP:
+            self.notes.append(
+                f"the clock of this machine is {(self.now - time).days:,} days after the runs that confirm it: "
+                f"predictions are deleted as of {time:%Y-%m-%d}, until a run in a day or more confirms it"
+            )
+
+    def _note_future(self) -> None:
+        """Report predictions of a later time than now: they are in the store, and no part of this view."""
+        query = "SELECT COUNT(*) AS count, MAX(time) AS last FROM predictions WHERE time >= ?"
+        row = self._run(query, [self.now + _AHEAD]).to_pylist()[0]
+        if row["count"]:
+            self.notes.append(
+                f"{row['count']:,} prediction{'s have' if row['count'] != 1 else ' has'} a time after now, up to "
+                f"{row['last']:%Y-%m-%d %H:%M} UTC: the clock of a server is ahead. They are stored, and are shown and "
+                "compared once that time has come"
+            )
+
     def _observed(self, look: DriftLook | None) -> Observation:
+        self._note_future()
         versions = answering_versions(self._run, self.model.version)
         look = drift_of(look, versions) if look is not None else None
         quality = quality_of(self._quality(look), versions)
@@ -109,6 +138,7 @@ class Observer:
         model, viewed = self.model, self.viewed
         shown = dashboard(model.shape, model.alerts, model.project, "")
         traffic = self._traffic()
+        estimated = tuple(label_estimates(model, self._run, viewed, quality.estimates))
         return MonitorState(
             project=model.project,
             environment=model.environment,
@@ -121,6 +151,7 @@ class Observer:
             diagnoses=tuple(_diagnoses(look, quality)),
             quality=tuple(quality_views(model, self._run, viewed)),
             estimates=tuple(estimate_views(quality.estimates)),
+            label_estimates=estimated,
             estimate_assumption=ASSUMPTION if quality.estimates else "",
             label_bias=label_bias_words(self._run, viewed),
             label_mix=label_mix(model, self._run, viewed),
@@ -128,7 +159,7 @@ class Observer:
             deployments=tuple(self._deployments()),
             budget=look.budget if look else "",
             notes=tuple(self.notes),
-            metrics=tuple(monitor_metrics(model.project, self.now, look, quality, alarms)),
+            metrics=tuple(monitor_metrics(model.project, self.now, look, quality, alarms, estimated)),
         )
 
     def _note_sealed(self, sealed: Sealed) -> None:

@@ -80,7 +80,7 @@ class PredictionStore:
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
         """The result of a query of the views `predictions`: all predictions, sealed or not, and `labelled`: those with
-        a label, which has the columns `actual` and `labelled_at` too."""
+        a label, which has the columns `actual`, `labelled_at` and `added_at` too."""
         with self.opened() as connection:
             return connection.sql(sql, params=list(parameters)).to_arrow_table()
 

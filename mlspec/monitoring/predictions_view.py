@@ -31,12 +31,15 @@ def create_view(connection: duckdb.DuckDBPyConnection, types: Mapping[str, SqlTy
 def create_labels(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], *, numbers: bool) -> None:
     """The views `labels` over label files, and `labelled`: predictions with a label, `actual`, a number or text."""
     columns = {"id": "UUID", "time": "TIMESTAMPTZ", "labelled": "TIMESTAMPTZ", "answer": "VARCHAR"}
-    empty = f"SELECT {', '.join(f'CAST(NULL AS {kind}) AS {name}' for name, kind in columns.items())} WHERE false"
-    source = f"SELECT {', '.join(columns)} FROM read_parquet({file_list(paths)})" if paths else empty
-    connection.execute(f"CREATE OR REPLACE VIEW labels AS {source}")
+    known = {**columns, "added": "TIMESTAMPTZ"}  # earlier versions did not store when a label was added
+    empty = f"SELECT {', '.join(f'CAST(NULL AS {kind}) AS {name}' for name, kind in known.items())} WHERE false"
+    source = f"{empty} UNION ALL BY NAME SELECT * FROM read_parquet({file_list(paths)}, union_by_name = true)"
+    selected = f"SELECT * REPLACE (coalesce(added, labelled) AS added) FROM ({source if paths else empty})"
+    connection.execute(f"CREATE OR REPLACE VIEW labels AS {selected}")
     actual = "CAST(l.answer AS DOUBLE)" if numbers else "l.answer"
     connection.execute(
-        f"CREATE OR REPLACE VIEW labelled AS SELECT p.*, {actual} AS actual, l.labelled AS labelled_at "
+        f"CREATE OR REPLACE VIEW labelled AS SELECT p.*, {actual} AS actual, l.labelled AS labelled_at, "
+        "l.added AS added_at "
         "FROM predictions p JOIN labels l ON l.id = p.id"
     )
 

@@ -221,8 +221,8 @@ def new_risk_monitor(model: WatchedModel, version: str = "") -> RiskMonitor:
 def _take(model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], since: datetime) -> datetime:
     answer = "label" if model.signature.labels else "value"
     rows = run(
-        f"SELECT version, {answer} AS answer, actual, labelled_at FROM labelled "
-        "WHERE labelled_at > ? AND actual IS NOT NULL ORDER BY labelled_at, time, id",
+        f"SELECT version, {answer} AS answer, actual, added_at FROM labelled "
+        "WHERE added_at > ? AND actual IS NOT NULL ORDER BY added_at, labelled_at, time, id",
         [since],
     ).to_pylist()
     losses: dict[str, list[float]] = {}
@@ -234,7 +234,7 @@ def _take(model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], 
         if version not in monitors:
             monitors[version] = new_risk_monitor(model, version)
         monitors[version].update(np.array(values))
-    newest = [row["labelled_at"] for row in rows]
+    newest = [row["added_at"] for row in rows]
     return max(newest, default=since)
 
 

@@ -35,20 +35,22 @@ class MonitorReport:
 
 
 def reports(alarms: Sequence[Alarm], quality: QualityLook) -> Iterator[MonitorReport]:
-    """One for each open alarm of drift, and one for each version with labels."""
+    """One for each open alarm of drift, and one for each version whose quality is measured or estimated."""
     for alarm in alarms:
         values: dict[str, JsonValue] = {
             "column": alarm.column, "kind": alarm.kind, "drift_evidence": alarm.evidence, "effect": alarm.effect.size,
             "direction": alarm.direction, "since": utc(alarm.since_time), "rows": alarm.rows, "alarm": 1,
         }  # fmt: skip
         yield MonitorReport(alarm.group.version, values)
-    for each in quality.versions:
-        if each.measured is not None:
-            share = each.measured.rows / quality.rows if quality.rows else 0.0
-            yield MonitorReport(
-                each.version,
-                {"metric": each.measured.metric, "quality": each.measured.value, "labelled_share": min(share, 1.0)},
-            )
+    measured = {each.version: each.measured for each in quality.versions if each.measured is not None}
+    for version in sorted(measured.keys() | quality.estimates.keys()):
+        values = {}
+        if (known := measured.get(version)) is not None:
+            share = known.rows / quality.rows if quality.rows else 0.0
+            values = {"metric": known.metric, "quality": known.value, "labelled_share": min(share, 1.0)}
+        if (estimate := quality.estimates.get(version)) is not None:
+            values |= {"metric": estimate.metric, "quality_estimated": estimate.value}
+        yield MonitorReport(version, values)
 
 
 def send(client: Elasticsearch, stream: str, documents: Sequence[Mapping[str, JsonValue]]) -> None:

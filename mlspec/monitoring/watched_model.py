@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from mlspec.errors import StageError
+from mlspec.errors import StageError, UnobservableError
 from mlspec.monitoring.baseline.reference import CategoryReference, Reference
 from mlspec.monitoring.compute_reference import model_version, project_reference
 from mlspec.monitoring.prediction_store import PredictionStore
@@ -33,6 +33,11 @@ class WatchedModel:
     folder: Path
     """The store."""
     signature: BundleSignature
+
+    @property
+    def root(self) -> Path:
+        """The folder of the project."""
+        return self.artifacts.parent
 
     @property
     def state(self) -> Path:
@@ -64,7 +69,7 @@ class WatchedModel:
 
     @cached_property
     def reference(self) -> Reference:
-        """The training data. Raises StageError if there is neither the data nor a carried reference."""
+        """The training data. Raises UnobservableError if there is neither the data nor a carried reference."""
         return project_reference(self.artifacts, self.state, self.options.drift.slices if self.options.drift else ())
 
     @cached_property
@@ -109,14 +114,14 @@ class WatchedModel:
 
 
 def watched_model(project: Project, root: Path) -> WatchedModel:
-    """The model of `project`. Raises StageError where there is nothing to watch."""
+    """The model of `project`. Raises UnobservableError where there is nothing to watch."""
     options = project.get(Monitor)
     if options is None:
-        raise StageError("the spec has no section `monitor`", help="add to mlproject.yaml: monitor: {drift: {}}")
+        raise UnobservableError("the spec has no section `monitor`", help="add to mlproject.yaml: monitor: {drift: {}}")
     artifacts = root / ARTIFACTS
     signature = BundleSignature.find(artifacts)
     if signature is None:
-        raise StageError(
+        raise UnobservableError(
             "no exported model: artifacts/bundle/signature.json does not exist",
             help="run the pipeline up to the export: mlspec apply --until export",
         )

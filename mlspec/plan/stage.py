@@ -32,7 +32,10 @@ class StageCheck:
 
 @dataclass(frozen=True, slots=True)
 class StageResources:
-    """How long a stage may take, how often it is repeated, and what it needs: seconds, bytes, None for no limit."""
+    """How long a stage may take, how often it is repeated, and what it needs: seconds, bytes, None for no limit.
+
+    `timeout_help` says which keys of the spec set the time limit.
+    """
 
     timeout: int | None = None
     retries: int = 0
@@ -40,6 +43,7 @@ class StageResources:
     cpus: float | None = None
     memory: int | None = None
     gpus: int | None = None
+    timeout_help: str = ""
 
 
 @dataclass(frozen=True, slots=True)

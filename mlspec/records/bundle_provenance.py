@@ -16,6 +16,7 @@ from mlspec.records.git_commit import Commit, read_commit
 from mlspec.records.lineage import Lineage
 from mlspec.records.record_file import Measured, Value, compact_json
 from mlspec.records.tracked_run import runs_of
+from mlspec.records.training import Training
 
 _SECTIONS: Final = ("data", "model", "train", "export")
 _VERSION_DIGITS: Final = 12
@@ -92,9 +93,13 @@ def file_digest(path: Path) -> str:
 
 
 def _tracked_run(root: Path, checkpoint: Path, digest: str | None) -> str | None:
-    """The addresses of the runs on MLflow servers that trained the checkpoint with that digest, and W&B's id."""
-    pages = [run.url for run in runs_of(root, digest) if run.url]
-    return ", ".join(filter(None, (*pages, _wandb_run(root, checkpoint)))) or None
+    """The pages of the runs that trained the checkpoint with that digest, or W&B's id: as this machine knows them,
+    otherwise, of a model that DVC restored, as the training recorded them."""
+    training = Training.find(checkpoint.parents[1])
+    pages = {**training.runs} if training else {}
+    pages |= {run.tracker: run.url for run in runs_of(root, digest) if run.url}
+    known = [*pages.values(), None if "wandb" in pages else _wandb_run(root, checkpoint)]
+    return ", ".join(filter(None, known)) or None
 
 
 def _wandb_run(root: Path, checkpoint: Path) -> str | None:

@@ -78,6 +78,11 @@ class Training(Record):
     valid: Mapping[str, Measured] = Field({}, description="Every metric logged in validation, at that checkpoint")
     undefined: Mapping[str, str] = Field({}, description="Why a metric has no value", json_schema_extra=OPTIONAL)
     speed: DeviceUse | None = Field(None, description="How the device was used", json_schema_extra=OPTIONAL)
+    runs: Mapping[str, str] = Field(
+        {},
+        description="Key of the section `track` to the page of the run. No stage depends on it",
+        json_schema_extra=OPTIONAL,
+    )
     tuned: Tuned | None = Field(
         None, description="What `train.tune` and `train.precision: auto` found", json_schema_extra=OPTIONAL
     )

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from mlspec.render.formatting import count, number, share, short
+from mlspec.render.svg import Scale, around, dot, join, line, picture, rect, tag, text, ticks
 from mlspec.report.collect import CalibrationBin, Fit
-from mlspec.report.svg import Scale, around, dot, join, line, picture, rect, tag, text, ticks
 
 BINS = 40
 """Columns of a histogram at most; neighbours are merged until it has that many."""

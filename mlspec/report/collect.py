@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from mlspec.records.robustness import RobustnessResult
 from mlspec.records.schema import Schema
 from mlspec.records.tracked_run import TrackedRun, runs_of, tracked_runs
 from mlspec.records.training import Training
+from mlspec.render.confusion_matrix import Confusion
 from mlspec.report.examples import Example, examples
 from mlspec.report.profile_view import ProfileView, profile
 from mlspec.report.result_files import csv_rows, finite, whole
@@ -42,14 +42,6 @@ class CalibrationBin:
     confidence: float
     accuracy: float
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Confusion:
-    """How often each class was taken for which: `counts[actual, predicted]`."""
-
-    labels: tuple[str, ...]
-    counts: Mapping[tuple[str, str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,20 +128,8 @@ def _curves(path: Path) -> tuple[Curve, ...]:
 
 
 def _confusion(path: Path, labels: tuple[str, ...]) -> Confusion | None:
-    counts = Counter(
-        (row["actual"], row["predicted"]) for row in csv_rows(path) if {"actual", "predicted"} <= row.keys()
-    )
-    if not counts:
-        return None
-    seen = {label for pair in counts for label in pair}
-    known = tuple(label for label in labels if label in seen)
-    return Confusion(known + tuple(sorted(seen - set(known), key=_natural)), dict(counts))
-
-
-def _natural(label: str) -> tuple[float, str]:
-    """A sort key: numbers by value, then texts alphabetically."""
-    number = finite(label)
-    return (number if number is not None else float("inf"), label)
+    rows = [row for row in csv_rows(path) if {"actual", "predicted"} <= row.keys()]
+    return Confusion.of(((row["actual"], row["predicted"]) for row in rows), labels)
 
 
 def _bins(path: Path) -> tuple[CalibrationBin, ...]:

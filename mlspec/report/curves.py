@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from mlspec.records.training import Training
 from mlspec.render.formatting import number, short
+from mlspec.render.svg import Scale, around, dot, join, line, picture, tag, text, ticks
 from mlspec.report.collect import Curve
-from mlspec.report.svg import Scale, around, dot, join, line, picture, tag, text, ticks
 
 WIDTH, HEIGHT = 260.0, 156.0
 LEFT, RIGHT, TOP, BOTTOM = 36.0, 40.0, 8.0, 22.0

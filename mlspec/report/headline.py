@@ -36,14 +36,18 @@ class Tile:
 
 def verdict(outcomes: Sequence[Outcome], gates: Gates | None) -> Headline:
     """The worst thing that happened decides."""
-    by = {status: [o for o in outcomes if o.status == status] for status in ("failed", "interrupted", "skipped")}
+    by = {status: [o for o in outcomes if o.status == status] for status in ("failed", "skipped")}
+    interrupted = sorted((o for o in outcomes if o.interrupted), key=lambda o: o.status != "interrupted")
     failed = [o for o in by["failed"] if o.stage != "gate" or gates is None or gates.passed]
     if failed:
         first = failed[0]
         return Headline("bad", f"Stage {first.stage} failed", first.reason.text, first.help)
-    if by["interrupted"]:
-        first = by["interrupted"][0]
-        return Headline("warn", f"Interrupted in stage {first.stage}", first.reason.text, first.help or "mlspec apply")
+    if interrupted:
+        first = interrupted[0]
+        where = "in" if first.status == "interrupted" else "before"
+        return Headline(
+            "warn", f"Interrupted {where} stage {first.stage}", first.reason.text, first.help or "mlspec apply"
+        )
     if gates and not gates.passed:
         missed = [gate for gate in gates.gates if not gate.passed]
         title = f"{'Gate' if len(missed) == 1 else f'{len(missed)} gates'} failed"

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from mlspec.records.gates import Gates
+from mlspec.render.confusion_matrix import DETAILED, Confusion, mistaken
 from mlspec.render.formatting import DASH, bound, count, number, share, signed
-from mlspec.report.collect import Confusion, Curve, Results
+from mlspec.report.collect import Curve, Results
 from mlspec.report.curves import parted
 from mlspec.report.headline import verdict
-from mlspec.report.matrix import DETAILED, mistaken
 
 _BARS = "▁▂▃▄▅▆▇█"
 _POINTS = 30

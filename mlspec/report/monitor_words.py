@@ -10,6 +10,7 @@ from mlspec.monitoring.monitor_state import (
     AlarmFacts,
     EstimateView,
     FactUnit,
+    LabelEstimateView,
     LabelShareView,
     MonitorState,
     QualityView,
@@ -88,7 +89,7 @@ def quality_words(view: QualityView) -> str:
     return f"{view.value:.3f} ({view.low:.3f} to {view.high:.3f})"
 
 
-def estimate_words(view: EstimateView) -> str:
+def estimate_words(view: EstimateView | LabelEstimateView) -> str:
     """`0.801 (0.780 to 0.822)`."""
     return f"{view.value:.3f} ({view.low:.3f} to {view.high:.3f})"
 
@@ -96,6 +97,17 @@ def estimate_words(view: EstimateView) -> str:
 def labelled_words(view: QualityView) -> str:
     """`412 of 1,803 (22.9%)`."""
     return f"{view.labelled:,} of {view.rows:,} ({share(view.labelled_share)})"
+
+
+ESTIMATE_HEADS: Final = ("version", "label", "precision", "recall", "F1", "AUROC")
+_ESTIMATED: Final = ("precision", "recall", "f1", "auroc")
+
+
+def label_estimate_cells(state: MonitorState) -> list[tuple[str, ...]]:
+    """The rows of the table of what is expected of each label, as `ESTIMATE_HEADS`."""
+    known = {(view.version, view.label, view.metric): estimate_words(view) for view in state.label_estimates}
+    labels = dict.fromkeys((view.version, view.label) for view in state.label_estimates)
+    return [(*each, *(known.get((*each, metric), DASH) for metric in _ESTIMATED)) for each in labels]
 
 
 QUALITY_HEADS: Final = ("version", "slice", "measured with labels", "labelled", "expected without labels")

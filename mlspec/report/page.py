@@ -16,13 +16,13 @@ import jinja2
 
 from mlspec.plan.plan import Plan
 from mlspec.render import formatting
+from mlspec.render.confusion_matrix import matrix, mistaken
 from mlspec.render.environment import templates_folder
 from mlspec.report import attack_section, data_section, run_section, score_tables, settings_section, shipping_section
 from mlspec.report.charts import reliability, scatter
 from mlspec.report.collect import Results
 from mlspec.report.curves import panels
 from mlspec.report.headline import tiles, verdict
-from mlspec.report.matrix import matrix, mistaken
 from mlspec.report.model_card import CARD
 from mlspec.report.run_history import RunHistory
 from mlspec.run.outcome import Outcome
@@ -117,9 +117,19 @@ def sections(
     yield Section("spec", "Spec", {"sections": settings_section.sections(project, tuned)})
     card = CARD.rpartition("/")[2] if results.evaluation else ""
     lineage = settings_section.lineage_rows(results.lineage)
-    runs = [(run.tracker, run.url, run.place) for run in results.runs]
+    runs = list(_runs(results))
     versions = {"versions": settings_section.versions(), "lineage": lineage, "card": card, "runs": runs}
     yield Section("lineage", "Versions and lineage", versions)
+
+
+def _runs(results: Results) -> Iterator[tuple[str, str | None, str]]:
+    """The runs that trained the model, as tracker, page and text: of this machine, else as training recorded them."""
+    for run in results.runs:
+        yield run.tracker, run.url, run.place
+    here = {run.tracker for run in results.runs}
+    for tracker, page in results.training.runs.items() if results.training else ():
+        if tracker not in here and page.startswith(("http://", "https://")):
+            yield tracker, page, page
 
 
 def _evaluation(results: Results) -> Iterator[Section]:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from mlspec.plan.graph import upstream
 from mlspec.plan.stage import Stage
-from mlspec.report.svg import fitted, join, picture, rect, tag, text
+from mlspec.render.svg import fitted, join, picture, rect, tag, text
 
 LAYERS = 7
 """Layers in one band; a longer pipeline continues in a band below."""

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from mlspec.monitoring.monitor_state import ChartLimit, ChartLine, PanelUnit
 from mlspec.render.formatting import count, number, share, short
-from mlspec.report.svg import Scale, around, dot, fitted, join, line, picture, rect, tag, text, ticks
+from mlspec.render.svg import Scale, around, dot, fitted, join, line, picture, rect, tag, text, ticks
 
 WIDTH, HEIGHT = 520.0, 210.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 96.0, 20.0, 24.0

@@ -42,6 +42,11 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     decisions: tuple[str, ...] = ()
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether an interruption ended the stage, or came before it."""
+        return self.status == "interrupted" or self.reason.kind == "interrupted-before"
+
     def to_json(self) -> OutcomeJson:
         """The stable JSON shape."""
         return {

@@ -28,6 +28,7 @@ from mlspec.errors import MlspecError, SpecError, StageError, UsageError
 from mlspec.job import Job
 from mlspec.parts.all_parts import PARTS
 from mlspec.parts.part_protocol import Part
+from mlspec.run.deferred_imports import deferred
 from mlspec.run.imports import without_collection
 from mlspec.run.overrides import checked, completed, located, refused, tree
 from mlspec.run.undeclared_reads import watched
@@ -157,7 +158,7 @@ def _failure_text(error: Exception) -> str:
 def _body(program: str) -> Body:
     module, _, name = program.partition(":")
     try:
-        with without_collection():
+        with without_collection(), deferred():
             body: Body = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("mlspec"):

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from queue import SimpleQueue
-from typing import Protocol
+from queue import Empty, SimpleQueue
+from typing import Final, Protocol
 
 from mlspec.run.engine import Engine
 from mlspec.run.journal import Recorder
 from mlspec.run.outcome import Outcome
 from mlspec.run.schedule import StageSchedule, Step
 from mlspec.stage_result import Reason
+
+_PATIENCE: Final = 0.5
+"""Seconds after which a wait for stages looks for a signal."""
 
 
 class Watcher(Protocol):
@@ -52,37 +56,54 @@ def run(
         engine.prepare([step.stage for step in schedule.due])
     slots = min(jobs, engine.max_jobs)
     workers: _Workers = _Threads(engine, watcher, slots) if slots > 1 else _ThisThread(engine, watcher)
-    outcomes: dict[str, Outcome] = {}
-    for outcome in _outcomes(schedule.steps, outcomes, engine, workers):
-        outcomes[outcome.stage] = outcome
-        recorder.outcome(outcome)
-        workers.watcher.ended(outcome)
-    ended = tuple(outcomes[step.stage.name] for step in schedule.steps)
+    results = _Results(recorder, workers.watcher)
+    _run_all(schedule.steps, results, engine, workers)
+    ended = tuple(results.outcomes[step.stage.name] for step in schedule.steps)
     recorder.end(_status(ended))
     return ended
 
 
-def _outcomes(
-    steps: Sequence[Step], outcomes: Mapping[str, Outcome], engine: Engine, workers: _Workers
-) -> Iterator[Outcome]:
-    """The Outcome of each step as it ends; `outcomes` are those yielded so far."""
-    waiting = list(steps)
+class _Results:
+    """The outcomes so far, each recorded and shown."""
+
+    def __init__(self, recorder: Recorder, watcher: Watcher) -> None:
+        self.outcomes: dict[str, Outcome] = {}
+        self._recorder, self._watcher = recorder, watcher
+        self._latest: Outcome | None = None
+
+    def add(self, outcome: Outcome) -> None:
+        self._latest = outcome
+        self._recorder.outcome(outcome)
+        self._watcher.ended(outcome)
+        self.outcomes[outcome.stage] = outcome
+
+    def complete_latest(self) -> None:
+        """Add the latest outcome again if an interruption came while it was added."""
+        if self._latest is not None and self._latest.stage not in self.outcomes:
+            self.add(self._latest)
+
+
+def _run_all(steps: Sequence[Step], results: _Results, engine: Engine, workers: _Workers) -> None:
+    """Run every step as soon as all that it waits for has ended."""
+    waiting, outcomes = list(steps), results.outcomes
     try:
         while waiting or workers.running:
             ready = next((step for step in waiting if all(name in outcomes for name in step.after)), None)
             if ready is None or workers.running >= workers.slots:
-                yield workers.next_outcome()
+                results.add(workers.next_outcome())
                 continue
             waiting.remove(ready)
             if (settled := _settled(ready, outcomes, engine)) is not None:
-                yield settled
+                results.add(settled)
             else:
                 workers.start(ready)
     except KeyboardInterrupt:
-        yield from workers.interrupt()
+        results.complete_latest()
+        for outcome in workers.interrupt():
+            results.add(outcome)
         for step in steps:
             if step.stage.name not in outcomes:
-                yield _not_started(step)
+                results.add(_not_started(step))
 
 
 def _not_started(step: Step) -> Outcome:
@@ -93,7 +114,7 @@ def _not_started(step: Step) -> Outcome:
 def _settled(step: Step, before: Mapping[str, Outcome], engine: Engine) -> Outcome | None:
     """The Outcome of a step that does not run; None for one that does."""
     name = step.stage.name
-    if any(outcome.status == "interrupted" for outcome in before.values()):
+    if any(outcome.interrupted for outcome in before.values()):
         return _not_started(step)
     if step.reason is None:
         return Outcome(name, "cached", Reason("up-to-date", "up to date"))
@@ -174,11 +195,17 @@ class _Threads:
         self.running += 1
 
     def next_outcome(self) -> Outcome:
-        ended = self._ended.get()
+        ended = self._next()
         self.running -= 1
         if isinstance(ended, Exception):
             raise ended
         return ended
+
+    def _next(self) -> Outcome | Exception:
+        while True:
+            # A signal just before the wait is handled only after it, however long it takes.
+            with suppress(Empty):
+                return self._ended.get(timeout=_PATIENCE)
 
     def interrupt(self) -> Iterator[Outcome]:
         self._engine.interrupt()
@@ -215,5 +242,6 @@ def _run_step(step: Step, engine: Engine, watcher: Watcher) -> Outcome:
 
 
 def _status(outcomes: tuple[Outcome, ...]) -> str:
-    statuses = {outcome.status for outcome in outcomes}
-    return "interrupted" if "interrupted" in statuses else "failed" if "failed" in statuses else "done"
+    if any(outcome.interrupted for outcome in outcomes):
+        return "interrupted"
+    return "failed" if any(outcome.status == "failed" for outcome in outcomes) else "done"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import QuotedString
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
@@ -69,6 +70,7 @@ class BaseSpecSweeper(Sweeper):
         search = _search(config)
         goal = _goal(search)
         fixed, lists = _command_line(arguments)
+        applied = _applied(arguments)
         results: list[Result] = []
         folder = Path(str(config.hydra.sweep.dir))
         for choice, report in _choices(search, goal, lists):
@@ -79,7 +81,7 @@ class BaseSpecSweeper(Sweeper):
             results.append((choice, value))
         sign = -1 if goal == "maximize" else 1
         results.sort(key=lambda row: math.inf if row[1] is None or math.isnan(row[1]) else sign * row[1])
-        _table(folder, search.metric if search else "value", results)
+        _table(folder, search.metric if search else "value", results, applied)
         return results
 
 
@@ -122,6 +124,18 @@ def _command_line(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[S
         else:
             fixed.append(str(override.input_line))
     return fixed, lists
+
+
+def _applied(arguments: Sequence[str]) -> dict[str, Scalar]:
+    """The keys of the spec that the command line sets for every trial, without config groups such as `experiment`."""
+    applied: dict[str, Scalar] = {}
+    for override in OverridesParser.create().parse_overrides(list(arguments)):
+        key = override.get_key_element().lstrip("+")
+        if override.is_delete() or override.is_sweep_override() or "." not in key:
+            continue
+        if not key.startswith(("hydra.", "sweep.")):
+            applied[key] = Written(override.get_value_element_as_str())
+    return applied
 
 
 def _choices(
@@ -198,11 +212,26 @@ def edits(choice: Choice) -> list[str]:
         place = sections
         for step in above:
             place = place.setdefault(step, {})
-        place[last] = value
+        place[last] = _value(value) if isinstance(value, Written) else value
     return [f"{name}: {flow(value)}" for name, value in sections.items()]
 
 
-def _table(folder: Path, metric: str, results: Sequence[Result]) -> None:
+def _value(text: str) -> object:
+    """The value that Hydra reads from an override's text."""
+    return _unquoted(OverridesParser.create().parse_override(f"key={text}").value())
+
+
+def _unquoted(value: object) -> object:
+    if isinstance(value, QuotedString):
+        return value.text
+    if isinstance(value, list):
+        return [_unquoted(item) for item in value]
+    if isinstance(value, dict):
+        return {_unquoted(key): _unquoted(item) for key, item in value.items()}
+    return value
+
+
+def _table(folder: Path, metric: str, results: Sequence[Result], applied: Choice) -> None:
     keys = list(dict.fromkeys(key for choice, _ in results for key in choice))
     with whole(folder / "results.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -212,6 +241,6 @@ def _table(folder: Path, metric: str, results: Sequence[Result]) -> None:
         best = "  ".join(f"{key}={value}" for key, value in results[0][0].items())
         value = f"{metric} {results[0][1]:.6g}"
         print(f"sweep: the best of {len(results)} is {best} with {value}; all in {folder}/results.csv")
-        print(f"  = help: to train with it, set in the spec: {', '.join(edits(results[0][0]))}")
+        print(f"  = help: to train with it, set in the spec: {', '.join(edits({**applied, **results[0][0]}))}")
     elif results:
         print(f"sweep: none of {len(results)} trials gave a value of {metric}; all in {folder}/results.csv")

@@ -14,10 +14,15 @@ from elasticsearch import ApiError, Elasticsearch, TransportError, UnsupportedPr
 
 from mlspec.runtime.elastic_document import ElasticDocument
 
-Failure: TypeAlias = Literal["429", "5xx", "connection", "unauthorized"]
+Failure: TypeAlias = Literal["429", "5xx", "connection", "unauthorized", "forbidden", "not_found", "rejected"]
+"""`forbidden`, `not_found` and `rejected` last until an operator removes the cause, and are no fault of a document."""
 _EXISTS: Final = 409
-_TOO_MANY: Final = 429
-_UNAUTHORIZED: Final = (401, 403)
+_OF_DOCUMENTS: Final = (400, 413)
+"""Statuses that may be due to one document: it cannot be parsed, or it makes the request too large."""
+_OPERATOR: Final[Mapping[int, Failure]] = {401: "unauthorized", 403: "forbidden", 404: "not_found"}
+_NO_PIPELINE: Final = "pipeline with id ["
+_MEDIA_TYPE: Final = "media_type_header_exception"
+"""Elasticsearch of another major version than its client answers 400 with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,11 @@ class BulkResult:
 
 
 def send(client: Elasticsearch, stream: str, documents: Sequence[ElasticDocument], ids: bool) -> BulkResult:
-    """Create the documents in the data stream. Never raises for a failure of the server."""
+    """Create the documents in the data stream. Never raises for a failure of the server.
+
+    A batch that is refused as a whole, because of its size or of a document that cannot be parsed, is halved until that
+    document is alone.
+    """
     operations: list[bytes] = []
     for document in documents:
         operations += [
@@ -59,7 +68,11 @@ def send(client: Elasticsearch, stream: str, documents: Sequence[ElasticDocument
     except UnsupportedProductError as error:  # something else answers at that URL
         return BulkResult(again=list(documents), failure="connection", reason=_short(str(error)))
     except ApiError as error:
-        return _failed(list(documents), error.status_code, str(error))
+        if _is_of_documents(error) and len(documents) > 1:
+            middle = len(documents) // 2
+            first, second = documents[:middle], documents[middle:]
+            return _joined(send(client, stream, first, ids), send(client, stream, second, ids))
+        return _failed(list(documents), error)
     except TransportError as error:
         return BulkResult(again=list(documents), failure="connection", reason=_short(str(error)), unknown=True)
     return _sorted(documents, response["items"])
@@ -79,16 +92,38 @@ def stored_already(client: Elasticsearch, stream: str, documents: Sequence[Elast
     return {str(hit["_id"]) for hit in response["hits"]["hits"]}
 
 
-def _failed(documents: list[ElasticDocument], status: int, reason: str) -> BulkResult:
+def _is_of_documents(error: ApiError) -> bool:
+    """Whether the server may accept a part of the batch."""
+    return error.status_code in _OF_DOCUMENTS and _MEDIA_TYPE not in str(error)
+
+
+def _failed(documents: list[ElasticDocument], error: ApiError) -> BulkResult:
     """The result of a request that failed as a whole."""
-    reason = _short(reason)
-    if status == _TOO_MANY:
-        return BulkResult(again=documents, failure="429", reason=reason)
-    if status >= 500:
-        return BulkResult(again=documents, failure="5xx", reason=reason, unknown=True)
-    if status in _UNAUTHORIZED:
-        return BulkResult(again=documents, failure="unauthorized", reason=reason)
-    return BulkResult(refused=[RefusedDocument(document, status, reason) for document in documents])
+    reason = _short(str(error))
+    if _is_of_documents(error):
+        return BulkResult(refused=[RefusedDocument(document, error.status_code, reason) for document in documents])
+    failure = _failure(error.status_code) or "rejected"
+    return BulkResult(again=documents, failure=failure, reason=reason, unknown=failure == "5xx")
+
+
+def _failure(status: int) -> Failure | None:
+    """Why a request or a document is sent again; None if the status is not a reason."""
+    if status == 429:
+        return "429"
+    return "5xx" if status >= 500 else _OPERATOR.get(status)
+
+
+def _joined(one: BulkResult, other: BulkResult) -> BulkResult:
+    return BulkResult(
+        stored=one.stored + other.stored,
+        duplicate=one.duplicate + other.duplicate,
+        failure_store=one.failure_store + other.failure_store,
+        refused=one.refused + other.refused,
+        again=one.again + other.again,
+        failure=one.failure or other.failure,
+        reason=one.reason or other.reason,
+        unknown=one.unknown or other.unknown,
+    )
 
 
 def _sorted(documents: Sequence[ElasticDocument], items: Sequence[Mapping[str, Mapping[str, object]]]) -> BulkResult:
@@ -102,10 +137,9 @@ def _sorted(documents: Sequence[ElasticDocument], items: Sequence[Mapping[str, M
             used = outcome.get("failure_store") == "used"
             result.failure_store += used
             result.stored += not used
-        elif status == _TOO_MANY or status >= 500:
+        elif failure := "not_found" if _NO_PIPELINE in _reason(outcome) else _failure(status):
             result.again.append(document)
-            result.failure = "429" if status == _TOO_MANY else "5xx"
-            result.reason = _reason(outcome)
+            result.failure, result.reason = failure, _reason(outcome)
         else:
             result.refused.append(RefusedDocument(document, status, _reason(outcome)))
     return result

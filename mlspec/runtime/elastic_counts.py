@@ -11,7 +11,7 @@ from mlspec.runtime.contract import Contract
 from mlspec.runtime.counters import head, line
 
 OUTCOMES: Final = ("stored", "duplicate", "failure_store", "refused", "dropped")
-FAILURES: Final = ("429", "5xx", "connection", "unauthorized")
+FAILURES: Final = ("429", "5xx", "connection", "unauthorized", "forbidden", "not_found", "rejected")
 
 
 class ElasticCounts:

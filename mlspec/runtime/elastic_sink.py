@@ -237,7 +237,22 @@ class ElasticSink:
             self._say(f"{_PREFIX}sending again to {self._stream}")
 
 
+_CAUSES: Final = {
+    "unauthorized": ("the API key is not accepted", "check the variable with the key"),
+    "forbidden": (
+        "the API key may not write there",
+        "give it the right `create_doc` on the data stream, as in elasticsearch/server-key.json",
+    ),
+    "not_found": ("the data stream or its pipeline does not exist", "`mlspec apply` creates them"),
+    "rejected": (
+        "the server rejects the request",
+        "check the URL, proxies, and that the Python package elasticsearch has the major version of the server",
+    ),
+}
+"""What an operator has to change, by failure, and how."""
+
+
 def _message(result: BulkResult) -> str:
-    if result.failure == "unauthorized":
-        return f"the API key is not accepted: {result.reason}. help: check the variable with the key"
-    return f"cannot send predictions, they are kept and sent again: {result.reason}"
+    cause, help = _CAUSES.get(result.failure or "", ("cannot send predictions", ""))
+    kept = f"{cause}: {result.reason}. Predictions are kept and sent again"
+    return f"{kept}. help: {help}" if help else kept

@@ -49,7 +49,7 @@ class Predictor:
         self.threads = threads or cores()
         self.session = _session(self.folder / "model.onnx", self.threads)
         self._single: onnxruntime.InferenceSession | None = None
-        self._wanted = [self.signature.graph_output]
+        self._outputs = [self.signature.graph_output]
         self._check()
 
     def _check(self) -> None:
@@ -107,7 +107,7 @@ class Predictor:
     def run(self, inputs: dict[str, Array], alone: bool = True) -> Array:
         """Run one batch through the session. Raises ArithmeticError if the output is NaN or infinite."""
         session = self.session if alone or self._single is None else self._single
-        (output,) = session.run(self._wanted, {n: inputs[n] for n in self.signature.graph_inputs})
+        (output,) = session.run(self._outputs, {n: inputs[n] for n in self.signature.graph_inputs})
         array = np.asarray(output)
         if not np.isfinite(array).all():
             raise ArithmeticError("the model output is NaN or infinite")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -98,8 +98,3 @@ def delivery_tool(spec: SectionSource) -> DeliveryTool:
     """The tool of a spec; mlspec itself where the spec deploys nothing."""
     deploy = spec.get(Deploy)
     return TOOLS[deploy.iac] if deploy is not None else DIRECT
-
-
-def tool_on(target: Literal["aws", "local"], spec: SectionSource) -> DeliveryTool:
-    """The tool of a spec on that target: a rehearsal creates its resources itself."""
-    return delivery_tool(spec) if target == "aws" else DIRECT

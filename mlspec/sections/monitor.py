@@ -8,6 +8,7 @@ from pydantic import Field
 from mlspec.sections.monitor_alerts import Alerts
 from mlspec.sections.monitor_drift import Drift
 from mlspec.sections.monitor_elasticsearch import Elasticsearch
+from mlspec.sections.monitor_labels import Labels
 from mlspec.sections.monitor_log import Log
 from mlspec.sections.monitor_notify import Notify
 from mlspec.sections.monitor_prometheus import Prometheus
@@ -20,7 +21,7 @@ class Monitor(SpecModel):
     """Monitoring: the prediction log, dashboards, drift detection and alerts."""
 
     UNREAD_KEYS: ClassVar[frozenset[str]] = frozenset(
-        {"prometheus", "drift", "quality", "notify", "on_drift", "retrain"}
+        {"prometheus", "drift", "labels", "quality", "notify", "on_drift", "retrain"}
     )
 
     log: Log = Field(default_factory=Log, description="What the servers store of each prediction")
@@ -32,6 +33,7 @@ class Monitor(SpecModel):
     )
     drift: Drift | None = Field(None, description="Compare live data with the training data")
     alerts: Alerts = Field(default_factory=Alerts, description="Alert rules of Kibana and Prometheus")
+    labels: Labels | None = Field(None, description="Where labels come from that arrive after their predictions")
     quality: Quality = Field(default_factory=Quality, description="Quality on labelled predictions")
     notify: Notify = Field(
         default_factory=Notify, description="Who is notified when an alarm begins and when it clears"

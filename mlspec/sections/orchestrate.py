@@ -45,6 +45,11 @@ class Prefect(Orchestrator):
     branch: str | None = Field(
         None, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$", description="Branch to clone; default: that of the repository"
     )
+    propose: bool = Field(
+        False,
+        description="Push `dvc.lock` and the metrics that a training changed to the branch "
+        "mlspec/PROJECT-training/BRANCH, as the workflow of GitHub Actions does; needs the right to push there",
+    )
 
 
 class Airflow(Orchestrator):

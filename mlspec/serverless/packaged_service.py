@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pydantic import JsonValue
+
 from mlspec.cloudformation.stack_template import StackTemplate
 
 TEMPLATE: Final = "cloudformation-template-update-stack.json"
@@ -23,6 +25,11 @@ class PackagedService:
     text: str
     """The template as compact JSON."""
     parameters: dict[str, str]
+
+    def bodies(self, *ids: str) -> dict[str, JsonValue]:
+        """The resources with these ids, as they are in the template."""
+        resources = json.loads(self.text)["Resources"]
+        return {id: resources[id] for id in ids if id in resources}
 
     @classmethod
     def read(cls, folder: Path) -> PackagedService:

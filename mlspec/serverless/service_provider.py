@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlspec.aws.action import Action, unexpected
+from mlspec.cloudformation.stack_import import StackImport
 from mlspec.serverless.serverless_program import Serverless
 
 
@@ -13,10 +14,16 @@ class ServiceProvider:
     """Executes the actions of a service."""
 
     service: Serverless
+    taken_over: StackImport | None = None
+    """What the stack takes over before its first deployment."""
 
     def apply(self, action: Action) -> None:
-        """Deploy the package, or remove the stack. Raises StageError where the program refuses."""
+        """Create the stack of what exists, deploy the package, or remove the stack.
+
+        Raises StageError where the program refuses."""
         match action.operation:
+            case "import" if self.taken_over is not None:
+                self.taken_over.execute()
             case "deploy":
                 self.service.deploy()
             case "remove":

@@ -287,7 +287,7 @@ class Deployment:
         target, name = self.desired.target, self.desired.name
         if url := FunctionUrlProvider(target, self.desired.alias).read(name):
             return url.url
-        api = replace(self._http_api, parts=False).read(name)
+        api = replace(self._http_api, parts=False).read(name) if self.desired.spec.api() else None
         return api.endpoint if api else None
 
     def digest(self, number: str) -> str:

@@ -24,12 +24,10 @@ from mlspec.records.bundle_provenance import BundleProvenance, file_digest
 from mlspec.records.bundle_signature import BundleSignature
 from mlspec.records.packaged import PackagedImage, PackagedZip, find_packaged
 from mlspec.records.release import PushedImage
-from mlspec.sections.delivery_tool import tool_on
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
 from mlspec.spec.project import ProjectInfo
-from mlspec.stage_context import TargetName
 
 Say = Callable[[str], object]
 
@@ -63,7 +61,7 @@ def built(artifacts: Path) -> Built | None:
     return Built(packaged.image, packaged.id, packaged.platform, packaged.size_bytes, packaged.provenance)
 
 
-def zipped(artifacts: Path, spec: Spec, target: TargetName) -> tuple[ZipArchive, BundleProvenance] | None:
+def zipped(artifacts: Path, spec: Spec, target: AwsTarget) -> tuple[ZipArchive, BundleProvenance] | None:
     """The zip that was packaged and tested, and its provenance; None where there is none.
 
     Raises StageError where it is too large for a direct upload and the spec names no bucket, or where the file changed
@@ -73,14 +71,15 @@ def zipped(artifacts: Path, spec: Spec, target: TargetName) -> tuple[ZipArchive,
     if packaged is None:
         return None
     path, options = artifacts.parent / packaged.file, spec.need(Package).zip
-    if not (packaged.direct or (options and options.bucket) or target == "local"):
+    direct = packaged.direct or target.facts.any_zip
+    if not (direct or (options and options.bucket)):
         message = f"the zip has {packaged.size_bytes / 2**20:.0f} MiB, and Lambda accepts 50 MiB without S3"
         help = "name an S3 bucket for the upload (package.zip.bucket), or ship an image: `package: {docker: {}}`"
         raise StageError(message, help=help)
     if not path.is_file() or file_digest(path) != packaged.sha256:
         message = f"{packaged.file} is no longer the file that was tested"
         raise StageError(message, help="mlspec apply --force image")
-    return ZipArchive(path, packaged.code_sha256, packaged.direct or target == "local"), packaged.provenance
+    return ZipArchive(path, packaged.code_sha256, direct), packaged.provenance
 
 
 def signature(artifacts: Path) -> BundleSignature | None:
@@ -91,7 +90,7 @@ def signature(artifacts: Path) -> BundleSignature | None:
 
 def repository_actions(target: AwsTarget, location: AwsLocation, spec: Spec) -> list[Action]:
     """What gives the repository its desired state; nothing where another tool does."""
-    if tool_on(target.kind, spec).creates:
+    if target.tool(spec).creates:
         return []
     ecr, deploy = spec.need(Registry).ecr, spec.get(Deploy)
     on_lambda = deploy is not None and deploy.lambda_ is not None

@@ -9,7 +9,7 @@ from mlspec.aws.release_events import ReleaseEvent
 from mlspec.errors import StageError
 from mlspec.records.bundle_provenance import BundleProvenance
 from mlspec.records.release import DeployedFunction, PushedImage, RehearsedRelease, Release, RolloutEvent
-from mlspec.stage_context import TargetName
+from mlspec.target_facts import TARGETS, TargetName
 
 
 def file(artifacts: Path, target: TargetName) -> Path:
@@ -55,7 +55,7 @@ def rolled_out(artifacts: Path, target: TargetName, events: Sequence[ReleaseEven
 
 
 def _record(target: TargetName) -> type[Release]:
-    return RehearsedRelease if target == "local" else Release
+    return next(record for record in (Release, RehearsedRelease) if TARGETS[target].release_file == record.FILE)
 
 
 def _write(artifacts: Path, target: TargetName, before: Release, **changes: object) -> None:

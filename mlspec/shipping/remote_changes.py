@@ -16,7 +16,7 @@ from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
 from mlspec.shipping import breaking_changes, image_push, release_file
 from mlspec.shipping.deployment import Deployment
-from mlspec.shipping.target_choice import observed
+from mlspec.shipping.target_choice import endpoint_actions, observed
 from mlspec.stage_context import StageContext
 
 
@@ -44,29 +44,20 @@ def deploy(spec: Spec, artifacts: Path, context: StageContext, target: AwsTarget
         executed = any(not action.held for action in plan.actions)
         record = [_completed_file(artifacts, target, zipped=spec.need(Package).zip is not None)] if executed else []
         if plan.roll_out.held:
-            return [*plan.actions, *record, *_endpoint(context)]
+            return [*plan.actions, *record, *endpoint_actions(context)]
         signature = BundleSignature.find(artifacts) or image_push.signature(artifacts)
         breaking = breaking_changes.notice(desired, plan.live, signature)
         shown = [Action("signature", desired.name, "none", (FieldChange("~"),), breaking=text) for text in breaking]
-        return [*plan.actions, *record, *shown, *_endpoint(context)]
+        return [*plan.actions, *record, *shown, *endpoint_actions(context)]
 
 
 def _desired(spec: Spec, artifacts: Path, target: AwsTarget) -> DesiredFunction:
     if spec.need(Package).zip is not None:
-        zipped = image_push.zipped(artifacts, spec, target.kind)
+        zipped = image_push.zipped(artifacts, spec, target)
         return desired_function(target, spec, "", zipped[0] if zipped else None)
     built = image_push.built(artifacts)
     repository = repository_name(target, spec.need(Registry).ecr.repository)
     return desired_function(target, spec, image_push.digest_of(target, repository, built.tag) if built else "")
-
-
-def _endpoint(context: StageContext) -> list[Action]:
-    """Of a rehearsal: the local endpoint may have been stopped."""
-    if not context.rehearses:
-        return []
-    from mlspec.shipping.rehearsal.rehearsal import here
-
-    return [] if here(context).address else [Action("local-endpoint", "", "start", (FieldChange("+"),))]
 
 
 def _release_file(artifacts: Path, target: AwsTarget, built: image_push.Built | None) -> list[Action]:

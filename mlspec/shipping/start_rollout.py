@@ -16,7 +16,6 @@ from mlspec.aws.release_events import ReleaseEvent, ReleaseHistory
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.render.formatting import plural
-from mlspec.shipping import image_push
 from mlspec.shipping.rollout.executor import RolloutExecutor
 from mlspec.shipping.rollout.rollout_plan import RolloutPlan
 from mlspec.shipping.rollout.traffic_metrics import TrafficMetrics, VersionInvoker
@@ -71,7 +70,7 @@ class Published:
 
 
 Measure = Callable[[Published], TrafficMetrics]
-"""Where the metrics of a rollout come from; `instruments`, or those of a test."""
+"""Where the metrics of a rollout come from; `target_choice.instruments`, or those of a test."""
 
 
 def roll_out(published: Published, plan: RolloutPlan, execution: Execution, measure: Measure) -> None:
@@ -81,8 +80,7 @@ def roll_out(published: Published, plan: RolloutPlan, execution: Execution, meas
         warn(action.held)
     if plan.held:
         return
-    if target.kind == "local":
-        _unnoticed(plan, published.job.context)
+    _unnoticed(plan, published.job.context)
     if not plan.moves or (plan.live and plan.live.shares == published.version):
         return
     if plan.options.strategy != "all-at-once":
@@ -110,26 +108,6 @@ def _say_again(events: Sequence[ReleaseEvent], version: str) -> None:
     own = [event for event in events if event.version == version]
     if own and own[-1].kind == "returned" and own[-1].why:
         _say(f"version {version} was rolled back before ({own[-1].why}); trying it again")
-
-
-def instruments(published: Published) -> TrafficMetrics:
-    """The metrics and the invoker of the target."""
-    if published.target.kind == "local":
-        from mlspec.shipping.rehearsal.rehearsed_traffic import rehearsed
-
-        where = (published.target.region, published.function.name, published.function.options.alias)
-        return rehearsed(published.job.context, published.version, published.audience() or published.tests.rows, *where)
-    from mlspec.shipping.rollout import cloudwatch
-
-    return cloudwatch.instruments(
-        published.target, published.function.name, published.function.options.alias, _labels(published.job)
-    )
-
-
-def _labels(job: Job) -> list[str]:
-    """The labels that the model predicts; none for a number."""
-    signature = image_push.signature(job.inputs)
-    return list(signature.labels) if signature else []
 
 
 def _say(line: str) -> None:

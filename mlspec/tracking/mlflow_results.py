@@ -16,8 +16,10 @@ from mlspec.records.bundle_provenance import bundle_digest, bundle_version, file
 from mlspec.records.bundle_signature import BundleSignature
 from mlspec.records.evaluation import Evaluation
 from mlspec.records.lineage import Lineage
+from mlspec.records.schema import Schema
 from mlspec.records.tracked_run import TrackedRun, runs_of, tracked_runs
 from mlspec.records.training import Training
+from mlspec.render.confusion_matrix import Confusion, matrix_file
 from mlspec.sections.mlflow import MlflowOptions
 from mlspec.sections.tracker import TrackerOptions
 from mlspec.stage_result import say
@@ -65,11 +67,11 @@ def _present(job: Job, options: MlflowOptions, where: MlflowServer) -> TrackedRu
     known = next((run for run in runs_of(job.root, digest) if run.tracker == where.tracker), None)
     if known is not None:
         return known
-    run = new_run(job, options, digest[:8], where.uri)
+    run = new_run(job, options, digest[:8], where.shown)
     with where.client() as client:
         other = run_with_tag(client, run.experiment, CHECKPOINT_TAG, digest)
     if other is not None:
-        there = {"run": other.info.run_id, "url": page(where.uri, other), "checkpoint": digest}
+        there = {"run": other.info.run_id, "url": page(where.shown, other), "checkpoint": digest}
         return saved(job.root, run, {**there, "complete": True, "ended": other.info.end_time, "status": "FINISHED"})
     return _recorded(job, run, digest, where)
 
@@ -97,6 +99,8 @@ def _results(job: Job, options: MlflowOptions, where: MlflowServer, run: Tracked
             _metrics(job, client, run)
             for file in files:
                 client.log_artifact(at, str(file), "evaluation")
+            if (drawn := _confusion(job.inputs)) is not None:
+                client.log_text(at, drawn, "evaluation/confusion.svg")
             run = saved(job.root, run, {"results": digest})
         bundle = bundle_digest(job.inputs / "bundle")
         if options.log_model and bundle is not None:
@@ -107,6 +111,18 @@ def _results(job: Job, options: MlflowOptions, where: MlflowServer, run: Tracked
                 number = _registered(client, options.register_, at, bundle)
                 run = saved(job.root, run, {"registered": f"{options.register_}/{number}"})
     say(f"{run.tracker}: {run.url}")
+
+
+def _confusion(artifacts: Path) -> str | None:
+    """The confusion matrix of the test split as an SVG file: MLflow shows no matrix of a CSV file with a row for each
+    prediction."""
+    path, schema = artifacts / "plots" / "confusion.csv", Schema.find(artifacts)
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8", newline="") as file:
+        pairs = [(row.get("actual") or "", row.get("predicted") or "") for row in csv.DictReader(file)]
+    confusion = Confusion.of(pairs, schema.labels if schema else ())
+    return matrix_file(confusion) if confusion is not None else None
 
 
 def _metrics(job: Job, client: MlflowClient, run: TrackedRun) -> None:

@@ -39,6 +39,11 @@ class MlflowServer:
     tracker: str
     login: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def shown(self) -> str:
+        """The address without a user name and password, which the variable of `uri` may contain."""
+        return re.sub(r"^(https?://)[^/@]*@", r"\1", self.uri)
+
     @contextmanager
     def client(self) -> Iterator[MlflowClient]:
         """A client that is logged in. Raises UnreachableError, StageError where the server refuses the request."""
@@ -51,17 +56,17 @@ class MlflowServer:
             except MlflowException as error:
                 raise self._fault(error) from None
             except OSError as error:  # of the file transfer, also of requests
-                raise UnreachableError(self.uri, _reason(error)) from None
+                raise UnreachableError(self.shown, _reason(error)) from None
 
     def _fault(self, error: Exception) -> Exception:
         status = getattr(error, "get_http_status_code", lambda: 500)()
         text = _reason(error)
         if status in (401, 403):
             help = f"check the variables that track.{self.tracker} names, or set track.{self.tracker}.mode to offline"
-            return StageError(f"MLflow at {self.uri} rejects the credentials: {text}", help=help)
+            return StageError(f"MLflow at {self.shown} rejects the credentials: {text}", help=help)
         if status < 500:
-            return StageError(f"MLflow at {self.uri} refuses a request: {text}", help=f"check track.{self.tracker}")
-        return UnreachableError(self.uri, text)
+            return StageError(f"MLflow at {self.shown} refuses a request: {text}", help=f"check track.{self.tracker}")
+        return UnreachableError(self.shown, text)
 
 
 class UnreachableError(Exception):

@@ -9,6 +9,7 @@ import contextlib
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ from mlspec.job import Job
 from mlspec.records.bundle_provenance import file_digest
 from mlspec.records.lineage import config_digest
 from mlspec.records.tracked_run import FILE, TrackedRun, tracked_runs
+from mlspec.render.confusion_matrix import Confusion, matrix_file
 from mlspec.sections.mlflow import Dagshub, MlflowOptions
 from mlspec.sections.tracker import TrackerOptions
 from mlspec.spec.project import ProjectInfo
@@ -78,14 +80,22 @@ class MlflowTracker:
             say(f"the run is at {self._run.url}")
         self._thread.start()
 
+    @property
+    def page(self) -> str | None:
+        """The page of the run; None as long as the server has not answered."""
+        return self._run.url
+
     def finish(self, trained: TrainedModel) -> None:
         """Keep the confusion matrix, the wrong predictions, and which checkpoint the run wrote."""
         checkpoint = file_digest(trained.outputs / "model" / "best.ckpt")
         tags = {**self._run.tags, CHECKPOINT_TAG: checkpoint}
         if (results := validation_results(trained)) is not None:
-            tables = _tables(results)
+            confusion = _confusion(results)
+            tables = _tables(results, confusion)
             for name, (columns, rows) in tables.items():
                 self._journal.put(name, json.dumps({"columns": columns, "data": rows}, default=str))
+            if (drawn := matrix_file(confusion)) is not None:
+                self._journal.put("valid-confusion.svg", drawn)
             tags["mlflow.loggedArtifacts"] = json.dumps([{"path": name, "type": "table"} for name in tables])
         self._end_thread()
         self._run = self._run.model_copy(update={"checkpoint": checkpoint, "tags": tags})
@@ -131,7 +141,7 @@ def start(job: Job, settings: TrackerOptions, identity: str) -> MlflowTracker:
     assert isinstance(settings, MlflowOptions)
     tracker = tracker_of(settings)
     where = server(job, tracker, settings) if settings.online else None
-    run = new_run(job, settings, identity, where.uri if where is not None else "")
+    run = new_run(job, settings, identity, where.shown if where is not None else "")
     file = run.folder(job.root) / FILE
     known = TrackedRun.parse_json(file.read_text(encoding="utf-8")) if file.is_file() else None
     if known is not None:
@@ -193,15 +203,19 @@ def _flat(value: object, above: str = "") -> list[tuple[str, str]]:
     return [(above, shown)] if value is not None else []
 
 
-def _tables(results: ValidationResults) -> dict[str, tuple[Sequence[str], Sequence[Sequence[object]]]]:
+def _confusion(results: ValidationResults) -> Confusion:
+    labels, pairs = results.labels, zip(results.actual, results.predicted, strict=True)
+    return Confusion(labels, Counter((labels[actual], labels[predicted]) for actual, predicted in pairs))
+
+
+def _tables(
+    results: ValidationResults, confusion: Confusion
+) -> dict[str, tuple[Sequence[str], Sequence[Sequence[object]]]]:
     """File name to columns and rows, as MLflow shows tables."""
-    labels = results.labels
-    counts = {(a, p): 0 for a in range(len(labels)) for p in range(len(labels))}
-    for pair in zip(results.actual, results.predicted, strict=True):
-        counts[pair] += 1
-    matrix = [[labels[a], *(counts[a, p] for p in range(len(labels)))] for a in range(len(labels))]
-    confusion = (["actual", *(f"predicted {label}" for label in labels)], matrix)
-    return {"valid-confusion.json": confusion, "valid-wrong.json": (results.columns, results.wrong)}
+    labels, counts = confusion.labels, confusion.counts
+    matrix = [[actual, *(counts.get((actual, predicted), 0) for predicted in labels)] for actual in labels]
+    columns = ["actual", *(f"predicted {label}" for label in labels)]
+    return {"valid-confusion.json": (columns, matrix), "valid-wrong.json": (results.columns, results.wrong)}
 
 
 def _now() -> int:

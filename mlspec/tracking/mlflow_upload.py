@@ -38,7 +38,7 @@ def upload(root: Path, run: TrackedRun, server: MlflowServer, *, reopen: bool = 
     """
     journal = RunJournal(root, run)
     with server.client() as client:
-        run = run if run.run else _created(root, run.model_copy(update={"server": server.uri}), client)
+        run = run if run.run else _created(root, run.model_copy(update={"server": server.shown}), client)
         at = str(run.run)
         if reopen:
             client.update_run(at, status="RUNNING")

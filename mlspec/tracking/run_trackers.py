@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -20,17 +20,22 @@ from mlspec.tracking.tracker import StartTracker, Tracker, TrainedModel
 class RunTrackers:
     """The started trackers; none in the processes of a distributed training but the first."""
 
-    def __init__(self, trackers: tuple[Tracker, ...]) -> None:
+    def __init__(self, trackers: Mapping[str, Tracker]) -> None:
         self._trackers = trackers
 
     @property
     def loggers(self) -> list[Logger]:
         """Lightning's loggers."""
-        return [tracker.logger for tracker in self._trackers]
+        return [tracker.logger for tracker in self._trackers.values()]
+
+    @property
+    def pages(self) -> dict[str, str]:
+        """Key of the section `track` to the address of the run."""
+        return {name: tracker.page for name, tracker in self._trackers.items() if tracker.page}
 
     def finish(self, trained: TrainedModel) -> None:
         """Record the results with each tracker."""
-        for tracker in self._trackers:
+        for tracker in self._trackers.values():
             tracker.finish(trained)
 
 
@@ -40,13 +45,13 @@ def tracked(job: Job, scratch: Path) -> Iterator[RunTrackers]:
     section = job.get(TrackSpec)
     options = section.trackers if section is not None and ranks.first() else {}
     with ExitStack() as stack:
-        started = []
+        started = dict[str, Tracker]()
         for name, settings in options.items():
             if settings.enabled:
                 tracker = _start(name)(job, settings, _identity(scratch))
                 stack.push(lambda kind, *_, ended=tracker: ended.close(failed=kind is not None))
-                started.append(tracker)
-        yield RunTrackers(tuple(started))
+                started[name] = tracker
+        yield RunTrackers(started)
 
 
 def _start(name: str) -> StartTracker:

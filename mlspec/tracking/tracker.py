@@ -36,6 +36,10 @@ class Tracker(Protocol):
     def logger(self) -> Logger:
         """Receives the metrics of Lightning."""
 
+    @property
+    def page(self) -> str | None:
+        """The address of the run; None where it is only on this machine."""
+
     def finish(self, trained: TrainedModel) -> None:
         """Record the results of a training that succeeded."""
 

@@ -24,6 +24,11 @@ class WandbTracker:
         self.logger = logger
         self._settings, self._run = settings, run
 
+    @property
+    def page(self) -> str | None:
+        """The page of the run; None offline."""
+        return self._run.url or None
+
     def finish(self, trained: TrainedModel) -> None:
         """Log the confusion matrix, the wrong predictions and the model."""
         import wandb

@@ -84,9 +84,9 @@ def test_it_is_refused_once_something_changed(root: Path, capsys: pytest.Capture
     change, sentence = CHANGES[name]
     change(root)
     before = sorted(root.rglob("*"))
-    said = refused(capsys, "p.json", "--yes")
-    assert "nothing was done: the plan in p.json is out of date" in said
-    assert f"  {sentence}\n" in said
+    output = refused(capsys, "p.json", "--yes")
+    assert "nothing was done: the plan in p.json is out of date" in output
+    assert f"  {sentence}\n" in output
     left = {path.relative_to(root).as_posix() for path in set(root.rglob("*")) - set(before)}
     assert left <= {".mlspec", ".mlspec/lock", ".mlspec/.gitignore"}
 

@@ -174,9 +174,9 @@ def test_every_rule_as_sarif_in_a_subfolder() -> None:
 def test_hosts_and_secrets_of_trackers_and_of_a_remote_on_dagshub(tmp_path: Path) -> None:
     spec = tmp_path / "mlproject.yaml"
     shutil.copyfile(CHECKOUT / "specs" / "dagshub" / "mlproject.yaml", spec)
-    found = {(entry.kind, entry.name, entry.detail) for entry in audit(compile_project(spec), spec)}
-    assert ("host", "https://dagshub.com", "data.remote") in found
-    assert ("host", "https://dagshub.com", "track.dagshub") in found
-    assert ("secret", "DAGSHUB_USER_TOKEN", "environment variable, for data.remote") in found
-    assert ("secret", "DAGSHUB_USER_TOKEN", "environment variable, for track.dagshub.token") in found
-    assert not any("dagshub://" in name for _, name, _ in found)
+    actual = {(entry.kind, entry.name, entry.detail) for entry in audit(compile_project(spec), spec)}
+    assert ("host", "https://dagshub.com", "data.remote") in actual
+    assert ("host", "https://dagshub.com", "track.dagshub") in actual
+    assert ("secret", "DAGSHUB_USER_TOKEN", "environment variable, for data.remote") in actual
+    assert ("secret", "DAGSHUB_USER_TOKEN", "environment variable, for track.dagshub.token") in actual
+    assert not any("dagshub://" in name for _, name, _ in actual)

@@ -46,22 +46,22 @@ REFUSED = [
 
 
 def refused(code: str, message: str) -> StageError:
-    with pytest.raises(StageError) as found, aws_errors(DEPLOY):
+    with pytest.raises(StageError) as error, aws_errors(DEPLOY):
         raise ClientError({"Error": {"Code": code, "Message": message}}, "CreateFunction")
-    return found.value
+    return error.value
 
 
 @pytest.mark.parametrize(
-    ("code", "message", "said", "help"), REFUSED, ids=[f"{r[0]}-{i}" for i, r in enumerate(REFUSED)]
+    ("code", "message", "text", "help"), REFUSED, ids=[f"{r[0]}-{i}" for i, r in enumerate(REFUSED)]
 )
-def test_refusals(code: str, message: str, said: str, help: str) -> None:
+def test_refusals(code: str, message: str, text: str, help: str) -> None:
     error = refused(code, message)
-    assert said in error.message
+    assert text in error.message
     assert help in error.help
 
 
 @pytest.mark.parametrize(
-    ("error", "said", "help"),
+    ("error", "message", "help"),
     [
         (known.NoCredentialsError(), "no AWS credentials found", "aws configure"),
         (known.PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"), "no AWS credentials", "aws"),
@@ -73,15 +73,15 @@ def test_refusals(code: str, message: str, said: str, help: str) -> None:
         (known.SSLError(endpoint_url="https://x", error="self-signed"), "not trusted", "AWS_CA_BUNDLE"),
     ],
 )  # fmt: skip
-def test_what_fails_before_aws_answers(error: Exception, said: str, help: str) -> None:
-    with pytest.raises(StageError) as found, aws_errors(DEPLOY):
+def test_what_fails_before_aws_answers(error: Exception, message: str, help: str) -> None:
+    with pytest.raises(StageError) as result, aws_errors(DEPLOY):
         raise error
-    assert said in found.value.message
-    assert help in found.value.help
+    assert message in result.value.message
+    assert help in result.value.help
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
         ("ImageAccessDenied", "may not pull its image"),
         ("FunctionError.RuntimeInitError", "it fails to start: Error: Runtime exited"),
@@ -89,8 +89,8 @@ def test_what_fails_before_aws_answers(error: Exception, said: str, help: str) -
         ("SomethingNew", "Error: Runtime exited"),
     ],
 )
-def test_why_a_function_is_not_ready(code: str, said: str) -> None:
-    assert said in failure("lambda function cola", code, "Error: Runtime exited").message
+def test_why_a_function_is_not_ready(code: str, message: str) -> None:
+    assert message in failure("lambda function cola", code, "Error: Runtime exited").message
 
 
 def test_every_known_reason_is_one_of_lambdas() -> None:

@@ -82,7 +82,7 @@ def test_a_permission_of_another_api_is_replaced(deployed: DesiredFunction) -> N
     assert changes(provider(deployed), "cola", deployed.spec.api()) == []
 
 
-def test_another_projects_api_is_not_seen(deployed: DesiredFunction) -> None:
+def test_the_api_of_another_project_is_ignored(deployed: DesiredFunction) -> None:
     deployed.target.client("apigatewayv2").create_api(Name="cola", ProtocolType="HTTP", Tags={"mlspec:project": "mood"})
     assert provider(deployed).read("cola") is None
 

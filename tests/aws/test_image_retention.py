@@ -28,8 +28,8 @@ def pushed(target: AwsTarget, name: str) -> str:
 
 
 def tags(target: AwsTarget) -> set[str]:
-    found = target.client("ecr").list_images(repositoryName="cola")["imageIds"]
-    return {image["imageTag"] for image in found if "imageTag" in image}
+    result = target.client("ecr").list_images(repositoryName="cola")["imageIds"]
+    return {image["imageTag"] for image in result if "imageTag" in image}
 
 
 def test_two_functions_of_one_repository_keep_their_own_images(target: AwsTarget, tmp_path: Path) -> None:

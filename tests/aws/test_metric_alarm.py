@@ -67,7 +67,7 @@ def test_tags_follow_the_project(target: AwsTarget, tmp_path: Path) -> None:
     assert changes(provider, "cola", moved) == []
 
 
-def test_another_projects_is_refused_and_stays(target: AwsTarget, tmp_path: Path) -> None:
+def test_a_resource_of_another_project_is_refused_and_kept(target: AwsTarget, tmp_path: Path) -> None:
     provider = MetricAlarmProvider(target, "live", "cola")
     [alarm, _] = function(target, tmp_path, OPTIONS).spec.alarms()
     converge(provider, "cola", desired_alarms([replace(alarm, tags={"mlspec:project": "other"})]))

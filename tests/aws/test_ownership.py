@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlspec.aws import ownership
-from mlspec.aws.aws_target import AwsTarget, Kind
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.ecr import Repository, repository
 from mlspec.aws.function import FunctionProvider
@@ -32,6 +32,7 @@ from mlspec.shipping.rollback import make_rollback_plan
 from mlspec.shipping.target_choice import current
 from mlspec.shipping.versions import version_list
 from mlspec.stage_context import StageContext
+from mlspec.target_facts import TargetName
 from tests.aws.functions import OFFLINE, changes, converge, function
 
 ONE, OTHER = "https://github.com/ada/birds/cola", "https://github.com/bob/bees"
@@ -130,15 +131,15 @@ def repository_with(folder: Path, content: str) -> Path:
 def test_without_a_remote_a_project_is_known_by_its_first_commit(tmp_path: Path) -> None:
     one, other = repository_with(tmp_path / "one", "one"), repository_with(tmp_path / "other", "other")
     git(tmp_path, "clone", "-q", str(one), "clone")
-    found = first_commit_address(one / "cola")
-    assert re.fullmatch("first-commit:[0-9a-f]{40}/cola", found)
-    assert first_commit_address(tmp_path / "clone" / "cola") == found, "the same in every clone"
-    assert first_commit_address(one) == found.removesuffix("/cola"), (
+    result = first_commit_address(one / "cola")
+    assert re.fullmatch("first-commit:[0-9a-f]{40}/cola", result)
+    assert first_commit_address(tmp_path / "clone" / "cola") == result, "the same in every clone"
+    assert first_commit_address(one) == result.removesuffix("/cola"), (
         "another folder of the repository is another project"
     )
-    assert first_commit_address(other / "cola") not in ("", found)
+    assert first_commit_address(other / "cola") not in ("", result)
     git(one, "commit", "-q", "--allow-empty", "-m", "three")
-    assert first_commit_address(one / "cola") == found
+    assert first_commit_address(one / "cola") == result
 
 
 def test_what_has_no_history_has_no_beginning(tmp_path: Path) -> None:
@@ -154,10 +155,10 @@ def test_what_has_no_history_has_no_beginning(tmp_path: Path) -> None:
 def test_the_target_has_both(tmp_path: Path) -> None:
     one = repository_with(tmp_path / "one", "one")
     context = StageContext(root=one / "cola")
-    found = first_commit_address(one / "cola")
-    assert current(context, "eu-west-1").owner == ResourceOwner(found, found)
+    result = first_commit_address(one / "cola")
+    assert current(context, "eu-west-1").owner == ResourceOwner(result, result)
     git(one, "remote", "add", "origin", "git@github.com:ada/birds.git")
-    assert current(context, "eu-west-1").owner == ResourceOwner(ONE, found)
+    assert current(context, "eu-west-1").owner == ResourceOwner(ONE, result)
 
 
 FIRST = "first-commit:" + "1" * 40
@@ -252,7 +253,7 @@ def test_nor_roll_its_function_back(target: AwsTarget, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "source", "warned"), [("aws", "", True), ("aws", ONE, False), ("aws", FIRST, False), ("local", "", False)]
 )
-def test_a_folder_without_history_is_warned_about(kind: Kind, source: str, warned: bool) -> None:
+def test_a_folder_without_history_is_warned_about(kind: TargetName, source: str, warned: bool) -> None:
     warning = ownership.unidentified(AwsTarget(kind, "eu-west-1", owner=ResourceOwner(source)), "cola")
     assert warning.startswith("this folder has no git history") == warned
     assert bool(warning) == warned
@@ -319,6 +320,9 @@ def test_a_function_of_a_stack_is_left_to_the_stack(target: AwsTarget, tmp_path:
     """CloudFormation tags what it creates; the project's own tags are on it too."""
     own = function(target, tmp_path)
     existing = replace(own.function(), tags={**own.spec.tags, "aws:cloudformation:stack-name": "cola"})
+    assert FunctionProvider(own).diff(own.function(), existing) == [], "what outlives its stack keeps the tag"
+    body = "Resources: {Logs: {Type: 'AWS::Logs::LogGroup', Properties: {LogGroupName: one}}}"
+    target.client("cloudformation").create_stack(StackName="cola", TemplateBody=body)
     with pytest.raises(StageError, match="belongs to the cloudformation stack cola") as refused:
         FunctionProvider(own).diff(own.function(), existing)
     assert "mlspec destroy" in refused.value.help

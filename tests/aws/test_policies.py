@@ -30,9 +30,9 @@ def allowed(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("spec", [LAMBDA, BOUNDED, ZIP, OWN], ids=["default", "boundary", "zip", "role"])
 def test_ci_writes_no_role_beyond_a_boundary(spec: str, tmp_path: Path) -> None:
-    made = files(tmp_path, spec)
+    generated = files(tmp_path, spec)
     for path in CI:
-        for action, statement in allowed(made.get(path, '{"Statement": []}')):
+        for action, statement in allowed(generated.get(path, '{"Statement": []}')):
             assert "*" not in action
             if not action.startswith("iam:") or action in READS:
                 continue
@@ -47,8 +47,8 @@ def test_ci_writes_no_role_beyond_a_boundary(spec: str, tmp_path: Path) -> None:
 
 
 def test_an_administrators_file_has_the_rights_that_ci_lacks(tmp_path: Path) -> None:
-    made = files(tmp_path, LAMBDA)
-    assert {action for action, _ in allowed(made["lambda/role-admin-policy.json"])} == {
+    generated = files(tmp_path, LAMBDA)
+    assert {action for action, _ in allowed(generated["lambda/role-admin-policy.json"])} == {
         *READS, "iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy", "iam:TagRole",
         "iam:UpdateAssumeRolePolicy",
     }  # fmt: skip
@@ -58,3 +58,9 @@ def test_an_administrators_file_has_the_rights_that_ci_lacks(tmp_path: Path) -> 
 def test_a_boundary_is_a_policys_arn(tmp_path: Path) -> None:
     assert codes(tmp_path, BOUNDED) == []
     assert codes(tmp_path, BOUNDED.replace(BOUNDARY, "ml-functions")) == ["bad-format"]
+
+
+@pytest.mark.parametrize("url", ["true", "{type: http-api}"])
+def test_who_delivers_beside_terraform_reads_an_api_only_where_there_is_one(url: str, tmp_path: Path) -> None:
+    spec = LAMBDA.replace("{lambda: {}}", f"{{iac: terraform, lambda: {{url: {url}}}}}") + "ci:\n"
+    assert ("apigateway:GET" in files(tmp_path, spec)["terraform/foundation/github.tf"]) == ("api" in url)

@@ -38,12 +38,12 @@ def test_all_readers_see_records_in_the_order_of_writing(target: AwsTarget) -> N
     mine.add("published", "3", release={"commit": "abc", "metrics": {"mcc": 0.4}})
     mine.add("started", "3", before="2", percent=10.0)
     mine.add("returned", "3", before="2", percent=10.0, why="error_rate is 0.2", numbers={"calls": 100})
-    found = ReleaseHistory(target, "cola").read()
-    assert [(e.kind, e.version, e.before, e.percent) for e in found] == [
+    result = ReleaseHistory(target, "cola").read()
+    assert [(e.kind, e.version, e.before, e.percent) for e in result] == [
         ("published", "3", None, None), ("started", "3", "2", 10.0), ("returned", "3", "2", 10.0),
     ]  # fmt: skip
-    assert found[0].release["metrics"] == {"mcc": 0.4}
-    assert found[2].numbers == {"calls": 100}
+    assert result[0].release["metrics"] == {"mcc": 0.4}
+    assert result[2].numbers == {"calls": 100}
 
 
 def test_foreign_log_lines_are_skipped(target: AwsTarget) -> None:

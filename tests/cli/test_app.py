@@ -111,9 +111,9 @@ def test_a_spec_that_is_not_a_file_is_refused_before_it_is_read(tmp_path: Path, 
 def test_json_puts_one_document_on_stdout_also_for_errors(tmp_path: Path) -> None:
     (tmp_path / "mlproject.yaml").write_text("project: {nme: x}\n")
     done = mlspec("show", "--json", cwd=tmp_path)
-    found = json.loads(done.stdout)
-    assert done.returncode == found["exit_code"] == 1
-    assert {"unknown-key", "missing-key"} <= {d["code"] for d in found["diagnostics"]}
+    record = json.loads(done.stdout)
+    assert done.returncode == record["exit_code"] == 1
+    assert {"unknown-key", "missing-key"} <= {d["code"] for d in record["diagnostics"]}
     assert done.stderr == ""
 
 

@@ -25,7 +25,7 @@ def apply(folder: Path, text: str, *arguments: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    ("text", "arguments", "said"),
+    ("text", "arguments", "message"),
     [
         ("", ["--target", "local"], "this project has no deployment"),
         (LAMBDA, ["--fault", "error_rate=0.1"], "--fault only works with --target local"),
@@ -34,9 +34,9 @@ def apply(folder: Path, text: str, *arguments: str) -> tuple[int, str]:
     ],
 )
 def test_what_cannot_be_rehearsed_is_refused_and_nothing_is_started(
-    text: str, arguments: list[str], said: str, tmp_path: Path
+    text: str, arguments: list[str], message: str, tmp_path: Path
 ) -> None:
     code, err = apply(tmp_path, text, *arguments)
     assert code == 2, err
-    assert said in err
+    assert message in err
     assert not (tmp_path / ".mlspec" / "local").exists()

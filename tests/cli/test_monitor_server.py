@@ -31,19 +31,19 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def made() -> list[str]:
+def measured_states() -> list[str]:
     return []
 
 
 @pytest.fixture
-def address(clock: Clock, made: list[str]) -> Iterator[str]:
-    """A server whose states are counted in `made`; the third cannot be made."""
+def address(clock: Clock, measured_states: list[str]) -> Iterator[str]:
+    """A server whose states are counted in `measured_states`; the third fails."""
 
     def make() -> MonitorState:
-        made.append("state")
-        if len(made) == 3:
+        measured_states.append("state")
+        if len(measured_states) == 3:
             raise StageError("the store is damaged", help="restore it")
-        return full_state(f"cola {len(made)}")
+        return full_state(f"cola {len(measured_states)}")
 
     server = monitor_server(LatestState(make, clock), "127.0.0.1", 0)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -60,10 +60,10 @@ def get(url: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def test_a_state_is_shared_until_it_is_old(address: str, clock: Clock, made: list[str]) -> None:
+def test_a_state_is_shared_until_it_is_old(address: str, clock: Clock, measured_states: list[str]) -> None:
     assert "cola 1" in get(f"{address}/")[1]
     assert json.loads(get(f"{address}/state.json")[1])["project"] == "cola 1"
-    assert len(made) == 1
+    assert len(measured_states) == 1
     clock.now += REFRESH
     assert "cola 2" in get(f"{address}/?x=1")[1]
 

@@ -84,11 +84,11 @@ def test_a_path_that_no_file_can_have(
     value, reason = NO_FILE[kind]
     before = tree(project)
     assert main(line(command, name, value)) == 2
-    said = capsys.readouterr().err
-    assert reason in said
-    assert f"mlspec {command} --help" in said
-    assert "\x1b" not in said
-    assert len(said) < 400
+    output = capsys.readouterr().err
+    assert reason in output
+    assert f"mlspec {command} --help" in output
+    assert "\x1b" not in output
+    assert len(output) < 400
     assert tree(project) == before
 
 
@@ -107,10 +107,10 @@ def test_where_no_file_can_be_written(
 ) -> None:
     before = tree(project)
     assert main([*words, place]) == 2
-    said = capsys.readouterr().err
-    assert f"{place} cannot be" in said or f"to {place}: {reason}" in said
-    assert reason in said
-    assert "= help: " in said
+    output = capsys.readouterr().err
+    assert f"{place} cannot be" in output or f"to {place}: {reason}" in output
+    assert reason in output
+    assert "= help: " in output
     assert tree(project) == before
 
 
@@ -130,8 +130,8 @@ def test_a_folder_that_may_not_be_written_to(
 def test_a_spec_that_is_not_there(command: str, place: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = tree(project)
     assert main(line(command, "spec", place)) == 1
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     shown = place.replace("\u202e", r"\u202e")
-    assert f"{shown}: error[missing-file]: " in said
-    assert f"file not found: {shown}" in said or f"{shown} is a folder, not a file" in said
+    assert f"{shown}: error[missing-file]: " in output
+    assert f"file not found: {shown}" in output or f"{shown} is a folder, not a file" in output
     assert tree(project) == before, "nothing was written beside it"

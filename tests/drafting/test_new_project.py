@@ -89,14 +89,14 @@ def test_a_table(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_is_left_out_has_a_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "kunden.csv").write_bytes(german())
     assert main(["init", str(tmp_path), "--data", str(tmp_path / "kunden.csv"), "--target", "gekündigt", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["left_out"] == {
+    output = json.loads(capsys.readouterr().out)
+    assert output["left_out"] == {
         "Kunden-Nr": "a different whole number in every row: an identifier",
         "Beginn": "dates: derive numbers or categories from them in a function (data.source)",
         "Kommentar": "sentences: a `tabular` model does not read text; write a class for both",
         "Storno": "filled in only where the target is Ja, ja: known after the target",
     }
-    assert said["target"]["values"] == {"nein": "nein", "Ja": "Ja", "ja": "Ja"}
+    assert output["target"]["values"] == {"nein": "nein", "Ja": "Ja", "ja": "Ja"}
     text = (tmp_path / "mlproject.yaml").read_text(encoding="utf-8")
     assert "class_weights: balanced" in text
     assert "about the second label, Ja" in text
@@ -193,7 +193,7 @@ def test_other_data_is_refused(case: str, tmp_path: Path, capsys: pytest.Capture
     write(tmp_path)
     before = sorted(tmp_path.iterdir())
     assert main(["init", str(tmp_path), "--data", str(tmp_path / "a.csv"), *options]) == UsageError.exit_code
-    said = capsys.readouterr().err
-    assert message in said
-    assert "= help: " in said
+    output = capsys.readouterr().err
+    assert message in output
+    assert "= help: " in output
     assert sorted(tmp_path.iterdir()) == before

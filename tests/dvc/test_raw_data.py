@@ -31,7 +31,7 @@ def test_new_data_is_added_and_changed_data_again(project: Toys) -> None:
     assert pointer.read_text() != first
 
 
-def test_what_git_keeps_stays_there(project: Toys) -> None:
+def test_files_tracked_by_git_remain_in_git(project: Toys) -> None:
     project.git("add", "raw")
     keep(["raw"], project.root)
     assert not (project.root / "raw.dvc").exists()
@@ -67,9 +67,9 @@ def test_missing_data_without_a_copy_is_reported(project: Toys) -> None:
 
 
 def test_without_git(tmp_path: Path) -> None:
-    made = Toys(tmp_path)
+    toy_project = Toys(tmp_path)
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "a.txt").write_text("a")
-    made.write({}, git=False)
+    toy_project.write({}, git=False)
     keep(["raw"], tmp_path)
     assert (tmp_path / "raw.dvc").is_file()

@@ -14,14 +14,14 @@ pytestmark = pytest.mark.slow
 
 
 def test_outputs_and_run_cache_are_pushed_and_a_failure_names_the_cause(tmp_path: Path) -> None:
-    made = toys(tmp_path / "project")
-    made.write(VALUES, remote=str(tmp_path / "remote"))
-    made.dvc("add", "-q", "raw")
-    made.dvc("repro")
-    push(made.root, lambda _: None)
+    project = toys(tmp_path / "project")
+    project.write(VALUES, remote=str(tmp_path / "remote"))
+    project.dvc("add", "-q", "raw")
+    project.dvc("repro")
+    push(project.root, lambda _: None)
     assert (tmp_path / "remote/runs").is_dir()
     assert (tmp_path / "remote/files/md5").is_dir()
-    made.dvc("remote", "modify", "mlspec", "url", "http://127.0.0.1:9/x")
+    project.dvc("remote", "modify", "mlspec", "url", "http://127.0.0.1:9/x")
     with pytest.raises(StageError, match="cannot push to the DVC remote") as caught:
-        push(made.root, lambda _: None)
+        push(project.root, lambda _: None)
     assert "dvc push --run-cache" in caught.value.help

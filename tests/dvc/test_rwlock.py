@@ -40,10 +40,10 @@ def start() -> Iterator[Start]:
 WAITS = "import sys; print('here', flush=True); sys.stdin.read()"
 
 
-def listed(root: Path, found: object, written: float | None = None) -> Path:
+def listed(root: Path, content: object, written: float | None = None) -> Path:
     busy = root / ".dvc" / "tmp" / "rwlock"
     busy.parent.mkdir(parents=True, exist_ok=True)
-    busy.write_text(json.dumps(found))
+    busy.write_text(json.dumps(content))
     if written is not None:
         os.utime(busy, (written, written))
     return busy
@@ -70,10 +70,10 @@ def test_a_process_id_that_another_program_has_since_is_removed(tmp_path: Path, 
 
 def test_a_program_that_uses_dvc_under_another_name_keeps_its_entries(tmp_path: Path, start: Start) -> None:
     """As a notebook or a server does, by DVC's Python API."""
-    found = {"write": {"/p/a": {"pid": start(WAITS, "notebook").pid, "cmd": "repro"}}, "read": {}}
-    busy = listed(tmp_path, found)
+    actual = {"write": {"/p/a": {"pid": start(WAITS, "notebook").pid, "cmd": "repro"}}, "read": {}}
+    busy = listed(tmp_path, actual)
     repair(tmp_path)
-    assert json.loads(busy.read_text()) == found
+    assert json.loads(busy.read_text()) == actual
 
 
 def test_a_torn_list_is_removed(tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ Change = Callable[[Toys], object]
 
 @pytest.fixture(scope="module")
 def run_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = toys(tmp_path_factory.mktemp("toys"))
-    made.dvc("repro", "-q")
-    return made.root
+    toy_project = toys(tmp_path_factory.mktemp("toys"))
+    toy_project.dvc("repro", "-q")
+    return toy_project.root
 
 
 @pytest.fixture
@@ -101,18 +101,18 @@ def test_a_stage_is_stale_exactly_where_dvc_says_so(
     change: Change, expected: dict[str, str | None], project: Toys
 ) -> None:
     change(project)
-    found = texts(Tree(project.root))
-    assert found == expected
+    result = texts(Tree(project.root))
+    assert result == expected
     status = json.loads(project.dvc("status", "--json"))
-    assert {name for name, reason in found.items() if reason} == set(status) & {"first", "second"}
+    assert {name for name, reason in result.items() if reason} == set(status) & {"first", "second"}
 
 
 def test_what_is_about_to_be_written_counts_as_written(project: Toys, tmp_path: Path) -> None:
     values = copy.deepcopy(VALUES)
     values["beta"]["big"] = 2
     coming = Toys(tmp_path / "coming").write(values)
-    found = texts(Tree(project.root, {**coming, "src/new.py": "y = 2\n"}))
-    assert found == {"first": None, "second": "beta.big changed 1e+22 → 2, input src changed"}
+    result = texts(Tree(project.root, {**coming, "src/new.py": "y = 2\n"}))
+    assert result == {"first": None, "second": "beta.big changed 1e+22 → 2, input src changed"}
     assert texts(Tree(project.root)) == NONE
 
 

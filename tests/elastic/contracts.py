@@ -118,16 +118,16 @@ def dashboard_faults(body: Any) -> list[str]:
     Trying each panel against the forty-odd alternatives of the contract takes minutes.
     """
     frame = {**body, "panels": [{**panel, "config": _MARKDOWN, "type": "markdown"} for panel in body["panels"][:1]]}
-    found = faults(DASHBOARDS, "/api/dashboards/x", "PUT", frame)
+    result = faults(DASHBOARDS, "/api/dashboards/x", "PUT", frame)
     panel = schema_validator(DASHBOARDS, "kbn-dashboard-panel-type-vis", without="config")
     for shown in body["panels"]:
-        found += [f"{shown['id']}: {e.message[:200]}" for e in panel.iter_errors({**shown, "config": {}})]
+        result += [f"{shown['id']}: {e.message[:200]}" for e in panel.iter_errors({**shown, "config": {}})]
         config = schema_validator(DASHBOARDS, CHARTS[shown["config"]["type"]])
-        found += [
+        result += [
             f"{shown['id']} {'/'.join(map(str, e.absolute_path))}: {e.message[:200]}"
             for e in config.iter_errors(shown["config"])
         ]
-    return found
+    return result
 
 
 _MARKDOWN = {"content": "x", "settings": {}}

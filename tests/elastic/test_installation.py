@@ -261,10 +261,10 @@ def test_a_saved_response_has_no_key(server: StandIn, installed: Callable[[str],
     """What a plan shows, and what an action says, never has the key."""
     one = installed("")
     actions = one.plan()
-    said: list[str] = []
-    one.install(actions, said.append)
+    messages: list[str] = []
+    one.install(actions, messages.append)
     shown: Any = [list(action.rows()) for action in actions]
-    assert "ENCODED" not in str(shown) + "".join(said)
+    assert "ENCODED" not in str(shown) + "".join(messages)
 
 
 def test_removal_keeps_the_predictions(server: StandIn, installed: Callable[[str], Installation]) -> None:
@@ -291,7 +291,7 @@ def test_everything_can_be_removed(server: StandIn, installed: Callable[[str], I
     assert stack_removal.plan(one, predictions=True) == []
 
 
-def test_what_is_another_projects_stays(server: StandIn, installed: Callable[[str], Installation]) -> None:
+def test_resources_of_another_project_are_kept(server: StandIn, installed: Callable[[str], Installation]) -> None:
     apply(installed(""))
     server.stored["/_ingest/pipeline/predictions-cola-default"]["_meta"] = {"mlspec": {"project": "other"}}
     kept = [removal for removal in stack_removal.plan(installed(""), predictions=True) if removal.kept]

@@ -17,7 +17,7 @@ BAD = Path(__file__).parent / "bad"
 CASES = sorted(BAD.glob("*.yaml"))
 
 
-def said(path: Path) -> str:
+def rendered_errors(path: Path) -> str:
     try:
         warnings = compile_project(path).warnings
     except SpecError as error:
@@ -28,7 +28,7 @@ def said(path: Path) -> str:
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
 def test_the_messages_about_a_bad_spec(case: Path, update: bool) -> None:
     expected = case.with_suffix(".out")
-    text = said(case)
+    text = rendered_errors(case)
     if update:
         expected.write_text(text, encoding="utf-8")
     assert expected.read_text(encoding="utf-8") == text

@@ -1,6 +1,7 @@
 """Whole output trees: `projects/NAME/mlproject.yaml` with `projects/NAME/expected/`. `--update` rewrites them, to be read.
 
-The three specs are those of `specs/`; each builds alone in a folder, with the user's modules of that spec beside it.
+Each builds alone in a folder, with the user's modules of that spec beside it. `full` is `specs/full`, which uses every
+section; the others are small ones of their own.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from mlspec.compiler import compile_project
+from tests.conftest import CHECKOUT
 
 PROJECTS = Path(__file__).parent / "projects"
+FULL = CHECKOUT / "specs" / "full" / "mlproject.yaml"
 NAMES = sorted(path.name for path in PROJECTS.iterdir() if (path / "mlproject.yaml").is_file())
 
 
@@ -24,15 +27,21 @@ def tree(name: str, folder: Path) -> dict[str, str]:
     return {file.path: file.text for file in compile_project(folder / "mlproject.yaml").files}
 
 
+def test_the_full_project_has_the_spec_that_uses_every_section(update: bool) -> None:
+    if update:
+        shutil.copy(FULL, PROJECTS / "full")
+    assert (PROJECTS / "full" / "mlproject.yaml").read_bytes() == FULL.read_bytes(), "run with --update"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_whole_tree_is_as_it_was_accepted(name: str, update: bool, tmp_path: Path) -> None:
-    expected, made = PROJECTS / name / "expected", tree(name, tmp_path)
+    expected, generated = PROJECTS / name / "expected", tree(name, tmp_path)
     if update:
         shutil.rmtree(expected, ignore_errors=True)
-        for path, text in made.items():
+        for path, text in generated.items():
             (expected / path).parent.mkdir(parents=True, exist_ok=True)
             (expected / path).write_text(text, encoding="utf-8")
     kept = {f.relative_to(expected).as_posix(): f for f in sorted(expected.rglob("*")) if f.is_file()}
-    assert made.keys() == kept.keys()
-    for path, text in made.items():
+    assert generated.keys() == kept.keys()
+    for path, text in generated.items():
         assert kept[path].read_text(encoding="utf-8") == text, path

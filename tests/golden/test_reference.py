@@ -45,7 +45,7 @@ def test_no_key_is_left_out(every: list[Key]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "message"),
     [
         ("train.schedule.warmup", "train.schedule.warmup: number from 0 below 1, default 0.0\n"),
         ("data.target", "  type        `class` or `number`, default class\n"),
@@ -56,10 +56,10 @@ def test_no_key_is_left_out(every: list[Key]) -> None:
         ("sweep.parameters.x.values", "  for example [16, 32, 64]\n"),
     ],
 )
-def test_a_key_is_explained(capsys: pytest.CaptureFixture[str], key: str, said: str) -> None:
+def test_a_key_is_explained(capsys: pytest.CaptureFixture[str], key: str, message: str) -> None:
     assert main(["explain", key]) == 0
     out = capsys.readouterr().out
-    assert said in out
+    assert message in out
     assert max(map(len, out.splitlines())) <= 100
     assert main(["explain", key, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["key"] == key

@@ -64,7 +64,7 @@ def now() -> dict[str, dict[str, object]]:
     programs = {name: program for part in PARTS for name, program in part.PROGRAMS.items()}
     stages = {s.name: s for s in compile_project(FULL).plan.stages if not s.effects and s.name in programs}
     used = {name: code(programs[name], name) for name in stages}
-    paths = sorted({path for found in used.values() for path in found})
+    paths = sorted({path for result in used.values() for path in result})
     return {
         "versions": {name: stage.version for name, stage in sorted(stages.items())},
         "modules": {
@@ -75,19 +75,19 @@ def now() -> dict[str, dict[str, object]]:
 
 
 def test_the_versions_are_those_of_this_code(update: bool) -> None:
-    found = now()
+    result = now()
     if update:
         lines = ",\n".join(
             f'  "{kind}": {{\n' + ",\n".join(f"    {json.dumps(k)}: {json.dumps(v)}" for k, v in rows.items()) + "\n  }"
-            for kind, rows in found.items()
+            for kind, rows in result.items()
         )
         RECORD.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
     kept = json.loads(RECORD.read_text(encoding="utf-8"))
-    modules, before = found["modules"], kept["modules"]
+    modules, before = result["modules"], kept["modules"]
     changed = sorted(path for path in {*modules, *before} if modules.get(path) != before.get(path))
     stages = sorted({stage for path in changed for at in (modules, before) for stage in at.get(path, [""])[1:]})
-    same = [stage for stage in stages if found["versions"].get(stage) == kept["versions"].get(stage)]
-    assert found == kept, (
+    same = [stage for stage in stages if result["versions"].get(stage) == kept["versions"].get(stage)]
+    assert result == kept, (
         f"\n{', '.join(changed) or 'the versions'} changed, which {', '.join(stages) or 'the stages'} run.\n"
         f"Does a stage make something else of the same inputs? Raise `version` of its Stage in mlspec/parts/*/part.py"
         f"{f' (not raised: {chr(44).join(same)})' if same else ''}, so that projects run it again.\n"

@@ -78,8 +78,8 @@ class Line:
         """The JSON document of `mlspec WORDS --json`."""
         _, out, err = self.mlspec(*words, "--json")
         assert out, err
-        found: dict[str, Any] = json.loads(out)
-        return found
+        record: dict[str, Any] = json.loads(out)
+        return record
 
     def reasons(self) -> dict[str, str | None]:
         """What is stale, and why."""

@@ -6,8 +6,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Callable, Mapping
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import missing
+from tests.pages import free_port
 from tests.parts import projects
 from tests.sharing import once, shared_folder
 from tests.warm_python import WarmPython
@@ -49,6 +54,67 @@ class Orchestrated:
         done = subprocess.run(command, cwd=self.root, env=environ, capture_output=True, text=True, timeout=500)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
         return json.loads(done.stdout.splitlines()[-1])
+
+
+@dataclass(frozen=True)
+class PrefectServer:
+    """A server of Prefect on this machine, and the Python environment that it runs in."""
+
+    environment: Path
+    folder: Path
+    address: str
+
+    def python(self, project: Orchestrated, script: str, *arguments: str) -> Any:
+        """The JSON on the last line of a script, which finds the server without flows, deployments, pools and limits."""
+        variables = {"PREFECT_HOME": str(self.folder), "PREFECT_API_URL": self.address}
+        return project.python(self.environment, _FORGET + script, *arguments, **variables)
+
+
+_FORGET = """\
+from prefect.client.orchestration import get_client
+
+with get_client(sync_client=True) as client:
+    for flow in client.read_flows():
+        client.delete_flow(flow.id)
+    for pool in client.read_work_pools():
+        client.delete_work_pool(pool.name)
+    for limit in client.read_concurrency_limits(limit=200, offset=0):
+        client.delete_concurrency_limit_by_tag(limit.tag)
+"""
+
+
+@pytest.fixture(scope="session")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A server for all tests of a process: it starts in 15 seconds of computing."""
+    environment = own_python("MLSPEC_PREFECT", "prefect", "prefect")
+    folder, port = tmp_path_factory.mktemp("prefect"), free_port()
+    app = ["--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", str(port)]
+    command = [str(environment / "bin" / "python"), "-m", "uvicorn", *app, "--log-level", "error"]
+    left = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    quiet = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_UI_ENABLED": "false"}
+    with (folder / "log").open("w") as log:
+        environ = {**left, **quiet, "PREFECT_HOME": str(folder)}
+        process = subprocess.Popen(command, env=environ, stdout=log, stderr=log, start_new_session=True)
+    try:
+        address = f"http://127.0.0.1:{port}/api"
+        answers(f"{address}/health", process, folder / "log")
+        yield PrefectServer(environment, folder, address)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def answers(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until the server answers."""
+    waiting, end = threading.Event(), time.monotonic() + 300
+    while time.monotonic() < end:
+        assert process.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except OSError:
+            waiting.wait(0.1)
+    raise AssertionError(log.read_text())
 
 
 def own_python(variable: str, package: str, program: str) -> Path:

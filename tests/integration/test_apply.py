@@ -29,15 +29,15 @@ def test_it_runs_once_and_then_has_nothing_to_do(project: Line) -> None:
     assert "+ dvc.yaml" in out
     assert "> data  never ran" in out
     assert "1 of 1 stages to run" in out
-    assert "data | data: wrote 32 train, 4 valid, 4 test rows" in err
+    assert "data | wrote 32 train, 4 valid, 4 test rows" in err
     assert "1 ran" in err
     assert out.splitlines()[-1] == "report: artifacts/report.html"
-    made = (project.root / TRAIN).stat().st_mtime_ns
+    created = (project.root / TRAIN).stat().st_mtime_ns
 
     code, out, err = project.mlspec("apply", "--yes")
     assert (code, err) == (0, "")
     assert "Nothing to do: all files and 1 stage are up to date." in out
-    assert (project.root / TRAIN).stat().st_mtime_ns == made
+    assert (project.root / TRAIN).stat().st_mtime_ns == created
 
 
 def test_a_changed_setting_is_shown_with_both_values_and_an_estimate(project: Line) -> None:
@@ -149,7 +149,7 @@ def test_the_second_one_waits_where_it_is_asked_to(project: Line) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_an_interruption_ends_everything_and_can_be_gone_on_from(project: Line, number: signal.Signals) -> None:
+def test_an_interruption_stops_everything_and_can_be_resumed(project: Line, number: signal.Signals) -> None:
     process = project.held("apply", "--yes")
     below = psutil.Process(process.pid).children(recursive=True)
     assert len(below) >= 2  # DVC and the stage

@@ -55,33 +55,33 @@ def patterns(value: Any, shape: Any, at: str = "") -> list[str]:
         return [f for v in value for f in patterns(v, shape.member, f"{at}[]")]
     if shape.type_name == "map":
         return [f for v in value.values() for f in patterns(v, shape.value, f"{at}{{}}")]
-    rules, found = shape.metadata, []
+    rules, results = shape.metadata, []
     pattern = re.sub(r"(\\p\{\w+\})+", r"\\w\\s", rules.get("pattern", ".*"))
     if shape.type_name == "string" and not re.fullmatch(pattern, value, re.DOTALL):
-        found.append(f"{at}: {value!r} is not {pattern}")
+        results.append(f"{at}: {value!r} is not {pattern}")
     if rules.get("enum") and value not in rules["enum"]:
-        found.append(f"{at}: {value!r}")
+        results.append(f"{at}: {value!r}")
     if shape.type_name == "integer" and not rules.get("min", value) <= value <= rules.get("max", value):
-        found.append(f"{at}: {value!r}")
+        results.append(f"{at}: {value!r}")
     if shape.type_name == "string" and not rules.get("min", 0) <= len(value) <= rules.get("max", 10**6):
-        found.append(f"{at}: length {len(value)}")
-    return found
+        results.append(f"{at}: length {len(value)}")
+    return results
 
 
 @pytest.mark.parametrize("text", [LAMBDA, EVERYTHING, LAMBDA.replace(', account: "123456789012"', "")],
                          ids=["smallest", "everything", "no-account"])  # fmt: skip
 def test_every_settings_file_is_input_of_its_call(text: str, tmp_path: Path) -> None:
-    made, session = files(tmp_path, text), botocore.session.get_session()
+    generated, session = files(tmp_path, text), botocore.session.get_session()
     for path, (service, operation) in CALLS.items():
-        if path not in made:
+        if path not in generated:
             continue
         shape = session.get_service_model(service).operation_model(operation).input_shape
-        value = filled(made[path])
+        value = filled(generated[path])
         validate_parameters(value, shape)
         assert patterns(value, shape) == [], path
 
 
-def test_a_wrong_setting_would_be_seen(tmp_path: Path) -> None:
+def test_a_wrong_setting_is_detected(tmp_path: Path) -> None:
     shape = botocore.session.get_session().get_service_model("lambda").operation_model("CreateFunction").input_shape
     value = filled(files(tmp_path, LAMBDA)["lambda/function.json"])
     assert patterns({**value, "MemorySize": 64, "Timeout": 901}, shape)
@@ -90,15 +90,15 @@ def test_a_wrong_setting_would_be_seen(tmp_path: Path) -> None:
 def statements(text: str) -> list[dict[str, Any]]:
     policy = filled(text)
     assert policy["Version"] == "2012-10-17"
-    found: list[dict[str, Any]] = policy["Statement"]
-    return found
+    result: list[dict[str, Any]] = policy["Statement"]
+    return result
 
 
 def test_rights_are_least(tmp_path: Path) -> None:
-    made = files(tmp_path, EVERYTHING)
+    generated = files(tmp_path, EVERYTHING)
     anywhere = {"ecr:GetAuthorizationToken", "cloudwatch:GetMetricData", "xray:PutTraceSegments"}
     for path in ("lambda/role-policy.json", "lambda/deploy-policy.json", "ecr/push-policy.json"):
-        for statement in statements(made[path]):
+        for statement in statements(generated[path]):
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
             assert not [a for a in actions if "*" in a]
             if statement["Resource"] == "*":
@@ -124,19 +124,19 @@ def test_moto_takes_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("MOTO_LAMBDA_STUB_ECR", "true")  # no image is pushed here
-    made = files(tmp_path, LAMBDA.replace("{lambda: {}}", "{lambda: {url: true}}"))
+    generated = files(tmp_path, LAMBDA.replace("{lambda: {}}", "{lambda: {url: true}}"))
     with mock_aws():
         ecr, iam, client = (boto3.client(name, region_name="eu-west-1") for name in ("ecr", "iam", "lambda"))
-        ecr.create_repository(**filled(made["ecr/repository.json"]))
-        ecr.put_lifecycle_policy(repositoryName="cola", lifecyclePolicyText=made["ecr/lifecycle-policy.json"])
+        ecr.create_repository(**filled(generated["ecr/repository.json"]))
+        ecr.put_lifecycle_policy(repositoryName="cola", lifecyclePolicyText=generated["ecr/lifecycle-policy.json"])
         ecr.set_repository_policy(
-            repositoryName="cola", policyText=json.dumps(filled(made["ecr/repository-policy.json"]))
+            repositoryName="cola", policyText=json.dumps(filled(generated["ecr/repository-policy.json"]))
         )
-        iam.create_role(RoleName="cola", AssumeRolePolicyDocument=made["lambda/role-trust.json"])
-        iam.put_role_policy(RoleName="cola", PolicyName="cola", PolicyDocument=made["lambda/role-policy.json"])
-        answer = client.create_function(**filled(made["lambda/function.json"]))
+        iam.create_role(RoleName="cola", AssumeRolePolicyDocument=generated["lambda/role-trust.json"])
+        iam.put_role_policy(RoleName="cola", PolicyName="cola", PolicyDocument=generated["lambda/role-policy.json"])
+        answer = client.create_function(**filled(generated["lambda/function.json"]))
         client.create_alias(FunctionName="cola", Name="live", FunctionVersion=answer["Version"])
-        client.create_function_url_config(**filled(made["lambda/url.json"]))
+        client.create_function_url_config(**filled(generated["lambda/url.json"]))
         assert client.get_function(FunctionName="cola:live")["Configuration"]["MemorySize"] == 1024
 
 

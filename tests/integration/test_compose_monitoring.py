@@ -117,7 +117,7 @@ def test_prometheus_reads_the_server_and_what_was_pushed(started: dict[str, Api]
     assert prometheus.query('mlspec_model_info{model="cola"}')[0]["metric"]["version"] == "7"
 
 
-def test_prometheus_has_the_rules_and_knows_alertmanager(started: dict[str, Api]) -> None:
+def test_prometheus_has_the_rules_and_the_address_of_alertmanager(started: dict[str, Api]) -> None:
     prometheus = started["prometheus"]
     until(prometheus.ready)
     (group,) = prometheus.get("/api/v1/rules")["data"]["groups"]

@@ -34,32 +34,32 @@ def storage(moto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return moto
 
 
-def login(made: Toys, storage: str) -> None:
+def login(project: Toys, storage: str) -> None:
     """What `mlspec doctor` prints, and the endpoint of the stand-in."""
-    made.dvc("remote", "modify", "--local", "mlspec", "access_key_id", TOKEN)
-    made.dvc("remote", "modify", "--local", "mlspec", "secret_access_key", TOKEN)
-    made.dvc("remote", "modify", "--local", "mlspec", "endpointurl", storage)
+    project.dvc("remote", "modify", "--local", "mlspec", "access_key_id", TOKEN)
+    project.dvc("remote", "modify", "--local", "mlspec", "secret_access_key", TOKEN)
+    project.dvc("remote", "modify", "--local", "mlspec", "endpointurl", storage)
 
 
 def test_what_is_pushed_is_pulled_in_a_clone(storage: str, tmp_path: Path) -> None:
-    made = toys(tmp_path / "origin")
-    made.write(VALUES, remote="dagshub://ada/mood")
-    config = (made.root / ".dvc" / "config").read_text(encoding="utf-8")
+    project = toys(tmp_path / "origin")
+    project.write(VALUES, remote="dagshub://ada/mood")
+    config = (project.root / ".dvc" / "config").read_text(encoding="utf-8")
     assert "url = s3://dvc\n    endpointurl = https://dagshub.com/ada/mood.s3\n" in config
-    made.dvc("add", "-q", "raw")
-    made.dvc("repro")
-    made.git("add", ".")
-    made.git("commit", "-qm", "one")
-    made.dvc("remote", "modify", "--local", "mlspec", "endpointurl", storage)
+    project.dvc("add", "-q", "raw")
+    project.dvc("repro")
+    project.git("add", ".")
+    project.git("commit", "-qm", "one")
+    project.dvc("remote", "modify", "--local", "mlspec", "endpointurl", storage)
     with pytest.raises((subprocess.CalledProcessError, AssertionError)):
-        made.dvc("push")  # without credentials
-    login(made, storage)
-    made.dvc("push")
-    assert made.git("status", "--porcelain") == "", "the credentials are in a file that git ignores"
-    assert TOKEN not in made.git("grep", "-I", "-e", "", "HEAD")
-    subprocess.run(["git", "clone", "-q", str(made.root), str(tmp_path / "clone")], check=True)
+        project.dvc("push")  # without credentials
+    login(project, storage)
+    project.dvc("push")
+    assert project.git("status", "--porcelain") == "", "the credentials are in a file that git ignores"
+    assert TOKEN not in project.git("grep", "-I", "-e", "", "HEAD")
+    subprocess.run(["git", "clone", "-q", str(project.root), str(tmp_path / "clone")], check=True)
     clone = Toys(tmp_path / "clone")
-    shutil.rmtree(made.root / ".dvc" / "cache")
+    shutil.rmtree(project.root / ".dvc" / "cache")
     login(clone, storage)
     clone.dvc("pull")
     assert (clone.root / "raw" / "a.txt").read_text() == "a"

@@ -39,6 +39,8 @@ def run(partition):
         "checks": {c.check_name: c.passed for c in done.get_asset_check_evaluations()},
         "figures": {c.check_name: {k: v.value for k, v in c.metadata.items()} for c in done.get_asset_check_evaluations()},
         "failed": [e.step_key for e in events if e.event_type_value == "STEP_FAILURE"],
+        "versions": {e.asset_key.path[-1]: e.materialization.tags.get("dagster/data_version")
+                     for e in events if e.event_type_value == "ASSET_MATERIALIZATION"},
         "retries": sum(e.event_type_value == "STEP_UP_FOR_RETRY" for e in events),
     }
 
@@ -84,28 +86,28 @@ def test_dagster_accepts_the_project(orchestrated: Orchestrated, dagster: Path) 
 
 
 def test_assets_checks_schedule_and_sensors_are_those_of_the_spec(orchestrated: Orchestrated, dagster: Path) -> None:
-    found = orchestrated.python(dagster, RUN + LOADED)
-    assets = found["assets"]
+    result = orchestrated.python(dagster, RUN + LOADED)
+    assets = result["assets"]
     assert {name.removeprefix("prices/") for name in assets} == {"data", "train", "evaluate", "export"}
     parents, group, description, kinds, version, partitions = assets["prices/export"]
     assert parents == ["data", "evaluate", "train"], "the gate is a check of evaluate"
     assert (group, kinds, partitions) == ("prices", ["dvc", "onnx"], ["base", "prod"])
     assert description == "Export the model to ONNX, and compare its predictions"
     assert version.startswith("1-")
-    assert found["checks"] == {
+    assert result["checks"] == {
         "data_checks": ["data", True],
         "gate_r2": ["evaluate", True],
         "gate_mae": ["evaluate", True],
     }
     needs = {"memory": "2000000000", "nvidia.com/gpu": "1"}
     container = {"resources": {"requests": needs, "limits": needs}}
-    assert json.loads(found["tags"]["dagster-k8s/config"]) == {"container_config": container}
-    assert "dagster/max_runtime" not in found["tags"], "not every stage has a time limit"
-    assert found["retries"] == {"prices__data": 1, "prices__train": 0, "prices__evaluate": 0, "prices__export": 0}
-    assert found["schedule"] == ["0 3 * * 1", ["base"]]
-    assert found["quiet"] == [[], "the raw data is that of the last training", []]
-    (key, again) = [keys for keys, _, _ in found["new"]]
-    assert (len(key), key, found["new"][0][2]) == (1, again, ["base"]), "one training for each state of the data"
+    assert json.loads(result["tags"]["dagster-k8s/config"]) == {"container_config": container}
+    assert "dagster/max_runtime" not in result["tags"], "not every stage has a time limit"
+    assert result["retries"] == {"prices__data": 1, "prices__train": 0, "prices__evaluate": 0, "prices__export": 0}
+    assert result["schedule"] == ["0 3 * * 1", ["base"]]
+    assert result["quiet"] == [[], "the raw data is that of the last training", []]
+    (key, again) = [keys for keys, _, _ in result["new"]]
+    assert (len(key), key, result["new"][0][2]) == (1, again, ["base"]), "one training for each state of the data"
 
 
 def test_a_gate_that_passes_and_one_that_fails(orchestrated: Orchestrated, dagster: Path) -> None:
@@ -127,6 +129,33 @@ def test_a_gate_that_passes_and_one_that_fails(orchestrated: Orchestrated, dagst
     assert prod["figures"]["gate_r2"] == {"value": prod["materialized"]["evaluate"]["metrics.r2"]}
     assert prod["checks"] == {"data_checks": True, "gate_r2": False, "gate_mae": True}
     assert "export" not in prod["materialized"], "a failed gate blocks what comes after it"
+
+
+def test_each_partition_has_the_metrics_of_its_own_training(orchestrated: Orchestrated, dagster: Path) -> None:
+    orchestrated.spec(
+        'prod: {evaluate: {gates: {r2: "> 0.999999"}}}', "prod: {train: {max_epochs: 2}, evaluate: {gates: {}}}"
+    )
+    script = RUN + (
+        "runs = [run(partition) for partition in ('base', 'prod', 'base')]\n"
+        "key = dg.AssetKey(['prices', 'evaluate'])\n"
+        "def latest(partition):\n"
+        "    wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])\n"
+        "    (record, *_) = instance.fetch_materializations(wanted, limit=9).records\n"
+        "    return {k: v.value for k, v in record.asset_materialization.metadata.items()}\n"
+        "print(json.dumps([runs, {p: latest(p) for p in ('base', 'prod')}]))\n"
+    )
+    runs, latest = orchestrated.python(dagster, script)
+    base, prod, again = ({name: m["status"] for name, m in run["materialized"].items()} for run in runs)
+    assert prod == {"data": "cached", "train": "ran", "evaluate": "ran", "export": "ran"}
+    versions = [run["versions"] for run in runs]
+    assert versions[0] == versions[2], "nothing is stale after it"
+    assert {name for name in versions[0] if versions[0][name] == versions[1][name]} == {"data"}
+    assert set(base.values()) == set(again.values()) == {"cached"}, "taken from the cache, not trained again"
+    measured = [run["materialized"]["evaluate"]["metrics.r2"] for run in runs]
+    assert measured[0] == measured[2] != measured[1]
+    assert {name: values["metrics.r2"] for name, values in latest.items()} == {"base": measured[0], "prod": measured[1]}
+    assert latest["base"]["results"] != latest["prod"]["results"], "kept, while the report is that of the last run"
+    assert "r2" in latest["prod"]["results"]
 
 
 def test_data_that_is_not_as_stated_and_a_stage_that_breaks(orchestrated: Orchestrated, dagster: Path) -> None:
@@ -174,25 +203,3 @@ def test_an_alarm_starts_the_retraining(shop: Shop, dagster: Path, tmp_path: Pat
     assert success
     assert (metadata["verdict"], shop.verdicts()) == ("waiting", ["waiting"])
     assert metadata["reason"].startswith("the challenger is better")
-
-
-@pytest.mark.parametrize("starter", ["digits", "tabular"])
-def test_a_starter_runs_with_one_added_line(
-    starter: str, orchestrated: Orchestrated, dagster: Path, tmp_path: Path
-) -> None:
-    """The whole line of a starter is trained elsewhere: here its first stage runs, by Dagster."""
-    root = tmp_path / starter
-    environ = dict(orchestrated.variables)
-    subprocess.run(["mlspec", "init", str(root), "--template", starter], env=environ, check=True, capture_output=True)
-    with (root / "mlproject.yaml").open("a") as spec:
-        spec.write("orchestrate: {dagster: {}}\n")
-    subprocess.run(["mlspec", "build"], cwd=root, env=environ, check=True, capture_output=True)
-    script = RUN + (
-        "job = dg.define_asset_job('first', dg.AssetSelection.assets([root.name, 'data']))\n"
-        "done = dg.Definitions(assets=defs.assets, jobs=[job]).resolve_job_def('first')"
-        ".execute_in_process(instance=instance)\n"
-        "print(json.dumps([done.success, sorted(k.path[-1] for k in defs.resolve_asset_graph().get_all_asset_keys())]))\n"
-    )
-    done = Orchestrated(root, environ).python(dagster, script)
-    assert done == [True, ["data", "evaluate", "export", "robustness", "test", "train"]]
-    assert (root / "artifacts/data/train.parquet").stat().st_size

@@ -89,8 +89,8 @@ def record(project: Path) -> PackagedImage:
 
 def configuration(client: Docker) -> dict[str, Any]:
     """What containers of the image start with."""
-    found: dict[str, Any] = json.loads(client.output("image", "inspect", "--format", "{{json .Config}}", TAG))
-    return found
+    content: dict[str, Any] = json.loads(client.output("image", "inspect", "--format", "{{json .Config}}", TAG))
+    return content
 
 
 def derived(client: Docker, folder: Path, text: str) -> str:
@@ -99,10 +99,10 @@ def derived(client: Docker, folder: Path, text: str) -> str:
 
 
 def test_the_stage_leaves_what_it_proved(project: Path) -> None:
-    found = record(project)
-    assert (found.kind, found.image, found.id[:7]) == ("image", TAG, "sha256:")
-    assert 100_000_000 < found.size_bytes <= found.max_size_bytes
-    proof = found.proof
+    content = record(project)
+    assert (content.kind, content.image, content.id[:7]) == ("image", TAG, "sha256:")
+    assert 100_000_000 < content.size_bytes <= content.max_size_bytes
+    proof = content.proof
     assert (proof.architecture, proof.network, proof.http.writes) == ("amd64", "none", ())
     assert proof.http.difference < 1e-6
     assert proof.locked.emulator is True
@@ -111,14 +111,14 @@ def test_the_stage_leaves_what_it_proved(project: Path) -> None:
 
 
 def test_the_labels_say_what_led_to_it(project: Path, client: Docker) -> None:
-    found = dict(client.inspect(TAG).labels or {})
-    release, signature = from_labels(found)
+    result = dict(client.inspect(TAG).labels or {})
+    release, signature = from_labels(result)
     assert release is not None
     assert release.bundle
-    assert found["org.opencontainers.image.version"] == release.bundle[:12]
+    assert result["org.opencontainers.image.version"] == release.bundle[:12]
     assert signature == BundleSignature.read(project / "artifacts")
-    assert found["org.opencontainers.image.description"].startswith('A "hostile" $(touch x) `y` ${HOME}')
-    assert found["org.opencontainers.image.base.name"] == "python:3.11-slim-bookworm"
+    assert result["org.opencontainers.image.description"].startswith('A "hostile" $(touch x) `y` ${HOME}')
+    assert result["org.opencontainers.image.base.name"] == "python:3.11-slim-bookworm"
 
 
 def test_a_second_run_builds_and_verifies_nothing_again(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -138,8 +138,8 @@ def test_two_builds_have_the_same_layers(project: Path, client: Docker, tmp_path
     shutil.copytree(project, copy, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns(".git"))
     for file in (copy / "artifacts").rglob("*"):
         file.chmod(0o700)
-    made, _, _ = image_build.build(client, job(copy, DockerImage()), DockerImage(), cache=False)
-    assert client.inspect(made).layers == record(project).layers
+    created, _, _ = image_build.build(client, job(copy, DockerImage()), DockerImage(), cache=False)
+    assert client.inspect(created).layers == record(project).layers
 
 
 def test_no_secret_is_in_any_layer(project: Path, client: Docker, tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_the_image_is_locked_down_and_holds_nothing_that_trains(project: Path, c
     assert config["User"] == "10001:10001"
     assert config["Healthcheck"]["Test"][0] == "CMD"
     script = "import sys, importlib.util as u; print([n for n in sys.argv[1:] if u.find_spec(n)])"
-    asked = [
+    requested = [
         "torch",
         "mlspec.spec",
         "pydantic",
@@ -173,8 +173,8 @@ def test_the_image_is_locked_down_and_holds_nothing_that_trains(project: Path, c
         "awslambdaric",
         "handler",
     ]
-    said = client.output("run", "--rm", "--read-only", TAG, "python", "-c", script, *asked)
-    assert said == "['onnxruntime', 'awslambdaric', 'handler']"
+    output = client.output("run", "--rm", "--read-only", TAG, "python", "-c", script, *requested)
+    assert output == "['onnxruntime', 'awslambdaric', 'handler']"
     assert client.output("run", "--rm", TAG, "sh", "-c", "find /app -writable | head -3; id -u") == "10001"
     assert client.output("run", "--rm", TAG, "sh", "-c", "find /app/bundle -type f ! -perm 0444") == ""
 
@@ -207,9 +207,9 @@ def test_another_bundle_in_the_image_is_detected(project: Path, client: Docker, 
     preprocess = json.loads((bundle / "preprocess" / "preprocess.json").read_text())
     preprocess["members"][0]["max_length"] = 3
     (bundle / "preprocess" / "preprocess.json").write_text(json.dumps(preprocess))
-    made = derived(client, tmp_path, "COPY bundle/ /app/bundle/")
+    created = derived(client, tmp_path, "COPY bundle/ /app/bundle/")
     with pytest.raises(StageError, match=r"instead of the bundle's .*difference .*, limit 0.001"):
-        prove(client, made, project / "artifacts" / "bundle", DockerImage(), FUNCTION)
+        prove(client, created, project / "artifacts" / "bundle", DockerImage(), FUNCTION)
 
 
 @pytest.mark.parametrize(
@@ -231,9 +231,9 @@ def test_another_bundle_in_the_image_is_detected(project: Path, client: Docker, 
 def test_an_image_that_cannot_serve_is_refused(
     text: str, message: str, project: Path, client: Docker, tmp_path: Path
 ) -> None:
-    made = derived(client, tmp_path, text)
+    created = derived(client, tmp_path, text)
     with pytest.raises(StageError, match=message):
-        prove(client, made, project / "artifacts" / "bundle", DockerImage(), FUNCTION)
+        prove(client, created, project / "artifacts" / "bundle", DockerImage(), FUNCTION)
 
 
 def test_a_missing_emulator_is_reported_and_recorded(
@@ -242,8 +242,8 @@ def test_a_missing_emulator_is_reported_and_recorded(
     monkeypatch.setenv("MLSPEC_LAMBDA_EMULATOR", "")
     if shutil.which("aws-lambda-rie"):
         monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    made = prove(client, TAG, project / "artifacts" / "bundle", DockerImage(), FUNCTION)
-    assert made.locked.emulator is False
+    proof = prove(client, TAG, project / "artifacts" / "bundle", DockerImage(), FUNCTION)
+    assert proof.locked.emulator is False
     assert "warning: the image was not tested in Lambda's emulator" in capsys.readouterr().out
 
 
@@ -264,16 +264,16 @@ def test_the_base_is_held_to_its_digest_from_the_first_build_on(registry: str, c
     text = LAMBDA.replace("docker: {}", f"docker: {{base: '{registry}'}}")
     write(tmp_path, text, BASE)
     text_bundle(tmp_path / "artifacts" / "bundle", TAG)
-    wanted = DockerImage(base=registry)
-    work.main(job(tmp_path, wanted))
-    made, stood, marks = image_build.build(client, job(tmp_path, wanted), wanted)
-    digest = stood.partition("@")[2]
+    expected = DockerImage(base=registry)
+    work.main(job(tmp_path, expected))
+    created, existing, marks = image_build.build(client, job(tmp_path, expected), expected)
+    digest = existing.partition("@")[2]
     assert f"{registry}@{digest}" in (tmp_path / "Dockerfile.lock").read_text()
     assert marks["org.opencontainers.image.base.digest"] == digest
     dockerfile = next(f for f in compile_project(tmp_path / "mlproject.yaml").files if f.path == "Dockerfile").text
     assert dockerfile.count(f"FROM {registry}@{digest} AS") == 3
     (tmp_path / "Dockerfile").write_text(dockerfile)
-    assert image_build.build(client, job(tmp_path, wanted), wanted)[:2] == (made, stood)
+    assert image_build.build(client, job(tmp_path, expected), expected)[:2] == (created, existing)
 
 
 def test_a_base_that_is_not_there(client: Docker, tmp_path: Path) -> None:
@@ -382,8 +382,8 @@ def test_compose_serves_it(project: Path, client: Docker) -> None:
 
 def test_a_commit_in_the_record_is_in_the_labels(project: Path) -> None:
     provenance = read_provenance(project, project / "artifacts")
-    made = labels(provenance, SIGNATURE)
-    assert from_labels(made) == (provenance, SIGNATURE)
+    created = labels(provenance, SIGNATURE)
+    assert from_labels(created) == (provenance, SIGNATURE)
 
 
 def test_a_package_with_another_hash_fails_the_build(project: Path, client: Docker, tmp_path: Path) -> None:

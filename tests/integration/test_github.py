@@ -28,10 +28,10 @@ def node_modules() -> Path:
 
 
 def tool(name: str) -> str:
-    found = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if not found:
+    result = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if not result:
         missing(name)
-    return str(found)
+    return str(result)
 
 
 @pytest.fixture(scope="session")

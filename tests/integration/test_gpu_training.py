@@ -44,8 +44,8 @@ def trained(root: Path, kind: str, more: str = "", **settings: str) -> Applied:
 
 
 def speed(project: Applied) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((project.artifacts / "metrics" / "train.json").read_text(encoding="utf-8"))
-    return dict(found["speed"])
+    record: dict[str, Any] = json.loads((project.artifacts / "metrics" / "train.json").read_text(encoding="utf-8"))
+    return dict(record["speed"])
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "bf16-true", "64-true"])
@@ -96,9 +96,9 @@ def test_a_batch_that_exceeds_the_memory_is_answered_with_one_that_fits(tmp_path
     try:
         with pytest.raises(StageError, match=r"out of memory with train\.batch_size: 128") as raised:
             project.run("data", "train")
-        found = re.search(r"set train\.batch_size: (\d+), which fits", raised.value.help)
-        assert found
-        assert 1 <= int(found[1]) < 128
+        result = re.search(r"set train\.batch_size: (\d+), which fits", raised.value.help)
+        assert result
+        assert 1 <= int(result[1]) < 128
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
 
@@ -113,8 +113,8 @@ def test_a_killed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
     assert run(whole).code == 0
     assert run(killed, 24).code == -signal.SIGKILL
     again = run(killed)
-    assert again.code == 0, again.said
-    assert "resuming the interrupted run" in again.said
+    assert again.code == 0, again.output
+    assert "resuming the interrupted run" in again.output
     assert same(weights(whole), weights(killed))
     assert metrics(whole) == metrics(killed)
 

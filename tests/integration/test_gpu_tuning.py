@@ -34,9 +34,9 @@ def test_the_batch_that_is_found_fits_in_the_memory(mode: str, tmp_path: Path) -
         project.run("data", "train")
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-    found = metrics(project)["tuned"]
-    assert found["batch_size_limit"] == "memory"
-    assert 1 <= found["batch_size"] < 128
+    record = metrics(project)["tuned"]
+    assert record["batch_size_limit"] == "memory"
+    assert 1 <= record["batch_size"] < 128
     assert speed(project)["memory_bytes"] <= 2e8
 
 
@@ -45,14 +45,14 @@ def test_training_on_a_gpu_runs_as_if_the_spec_had_the_values(how: str, tmp_path
     tune = "{batch_size: {max: 32}, learning_rate: {min: 1e-5, max: 0.5, steps: 40}}"
     one = trained(tmp_path / "one", "text", compile=how, tune=tune)
     record = metrics(one)
-    found = record.pop("tuned")
-    assert found["batch_size"] == 32
-    assert 1e-5 < found["learning_rate"] < 0.5
+    content = record.pop("tuned")
+    assert content["batch_size"] == 32
+    assert 1e-5 < content["learning_rate"] < 0.5
     given = projects.text(tmp_path / "given")
     given.spec("dropout: 0", "dropout: 0.2")
     given.spec(
         "batch_size: 16, learning_rate: 0.01",
-        f"batch_size: 32, learning_rate: {found['learning_rate']}, compile: {how}",
+        f"batch_size: 32, learning_rate: {content['learning_rate']}, compile: {how}",
     )
     given.run("data", "train")
     assert same(weights(one, "last"), weights(given, "last"))
@@ -62,11 +62,11 @@ def test_training_on_a_gpu_runs_as_if_the_spec_had_the_values(how: str, tmp_path
 
 def test_the_use_of_the_gpu_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     project = trained(tmp_path, "text")
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     name = torch.cuda.get_device_name()
     use = speed(project)
     assert (use["device"], use["name"], use["devices"]) == ("cuda", name, 1)
     assert 0 < use["memory_bytes"] < torch.cuda.get_device_properties(0).total_memory
-    assert f"train: on {name}" in said
-    assert "rows/s, " in said
-    assert "waiting for data" in said
+    assert f"training on {name}" in output
+    assert "rows/s, " in output
+    assert "waiting for data" in output

@@ -123,8 +123,8 @@ def check(folder: Path, *frameworks: str) -> tuple[list[str], dict[str, dict[str
                "--framework", *frameworks]  # fmt: skip
     environment = os.environ | {"LOG_LEVEL": "ERROR", "HOME": str(folder)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    found = json.loads(done.stdout)
-    reports = {report["check_type"]: report for report in (found if isinstance(found, list) else [found])}
+    record = json.loads(done.stdout)
+    reports = {report["check_type"]: report for report in (record if isinstance(record, list) else [record])}
     skips = [check for report in reports.values() for check in report["results"].get("skipped_checks", [])]
     assert all(check["check_result"]["suppress_comment"] for check in skips), "each has its reason"
     failed = [
@@ -158,6 +158,6 @@ def test_parliament_says_only_what_has_a_reason(trees: Path) -> None:
     assert len(policies) > 15
     done = subprocess.run([python, "-c", READ, *policies], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    found = [(path, issue, kind) for path, issue, kind in json.loads(done.stdout)]
-    assert [entry for entry in found if entry[1:] not in ACCEPTED] == []
-    assert {entry[1:] for entry in found} == set(ACCEPTED), "a reason for what nothing says any more"
+    results = [(path, issue, kind) for path, issue, kind in json.loads(done.stdout)]
+    assert [entry for entry in results if entry[1:] not in ACCEPTED] == []
+    assert {entry[1:] for entry in results} == set(ACCEPTED), "a reason for what nothing says any more"

@@ -9,8 +9,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +22,7 @@ from mlspec.records.tracked_run import TrackedRun, tracked_runs
 from mlspec.report.collect import collect
 from mlspec.runtime import Predictor
 from tests.conftest import missing
+from tests.integration.orchestrated import answers
 from tests.pages import free_port
 from tests.parts.projects import PROGRAMS, Applied
 from tests.parts.train.stage import run as train_until
@@ -59,23 +58,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=quiet, stdout=log, stderr=log, start_new_session=True)
     try:
-        _ready(f"http://127.0.0.1:{port}{PATH}/health", process, folder / "log")
+        answers(f"http://127.0.0.1:{port}{PATH}/health", process, folder / "log")
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _ready(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    waiting, end = threading.Event(), time.monotonic() + 300
-    while time.monotonic() < end:
-        assert process.poll() is None, log.read_text()
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except OSError:
-            waiting.wait(0.5)
-    raise AssertionError(log.read_text())
 
 
 def client(server: str) -> Any:
@@ -94,34 +81,38 @@ def only(project: Applied) -> TrackedRun:
 
 
 def test_a_run_has_everything_of_the_model_and_the_model_predicts_the_same(
-    trained: Callable[..., Applied], server: str
+    trained: Callable[..., Applied], server: str, chromium: Any
 ) -> None:
     project = trained("text", spec(server + PATH, ", register: mood, experiment: moods"))
     project.run("train", "evaluate", "export", "track")
     known = only(project)
-    found = client(server).get_run(known.run)
-    assert found.info.status == "FINISHED"
-    assert found.data.params["train.learning_rate"] == "0.01"
-    assert found.data.params["model.type"] == "text-classifier"
+    result = client(server).get_run(known.run)
+    assert result.info.status == "FINISHED"
+    assert result.data.params["train.learning_rate"] == "0.01"
+    assert result.data.params["model.type"] == "text-classifier"
     losses = client(server).get_metric_history(known.run, "valid/loss")
     assert len(losses) == 8
     assert [m.step for m in losses] == sorted({m.step for m in losses})
     evaluated = json.loads((project.artifacts / "metrics" / "evaluate.json").read_text())
-    assert found.data.metrics["test/accuracy"] == evaluated["metrics"]["accuracy"]
+    assert result.data.metrics["test/accuracy"] == evaluated["metrics"]["accuracy"]
     lineage = json.loads((project.artifacts / "bundle" / "lineage.json").read_text())
-    tags = found.data.tags
+    tags = result.data.tags
     assert tags["mlspec.checkpoint"] == lineage["checkpoint"]
     assert tags["mlspec.data.train.parquet"] == lineage["data"]["train.parquet"]
     assert tags["mlspec.model_version"] == read_provenance(project.root, project.artifacts).version
     assert {"mlspec.version", "mlspec.spec", "mlspec.bundle"} <= set(tags)
-    page = f"{server}{PATH}/#/experiments/{found.info.experiment_id}/runs/{known.run}"
+    page = f"{server}{PATH}/#/experiments/{result.info.experiment_id}/runs/{known.run}"
     assert read_provenance(project.root, project.artifacts).run == page
-    assert [run.url for run in collect(project.artifacts).runs] == [page]
+    results = collect(project.artifacts)
+    assert ([run.url for run in results.runs], results.training and results.training.runs) == ([page], {"mlflow": page})
     _loads_and_predicts_the_same(project, server, f"runs:/{known.run}/model")
     _loads_and_predicts_the_same(project, server, "models:/mood/1")
     _has_a_confusion_matrix(project, server, str(known.run))
+    _shows_confusion_matrices_as_images(page, chromium)
     project.run("track")
     assert [v.version for v in client(server).search_model_versions("name = 'mood'")] in (["1"], [1])
+    (project.root / ".mlspec" / "runs").rename(project.root / "runs-of-another-machine")
+    assert read_provenance(project.root, project.artifacts).run == page, "as where DVC restored the model"
 
 
 def _loads_and_predicts_the_same(project: Applied, server: str, model: str) -> None:
@@ -149,6 +140,19 @@ def _has_a_confusion_matrix(project: Applied, server: str, run: str) -> None:
     rows = json.loads((project.artifacts / "data" / "schema.json").read_text())
     assert [row[0] for row in table["data"]] == ["sad", "glad"]
     assert sum(sum(row[1:]) for row in table["data"]) == 48, rows
+
+
+def _shows_confusion_matrices_as_images(page: str, chromium: Any) -> None:
+    """In MLflow's own pages, drawn by a browser."""
+    for artifact in ("valid-confusion.svg", "evaluation/confusion.svg"):
+        tab = chromium.new_page()
+        tab.goto(f"{page}/artifacts/{artifact}")
+        image = tab.locator("img[src^='blob:']").first
+        image.wait_for()
+        image.evaluate("image => image.decode()")
+        assert image.evaluate("image => image.naturalWidth") > 150
+        assert "glad predicted as glad" in image.evaluate("async image => (await fetch(image.src)).text()")
+        tab.close()
 
 
 def test_a_killed_training_resumes_its_run(trained: Callable[..., Applied], server: str) -> None:
@@ -186,8 +190,8 @@ def test_two_processes_and_a_sweep_have_a_run_for_each_training(
         environ = warm.variables(os.environ)
         done = subprocess.run(words.split(), cwd=project.root, env=environ, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
-    found = client(server).search_runs([client(server).get_experiment_by_name("several").experiment_id])
-    assert sorted((run.data.params["train.learning_rate"], run.info.status) for run in found) == [
+    result = client(server).search_runs([client(server).get_experiment_by_name("several").experiment_id])
+    assert sorted((run.data.params["train.learning_rate"], run.info.status) for run in result) == [
         ("0.01", "FINISHED"),
         ("0.02", "FINISHED"),
         ("0.02", "FINISHED"),
@@ -199,9 +203,9 @@ def test_a_server_that_is_down_loses_no_training(
 ) -> None:
     project = trained("numbers", spec(f"http://127.0.0.1:{free_port()}"))
     project.run("train")
-    said = capsys.readouterr().out
-    assert "does not answer" in said
-    assert "mlspec run track" in said
+    output = capsys.readouterr().out
+    assert "does not answer" in output
+    assert "mlspec run track" in output
     assert only(project).url is None
     with pytest.raises(StageError, match="does not answer") as caught:
         project.run("track")

@@ -99,7 +99,7 @@ def test_without_an_alarm_the_state_is_stored_and_nothing_else_runs(repository: 
     assert result.annotations == (), "the runner would take it as a command"
 
 
-def test_an_alarm_is_not_a_failure_and_asks_whether_to_train(repository: Monitored) -> None:
+def test_an_alarm_is_not_a_failure_and_leads_to_the_decision_to_train(repository: Monitored) -> None:
     result = repository.look(ALARM="4", OUTCOME='{"verdict": null, "reason": "a pause", "waiting": false}')
     assert result.code == 0, result
     assert repository.calls == [*LOOK, *TRAIN]

@@ -192,7 +192,7 @@ def test_the_quality_without_labels(name: str, cbpe: dict[str, dict[str, Any]]) 
     assert accuracy.value == pytest.approx(cbpe[name]["accuracy"], abs=0.02)
     assert accuracy.low - 0.01 <= np.mean(predicted == truth) <= accuracy.high + 0.01
     if known.shape[1] == 2:
-        found = {e.metric.partition("[")[0]: e.value for e in estimated_metrics(corrected, predicted, 1, "yes")}
-        found["roc_auc"] = found.pop("auroc")
+        results = {e.metric.partition("[")[0]: e.value for e in estimated_metrics(corrected, predicted, 1, "yes")}
+        results["roc_auc"] = results.pop("auroc")
         expected = {metric: value for metric, value in cbpe[name].items() if metric != "accuracy"}
-        assert found == pytest.approx(expected, abs=0.02)
+        assert results == pytest.approx(expected, abs=0.02)

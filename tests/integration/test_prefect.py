@@ -8,16 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.orchestrated import STAGES, Orchestrated, own_python
+from tests.integration.orchestrated import STAGES, Orchestrated, PrefectServer
 
 pytestmark = pytest.mark.slow
 RUN = """\
 import json, shutil, subprocess, sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL
-from prefect.testing.utilities import prefect_test_harness
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
 
 root = Path(sys.argv[1])
 spec = spec_from_file_location("flow", root / "orchestrate/prefect/flow.py")
@@ -41,8 +39,7 @@ def run(**parameters):
 
 def prefect(*words):
     global said
-    done = subprocess.run([sys.executable, "-m", "prefect", *words], cwd=root, capture_output=True, text=True,
-                          env={**__import__("os").environ, "PREFECT_API_URL": PREFECT_API_URL.value()})
+    done = subprocess.run([sys.executable, "-m", "prefect", *words], cwd=root, capture_output=True, text=True)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
 
@@ -61,9 +58,15 @@ def overlaps():
         spans = sorted((t.start_time, t.end_time) for t in client.read_task_runs() if t.start_time and t.end_time)
     return sum(later[0] < earlier[1] for earlier, later in zip(spans, spans[1:]))
 
+def deploy():
+    with get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name="default", type="process"))
+    prefect("--no-prompt", "deploy", "--all")
+
 def start(*names):
-    for name in names:
-        prefect("deployment", "run", name)
+    with get_client(sync_client=True) as client:
+        for name in names:
+            client.create_flow_run_from_deployment(client.read_deployment_by_name(name).id)
 
 def work():
     prefect("worker", "start", "--pool", "default", "--run-once", "--prefetch-seconds", "120")
@@ -74,41 +77,35 @@ def work():
                 for r in runs]
 
 def edit(name):
-    from prefect.client.schemas.actions import DeploymentUpdate
     with get_client(sync_client=True) as client:
         (found,) = [d for d in client.read_deployments() if d.name == name]
         client.update_deployment(found.id, DeploymentUpdate(parameters={"environment": "base"}, enforce_parameter_schema=False))
 
 def notices():
-    environ = {**__import__("os").environ, "PREFECT_API_URL": PREFECT_API_URL.value()}
-    done = subprocess.run(["mlspec", "plan", "--json"], cwd=root, capture_output=True, text=True, env=environ)
+    done = subprocess.run(["mlspec", "plan", "--json"], cwd=root, capture_output=True, text=True)
     return json.loads(done.stdout).get("notices", [])
-
-with prefect_test_harness(server_startup_timeout=200):
 """
+NEW_BRANCHES = """\
+#!/bin/sh
+case $2 in *[!0]*) echo "this branch is protected" >&2; exit 1;; esac
+"""
+"""A hook of git that refuses what changes a branch."""
 
 
-@pytest.fixture(scope="module")
-def prefect() -> Path:
-    """The environment of Prefect."""
-    return own_python("MLSPEC_PREFECT", "prefect", "prefect")
-
-
-def test_success_failure_and_deployments(orchestrated: Orchestrated, prefect: Path) -> None:
+def test_success_failure_and_deployments(orchestrated: Orchestrated, prefect: PrefectServer) -> None:
     orchestrated.spec("data: {retries: 1}", "data: {retries: 2}, gate: {retries: 2, timeout: 10m}")
     script = RUN + (
-        "    subprocess.run(['mlspec', 'build'], cwd=root, check=True, capture_output=True)\n"
-        "    spec.loader.exec_module(flow)\n"
-        "    prefect('concurrency-limit', 'create', flow.TAG, '1')\n"
-        "    base, prod = run(), run(environment='prod')\n"
-        "    prefect('work-pool', 'create', 'default', '--type', 'process')\n"
-        "    prefect('--no-prompt', 'deploy', '--all')\n"
-        "    deployed, same = deployments(), notices()\n"
-        "    edit('prod')\n"
-        "    print(json.dumps([base, prod, deployed, same, notices(), limits(), overlaps()]))\n"
+        "subprocess.run(['mlspec', 'build'], cwd=root, check=True, capture_output=True)\n"
+        "spec.loader.exec_module(flow)\n"
+        "with get_client(sync_client=True) as client:\n"
+        "    client.create_concurrency_limit(tag=flow.TAG, concurrency_limit=1)\n"
+        "base, prod = run(), run(environment='prod')\n"
+        "deploy()\n"
+        "deployed, same = deployments(), notices()\n"
+        "edit('prod')\n"
+        "print(json.dumps([base, prod, deployed, same, notices(), limits(), overlaps()]))\n"
     )
-    home = str(Path(orchestrated.variables["HOME"]) / "prefect")
-    base, prod, deployed, same, edited, limits, overlaps = orchestrated.python(prefect, script, PREFECT_HOME=home)
+    base, prod, deployed, same, edited, limits, overlaps = prefect.python(orchestrated, script)
     assert base["state"] == "Completed"
     assert base["tasks"] == dict.fromkeys(["data", "train", "evaluate", "gate", "export"], "Completed")
     assert base["tags"] == ["gpu", "mlspec:prices"]
@@ -141,30 +138,29 @@ def test_success_failure_and_deployments(orchestrated: Orchestrated, prefect: Pa
 
 
 def test_a_stage_that_breaks_is_tried_again_and_a_fault_of_the_spec_is_not(
-    orchestrated: Orchestrated, prefect: Path
+    orchestrated: Orchestrated, prefect: PrefectServer
 ) -> None:
     script = RUN + (
-        "    (root / 'data/prices.csv').unlink()\n"
-        "    shutil.rmtree(root / '.dvc/cache')\n"
-        "    broken = run()\n"
-        "    text = (root / 'mlproject.yaml').read_text()\n"
-        "    (root / 'mlproject.yaml').write_text(text.replace('max_epochs: 12', 'max_epochs: -1'))\n"
-        "    print(json.dumps([broken, run()]))\n"
+        "(root / 'data/prices.csv').unlink()\n"
+        "shutil.rmtree(root / '.dvc/cache')\n"
+        "broken = run()\n"
+        "text = (root / 'mlproject.yaml').read_text()\n"
+        "(root / 'mlproject.yaml').write_text(text.replace('max_epochs: 12', 'max_epochs: -1'))\n"
+        "print(json.dumps([broken, run()]))\n"
     )
-    home = str(Path(orchestrated.variables["HOME"]) / "prefect")
-    broken, faulty = orchestrated.python(prefect, script, PREFECT_HOME=home)
+    broken, faulty = prefect.python(orchestrated, script)
     assert (broken["state"], broken["tasks"]["data"], broken["tries"]["data"]) == ("Failed", "Failed", 2)
     assert (faulty["state"], faulty["tasks"]) == ("Failed", {})
     assert "`train.max_epochs` must be at least 1, not -1" in faulty["message"]
 
 
 def test_workers_that_clone_a_repository_share_results_by_the_remote(
-    orchestrated: Orchestrated, prefect: Path, tmp_path: Path
+    orchestrated: Orchestrated, prefect: PrefectServer, tmp_path: Path
 ) -> None:
     origin = tmp_path / "origin"
     orchestrated.spec("data:\n", f"data:\n  remote: {tmp_path / 'remote'}\n")
     orchestrated.spec("max_epochs: 12", "max_epochs: 11")
-    orchestrated.spec("prefect: {}", f"prefect: {{repository: 'file://{origin}'}}")
+    orchestrated.spec("prefect: {}", f"prefect: {{repository: 'file://{origin}', propose: true}}")
     orchestrated.spec('ci: {github: {schedule: "0 3 * * 1"}}\n', "")
     publish = (
         "mlspec build",
@@ -178,47 +174,33 @@ def test_workers_that_clone_a_repository_share_results_by_the_remote(
     environ |= dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "ada@example.org")
     for command in publish:
         subprocess.run(command.split(), cwd=orchestrated.root, env=environ, check=True, capture_output=True)
+    (origin / "hooks" / "update").write_text(NEW_BRANCHES)
+    (origin / "hooks" / "update").chmod(0o755)
     script = RUN + (
-        "    prefect('work-pool', 'create', 'default', '--type', 'process')\n"
-        "    prefect('--no-prompt', 'deploy', '--all')\n"
-        "    same = notices()\n"
-        "    start('prices/base', 'prices/base')\n"
-        "    runs = [work(), work()]\n"
-        "    text = (root / 'mlproject.yaml').read_text()\n"
-        '    (root / \'mlproject.yaml\').write_text(text.replace("prefect: {", "prefect: {branch: main, "))\n'
-        "    print(json.dumps([same, runs, notices()]))\n"
+        "deploy()\n"
+        "same = notices()\n"
+        "start('prices/base', 'prices/base')\n"
+        "runs = [work(), work()]\n"
+        "text = (root / 'mlproject.yaml').read_text()\n"
+        '(root / \'mlproject.yaml\').write_text(text.replace("prefect: {", "prefect: {branch: main, "))\n'
+        "print(json.dumps([same, runs, notices()]))\n"
     )
-    same, (first, second), stale = orchestrated.python(prefect, script, PREFECT_HOME=str(tmp_path / "prefect"))
+    same, (first, second), stale = prefect.python(orchestrated, script)
     assert same == []
     assert [run[0] for run in first] == ["Completed", "AwaitingConcurrencySlot"], first[0][2]
-    assert [run[0] for run in second] == ["Completed", "Completed"], second[0][2]
-    trained, found = (run[1] for run in second)
+    assert [run[0] for run in second] == ["Completed", "Failed"], second[0][2]
+    refused = next(line for line in second[1][2].splitlines() if "cannot push dvc.lock" in line)
+    assert "this branch is protected" in refused
+    trained, result = (run[1] for run in second)
     assert "train: stage ran" in trained
-    assert found == [f"{stage}: stage cached" for stage in sorted(STAGES)], "a new clone trains nothing"
+    assert result == [f"{stage}: stage cached" for stage in sorted(STAGES)], "a new clone trains nothing"
+
+    def git(*words: str) -> str:
+        return subprocess.check_output(["git", "--git-dir", str(origin), *words], text=True)
+
+    branch = f"mlspec/prices-training/{git('symbolic-ref', '--short', 'HEAD').strip()}"
+    changed = git("diff", "--name-only", "HEAD", branch).split()
+    assert "dvc.lock" in changed
+    assert all(name == "dvc.lock" or name.startswith("artifacts/") for name in changed)
+    assert git("log", "-1", "--format=%s %an", branch) == "Results of a training mlspec\n", "the worker has no identity"
     assert [("pull steps" in line, "prefect deploy --all" in line) for line in stale] == [(True, True)] * 2
-
-
-def test_starters_run_with_one_added_line(orchestrated: Orchestrated, prefect: Path, tmp_path: Path) -> None:
-    """The whole line of a starter is trained elsewhere: here its first stage runs, by Prefect."""
-    names = ["digits", "tabular"]
-    for name in names:
-        words = ["mlspec", "init", str(tmp_path / name), "--template", name]
-        subprocess.run(words, env=dict(orchestrated.variables), check=True, capture_output=True)
-        with (tmp_path / name / "mlproject.yaml").open("a") as spec:
-            spec.write("orchestrate: {prefect: {}}\n")
-        words = ["mlspec", "build", "--spec", str(tmp_path / name / "mlproject.yaml")]
-        subprocess.run(words, env=dict(orchestrated.variables), check=True, capture_output=True)
-    script = RUN + (
-        "    from prefect import flow as prefect_flow\n"
-        "    ended = []\n"
-        "    for name in sys.argv[2:]:\n"
-        "        spec = spec_from_file_location('flow', root.parent / name / 'orchestrate/prefect/flow.py')\n"
-        "        flow = module_from_spec(spec)\n"
-        "        spec.loader.exec_module(flow)\n"
-        "        ended.append(prefect_flow(lambda: flow.run_stage('data', ''), name=name)())\n"
-        "    print(json.dumps(ended))\n"
-    )
-    home = str(tmp_path / "prefect")
-    assert orchestrated.python(prefect, script, *names, PREFECT_HOME=home) == ["ran", "ran"]
-    for name in names:
-        assert (tmp_path / name / "artifacts/data/train.parquet").stat().st_size

@@ -50,13 +50,13 @@ MIXED = BASE.replace("{sentence: text}", "{town: category, age: number}").replac
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder with the generated files of a spec."""
-    made: dict[str, Path] = {}
+    created: dict[str, Path] = {}
 
     def folder(monitor: str) -> Path:
-        if monitor not in made:
-            made[monitor] = tmp_path_factory.mktemp("spec")
-            write(made[monitor], PACKAGE + monitor, MIXED)
-        return made[monitor]
+        if monitor not in created:
+            created[monitor] = tmp_path_factory.mktemp("spec")
+            write(created[monitor], PACKAGE + monitor, MIXED)
+        return created[monitor]
 
     return folder
 
@@ -79,8 +79,8 @@ def test_promtool_accepts_every_file_and_every_alert_is_proved(monitor: str, ren
 
 def rules(folder: Path) -> list[dict[str, Any]]:
     (group,) = yaml.safe_load((folder / "rules.yml").read_text())["groups"]
-    found: list[dict[str, Any]] = group["rules"]
-    return found
+    result: list[dict[str, Any]] = group["rules"]
+    return result
 
 
 def mutated(expr: str, name: str) -> Iterator[str]:
@@ -180,6 +180,7 @@ GAUGES = (
     MonitorMetric("drift_evidence", (*OF_VERSION, ("input", "input.age")), 3.0),
     MonitorMetric("drift_alarm_open", (*OF_VERSION, ("input", "input.age")), 1.0),
     MonitorMetric("quality", (*OF_VERSION, ("metric", "accuracy")), 0.8),
+    MonitorMetric("quality_estimated", OF_VERSION, 0.7),
     MonitorMetric("labelled_share", OF_VERSION, 0.5),
 )
 """What `mlspec monitor --serve` has measured."""
@@ -234,7 +235,7 @@ def test_an_alert_reaches_the_webhook(monitored: Monitored) -> None:
         "alertname": "ModelMissingRate", "severity": "warning", "model": "toy", "version": "1", "input": "age",
     }  # fmt: skip
     assert by_name["ModelMissingRate"]["annotations"]["summary"].startswith("toy 1: Missing values of age ")
-    assert by_name["ModelDrift"]["annotations"]["summary"] == "toy 1: input.age has moved"
+    assert by_name["ModelDrift"]["annotations"]["summary"] == "toy 1: input.age has drifted"
     assert "ModelErrorRate" not in monitored.receiver.names()
 
 

@@ -91,13 +91,13 @@ def theirs() -> dict[str, Any]:
 def test_a_change_is_found_and_dated(name: str, seed: int, theirs: dict[str, Any]) -> None:
     """As soon as by ADWIN, and dated as well as by its cut. ADWIN compares means: a change of scale it finds by chance,
     and heavy tails have none. mlspec compares positions in the reference, which are in 0..1."""
-    found = [c for c in crossings(KNOWN[name], STREAMS[f"{name}{seed}"], BUDGET) if c.row >= CHANGE]
-    assert found[0].row - CHANGE < 400
-    assert abs(found[0].origin.row - CHANGE) < 150
+    results = [c for c in crossings(KNOWN[name], STREAMS[f"{name}{seed}"], BUDGET) if c.row >= CHANGE]
+    assert results[0].row - CHANGE < 400
+    assert abs(results[0].origin.row - CHANGE) < 150
     if name == "shift":
         after = [alarm for alarm in theirs[f"stream/shift{seed}/ADWIN"] if alarm[0] >= CHANGE]
-        assert found[0].row <= after[0][0] + 100
-        assert abs(found[0].origin.row - CHANGE) <= abs(after[0][1] - CHANGE) + 50
+        assert results[0].row <= after[0][0] + 100
+        assert abs(results[0].origin.row - CHANGE) <= abs(after[0][1] - CHANGE) + 50
 
 
 def test_streams_without_a_change(theirs: dict[str, Any]) -> None:

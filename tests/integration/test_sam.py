@@ -132,4 +132,4 @@ def test_what_mlspec_created_directly_is_not_taken_over(shipped: Make) -> None:
     for stage, resource in (("sam-foundation", "ecr repository"), ("sam-service", "lambda function")):
         with pytest.raises(StageError, match=f"{resource} {project.root.name} exists already") as caught:
             planned(project, stage)
-        assert "`iac: terraform`, which takes it over" in caught.value.help
+        assert "mlspec apply --adopt" in caught.value.help

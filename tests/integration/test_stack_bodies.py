@@ -127,7 +127,7 @@ def test_every_query_is_valid_esql(trees: dict[str, dict[str, Any]]) -> None:
     assert len(unique) > 40
     errors = syntax_errors([*unique, "FROM x | WHERE a = 1"])
     assert errors.pop()
-    assert {query: found for query, found in zip(unique, errors, strict=True) if found} == {}
+    assert {query: result for query, result in zip(unique, errors, strict=True) if result} == {}
 
 
 def saved_panels(ndjson: str) -> list[dict[str, Any]]:

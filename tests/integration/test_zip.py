@@ -34,7 +34,7 @@ def job(root: Path, zipped: LambdaZip, memory: int = 512) -> Job:
     return Job(root, root / "artifacts", root / "artifacts", {}, sections)
 
 
-def wanted(**values: Any) -> LambdaZip:
+def zip_options(**values: Any) -> LambdaZip:
     architecture = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
     return LambdaZip.model_validate({"python": PYTHON, "architecture": architecture, **values})
 
@@ -50,39 +50,39 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     requirements = serving_pins.requirements(PYTHON, False, ("text",))
     (root / "requirements-serve.txt").write_text("".join(f"{n}=={r}\n" for n, r in requirements.items()))
     text_bundle(root / "artifacts" / "bundle")
-    work.main(job(root, wanted()))
+    work.main(job(root, zip_options()))
     return root
 
 
 def prove(project: Path, file: Path, memory: int = 512, **values: Any) -> ZipProof:
-    scratch = job(project, wanted()).scratch
+    scratch = job(project, zip_options()).scratch
     bundle = project / "artifacts" / "bundle"
-    return lambda_zip.prove(file, bundle, wanted(**values), Lambda(memory=memory), scratch)
+    return lambda_zip.prove(file, bundle, zip_options(**values), Lambda(memory=memory), scratch)
 
 
 def changed(project: Path, folder: Path, name: str, content: bytes | None) -> Path:
     """The zip with one file of another content, or without it; its bytecode goes too."""
-    made = folder / "function.zip"
-    with zipfile.ZipFile(project / "artifacts" / "function.zip") as old, zipfile.ZipFile(made, "w") as new:
+    created = folder / "function.zip"
+    with zipfile.ZipFile(project / "artifacts" / "function.zip") as old, zipfile.ZipFile(created, "w") as new:
         for entry in old.infolist():
             if entry.filename != name and not entry.filename.startswith("__pycache__"):
                 new.writestr(entry.filename, old.read(entry))
         if content is not None:
             new.writestr(name, content)
-    return made
+    return created
 
 
 def test_the_zip_answers_as_the_bundle_does_in_lambdas_emulator(project: Path) -> None:
     if lambda_emulator.find() is None:
         missing("AWS's Lambda emulator (MLSPEC_LAMBDA_EMULATOR=path; it lies in the Python package aws-sam-cli)")
-    image_build.main(job(project, wanted()))
-    found = PackagedZip.read(project / "artifacts")
+    image_build.main(job(project, zip_options()))
+    result = PackagedZip.read(project / "artifacts")
     data = (project / "artifacts" / "function.zip").read_bytes()
-    assert found.sha256 == hashlib.sha256(data).hexdigest()
-    assert (found.runtime, found.handler) == (f"python{PYTHON}", "handler.handle")
-    assert found.size_bytes == len(data) < 50 * 2**20
-    assert found.unpacked_bytes < 150 * 2**20
-    proof = found.proof
+    assert result.sha256 == hashlib.sha256(data).hexdigest()
+    assert (result.runtime, result.handler) == (f"python{PYTHON}", "handler.handle")
+    assert result.size_bytes == len(data) < 50 * 2**20
+    assert result.unpacked_bytes < 150 * 2**20
+    proof = result.proof
     assert (proof.emulator, proof.memory_mb) == (True, 512)
     assert (proof.difference or 0.0) < 1e-6
     assert 20_000_000 < (proof.peak or 0) < 512_000_000
@@ -92,7 +92,7 @@ def test_the_same_inputs_make_the_same_bytes(project: Path) -> None:
     file = project / "artifacts" / "function.zip"
     before = hashlib.sha256(file.read_bytes()).hexdigest()
     (project / "artifacts" / "bundle" / "model.onnx").touch()
-    work.main(job(project, wanted()))
+    work.main(job(project, zip_options()))
     assert hashlib.sha256(file.read_bytes()).hexdigest() == before
 
 
@@ -110,17 +110,17 @@ def test_without_the_emulator_the_function_is_called_directly_which_is_reported(
 ) -> None:
     monkeypatch.setenv("MLSPEC_LAMBDA_EMULATOR", "")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    made = prove(project, project / "artifacts" / "function.zip")
-    assert made.emulator is False
-    assert made.difference is not None
-    assert made.difference < 1e-6
+    proof = prove(project, project / "artifacts" / "function.zip")
+    assert proof.emulator is False
+    assert proof.difference is not None
+    assert proof.difference < 1e-6
     assert "warning: the zip was not tested in Lambda's emulator" in capsys.readouterr().out
 
 
 def test_a_missing_processor_architecture_is_reported(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other = "x86_64" if wanted().architecture == "arm64" else "arm64"
-    made = prove(project, project / "artifacts" / "function.zip", architecture=other)
-    assert f"for Linux on {other}" in made.why
+    other = "x86_64" if zip_options().architecture == "arm64" else "arm64"
+    proof = prove(project, project / "artifacts" / "function.zip", architecture=other)
+    assert f"for Linux on {other}" in proof.why
     assert "warning: the zip was not tested in Lambda's emulator" in capsys.readouterr().out
 
 
@@ -156,8 +156,8 @@ def test_another_bundle_in_the_zip_is_detected(project: Path, tmp_path: Path) ->
 def test_memory_and_size_are_held_to_their_bounds(project: Path) -> None:
     file = project / "artifacts" / "function.zip"
     with pytest.raises(StageError, match=r"the function used \d+ MB, more than deploy.lambda.memory: 30"):
-        lambda_zip.prove(file, project / "artifacts" / "bundle", wanted(), Lambda.model_construct(memory=30),
-                         job(project, wanted()).scratch)  # fmt: skip
+        lambda_zip.prove(file, project / "artifacts" / "bundle", zip_options(), Lambda.model_construct(memory=30),
+                         job(project, zip_options()).scratch)  # fmt: skip
     with pytest.raises(StageError, match=r"unpacked zip has \d+ MiB, more than package.zip.max_size: 100MB"):
-        work.main(job(project, wanted(max_size="100MB")))
+        work.main(job(project, zip_options(max_size="100MB")))
     assert file.is_file()

@@ -10,7 +10,7 @@ from mlspec.learning.batch_search import LongestRows, search  # noqa: E402
 
 
 @pytest.mark.parametrize(
-    ("mode", "start", "limit", "memory", "found"),
+    ("mode", "start", "limit", "memory", "expected"),
     [
         ("power", 32, 8192, 300, (256, True)),
         ("power", 32, 200, 300, (128, False)),
@@ -26,14 +26,14 @@ from mlspec.learning.batch_search import LongestRows, search  # noqa: E402
         ("binsearch", 7, 8192, 0, None),
     ],
 )
-def test_the_largest_batch_is_found(mode: str, start: int, limit: int, memory: int, found: object) -> None:
+def test_the_largest_batch_is_found(mode: str, start: int, limit: int, memory: int, expected: object) -> None:
     tried: list[int] = []
 
     def fits(size: int) -> bool:
         tried.append(size)
         return size <= memory
 
-    assert search(fits, mode, start, limit) == found  # type: ignore[arg-type]
+    assert search(fits, mode, start, limit) == expected  # type: ignore[arg-type]
     assert len(tried) == len(set(tried)) < 26
     assert all(1 <= size <= limit for size in tried)
 

@@ -19,10 +19,10 @@ def epoch(rows: int, batch: int, world: int, shuffle: bool, drop: bool = False) 
     """The batches of each process in one epoch. Lengths differ, so that sorting within pools is at work."""
     lengths = [(7 * row) % 13 for row in range(rows)]
     samplers = [Buckets(lengths, batch, 3, rank, world, shuffle, drop) for rank in range(world)]
-    found = [sampler.batches(1) for sampler in samplers]
-    assert [len(sampler) for sampler in samplers] == [len(batches) for batches in found]
-    assert len({len(batches) for batches in found}) == 1
-    return found
+    results = [sampler.batches(1) for sampler in samplers]
+    assert [len(sampler) for sampler in samplers] == [len(batches) for batches in results]
+    assert len({len(batches) for batches in results}) == 1
+    return results
 
 
 def processes(rows: int, batch: int, world: int) -> list[Buckets]:
@@ -57,9 +57,9 @@ def test_the_number_of_processes_changes_no_batch_of_a_training(rows: int, batch
 
 @given(COUNTS, BATCH, WORLD)
 def test_several_processes_measure_every_row_once(rows: int, batch: int, world: int) -> None:
-    found = flat(epoch(rows, batch, world, False))
-    assert set(found) == set(range(rows))
-    assert rows < world or len(found) == rows
+    result = flat(epoch(rows, batch, world, False))
+    assert set(result) == set(range(rows))
+    assert rows < world or len(result) == rows
 
 
 @given(COUNTS, BATCH, WORLD)
@@ -71,8 +71,8 @@ def test_no_training_batch_has_one_row_where_two_are_there(rows: int, batch: int
 @given(COUNTS, BATCH, WORLD)
 @settings(max_examples=50)
 def test_drop_last_leaves_full_batches_and_never_none(rows: int, batch: int, world: int) -> None:
-    found = [sum(counts) for counts in zip(*(s.rows(1) for s in processes(rows, batch, world)), strict=True)]
-    assert set(found) == {batch if rows >= batch else rows}
+    results = [sum(counts) for counts in zip(*(s.rows(1) for s in processes(rows, batch, world)), strict=True)]
+    assert set(results) == {batch if rows >= batch else rows}
 
 
 @pytest.mark.parametrize(

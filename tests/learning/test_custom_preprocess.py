@@ -43,9 +43,9 @@ def fitted(root: Path, body: str, files: dict[str, str] | None = None, **args: A
     folder = root / "artifacts" / "preprocess"
     folder.mkdir(parents=True, exist_ok=True)
     fit(Preprocessing(**{"class": "src.prep:Prep", "args": args}), ROWS, INPUTS, folder, root, root)
-    found = load(folder)
-    assert isinstance(found, CustomPreprocess)
-    return found
+    result = load(folder)
+    assert isinstance(result, CustomPreprocess)
+    return result
 
 
 def test_an_image_is_the_same_from_a_file_in_base64_and_as_pixels(tmp_path: Path) -> None:
@@ -207,14 +207,14 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_class_that_cannot_be_served_is_refused(name: str, tmp_path: Path) -> None:
-    body, said, help = REFUSED[name]
+    body, output, help = REFUSED[name]
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "hidden.py").write_text("")
     (tmp_path / "words.txt").write_text("words")
     with pytest.raises(StageError) as raised:
         fitted(tmp_path, body.replace("ROOT", str(tmp_path)))
         from_rows(tmp_path)
-    assert said in raised.value.message
+    assert output in raised.value.message
     assert help in raised.value.help
 
 
@@ -239,7 +239,7 @@ STATE = """
 
 
 @pytest.mark.parametrize(
-    ("state", "said", "help"),
+    ("state", "message", "help"),
     [
         ('{"mean": np.ones(2)}', "state()['mean'] is of type numpy.ndarray, which JSON does not support", ".tolist()"),
         ('{"mean": [1.0, {"x": np.float32(2)}]}', "state()['mean'][1]['x'] is of type numpy.float32", ".item()"),
@@ -251,11 +251,11 @@ STATE = """
         ("1 / 0", "src.prep:Prep.state raised ZeroDivisionError", ""),
     ],
 )
-def test_a_state_that_does_not_reach_serving_is_refused(state: str, said: str, help: str, tmp_path: Path) -> None:
+def test_a_state_that_does_not_reach_serving_is_refused(state: str, message: str, help: str, tmp_path: Path) -> None:
     state = state.replace("self.mean + 1", "float(self.mean) + 1")
     with pytest.raises(StageError) as raised:
         fitted(tmp_path, call(f'{{"a": {SIZES} - self.mean}}', STATE.replace("STATE", state)))
-    assert said in raised.value.message
+    assert message in raised.value.message
     assert help in raised.value.help
 
 
@@ -271,7 +271,7 @@ def test_another_form_than_in_training_names_the_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("forward", "said"),
+    ("forward", "message"),
     [
         (lambda a, b: None, ""),
         (lambda **inputs: None, ""),
@@ -283,8 +283,8 @@ def test_another_form_than_in_training_names_the_row(tmp_path: Path) -> None:
         (lambda c, **inputs: None, "src.net:Net.forward takes c"),
     ],
 )
-def test_forward_takes_what_the_class_returns(forward: Callable[..., None], said: str) -> None:
-    with nullcontext() if not said else pytest.raises(StageError, match=re.escape(said)):
+def test_forward_takes_what_the_class_returns(forward: Callable[..., None], message: str) -> None:
+    with nullcontext() if not message else pytest.raises(StageError, match=re.escape(message)):
         accepted(forward, ("a", "b"), "src.prep:Prep", "src.net:Net")
 
 

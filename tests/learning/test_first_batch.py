@@ -169,7 +169,7 @@ class Doubled(Raw):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two columns with values of 0..16 and 100..130, split; in the way a person would write it."""
     import random
 
@@ -192,8 +192,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def own(made: Path, root: Path, kind: str, preprocess: str, model: str = MODEL) -> Applied:
-    shutil.copytree(made, root / "p")
+def own(template_project: Path, root: Path, kind: str, preprocess: str, model: str = MODEL) -> Applied:
+    shutil.copytree(template_project, root / "p")
     project = Applied(root / "p")
     # Modules of tests that run in one process need names of their own.
     name = f"{root.name.replace('-', '_')}_{kind.lower()}"
@@ -216,8 +216,8 @@ def own(made: Path, root: Path, kind: str, preprocess: str, model: str = MODEL) 
         ("Sampled", "none"),
     ],
 )
-def test_one_world_is_trained_and_evaluated(kind: str, preprocess: str, made: Path, tmp_path: Path) -> None:
-    project = own(made, tmp_path, kind, preprocess)
+def test_one_world_is_trained_and_evaluated(kind: str, preprocess: str, template_project: Path, tmp_path: Path) -> None:
+    project = own(template_project, tmp_path, kind, preprocess)
     project.run("train")
     valid = json.loads((project.artifacts / "metrics" / "train.json").read_text(encoding="utf-8"))["best"]["value"]
     project.run("evaluate")
@@ -235,15 +235,15 @@ def test_one_world_is_trained_and_evaluated(kind: str, preprocess: str, made: Pa
     ],
 )
 def test_two_worlds_are_refused_before_a_step(
-    kind: str, preprocess: str, right: str, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kind: str, preprocess: str, right: str, template_project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project = own(made, tmp_path, kind, preprocess)
+    project = own(template_project, tmp_path, kind, preprocess)
     with pytest.raises(StageError) as raised:
         project.run("train")
-    said, help = raised.value.message, raised.value.help
-    assert f"(model.preprocess: {preprocess})" in said
-    assert "numbers in training: float32 [32 rows, 2], min " in said
-    assert "numbers in evaluation: float32 [144 rows, 2], min " in said
+    message, help = raised.value.message, raised.value.help
+    assert f"(model.preprocess: {preprocess})" in message
+    assert "numbers in training: float32 [32 rows, 2], min " in message
+    assert "numbers in evaluation: float32 [144 rows, 2], min " in message
     assert "a step was taken" not in capsys.readouterr().out
     assert not (project.artifacts / "model").exists()
     # The help, followed to the letter.
@@ -254,57 +254,59 @@ def test_two_worlds_are_refused_before_a_step(
 
 
 def test_a_difference_that_is_intended_is_a_warning(
-    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    template_project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project = own(made, tmp_path, "Raw", "mlspec, compare_inputs: false")
+    project = own(template_project, tmp_path, "Raw", "mlspec, compare_inputs: false")
     project.run("train")
     assert "warning: the inputs of forward differ between training and evaluation" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("kind", "message"),
     [
         ("Wide", "numbers in training: float32 [32 rows, 4]"),
         ("Doubled", "numbers in training: int64 [32 rows, 2]"),
     ],
 )
-def test_another_shape_or_kind_is_refused(kind: str, said: str, made: Path, tmp_path: Path) -> None:
+def test_another_shape_or_kind_is_refused(kind: str, message: str, template_project: Path, tmp_path: Path) -> None:
     model = MODEL.replace("nn.Linear(2, 1)", "nn.LazyLinear(1)").replace(
         "self.layer(numbers)", "self.layer(numbers.float())"
     )
-    project = own(made, tmp_path, kind, "none", model)
+    project = own(template_project, tmp_path, kind, "none", model)
     with pytest.raises(StageError) as raised:
         project.run("train")
-    assert said in raised.value.message
+    assert message in raised.value.message
 
 
-def test_other_names_are_refused(made: Path, tmp_path: Path) -> None:
+def test_other_names_of_an_inherited_forward_are_refused(template_project: Path, tmp_path: Path) -> None:
+    """A build sees only the methods in the class itself."""
     model = MODEL.replace("def forward(self, numbers)", "def forward(self, pixels)").replace(
         "layer(numbers)", "layer(pixels)"
     )
-    project = own(made, tmp_path, "Raw", "none", model)
+    model = model.replace("class Net(", "class Pixels(") + "\n\nclass Net(Pixels):\n    pass\n"
+    project = own(template_project, tmp_path, "Raw", "none", model)
     with pytest.raises(
         StageError, match="training calls forward with pixels; evaluation, export, serving with numbers"
     ):
         project.run("train")
 
 
-def test_a_training_step_without_forward_is_compared_by_its_batch(made: Path, tmp_path: Path) -> None:
+def test_a_training_step_without_forward_is_compared_by_its_batch(template_project: Path, tmp_path: Path) -> None:
     model = MODEL.replace("mse_loss(self(x), y)\n\n    def valid", "mse_loss(self.layer(x)[:, 0], y)\n\n    def valid")
     assert model != MODEL
-    project = own(made, tmp_path, "Raw", "mlspec", model)
+    project = own(template_project, tmp_path, "Raw", "mlspec", model)
     with pytest.raises(StageError, match="the inputs of forward differ between training"):
         project.run("train")
     project.spec("preprocess: mlspec", "preprocess: none")
     project.run("train")
 
 
-def test_a_training_step_that_changes_its_inputs_is_refused_too(made: Path, tmp_path: Path) -> None:
+def test_a_training_step_that_changes_its_inputs_is_refused_too(template_project: Path, tmp_path: Path) -> None:
     model = MODEL.replace(
         "x, y = batch\n        return", "x, y = 40 * batch[0]['numbers'] + 99, batch[1]\n        return"
     )
     model = model.replace("x, y = batch\n        self.log", "x, y = batch[0]['numbers'], batch[1]\n        self.log")
-    project = own(made, tmp_path, "", "mlspec", model)
+    project = own(template_project, tmp_path, "", "mlspec", model)
     with pytest.raises(StageError, match="the inputs of forward differ between training") as raised:
         project.run("train")
     assert "pass the inputs of the batch unchanged to forward in training_step" in raised.value.help
@@ -316,11 +318,11 @@ VALIDATED = "x, y = batch\n        self.log"
 
 @pytest.mark.parametrize("step", ["self(x)", "self.layer(x)[:, 0]"])
 def test_validation_with_other_inputs_than_training_is_refused_at_its_first_batch(
-    step: str, made: Path, tmp_path: Path
+    step: str, template_project: Path, tmp_path: Path
 ) -> None:
     model = MODEL.replace("mse_loss(self(x), y))\n\n    def config", f"mse_loss({step}, y))\n\n    def config")
     assert step in model
-    project = own(made, tmp_path, "Halfway", "none", model)
+    project = own(template_project, tmp_path, "Halfway", "none", model)
     with pytest.raises(StageError) as raised:
         project.run("train")
     assert raised.value.message.startswith("the inputs of forward differ between validation and evaluation")
@@ -343,10 +345,10 @@ def reloaded(source: Path) -> None:
     importlib.invalidate_caches()
 
 
-def test_a_validation_step_that_changes_its_inputs_is_refused(made: Path, tmp_path: Path) -> None:
+def test_a_validation_step_that_changes_its_inputs_is_refused(template_project: Path, tmp_path: Path) -> None:
     model = MODEL.replace("x, y = batch\n        return", "x, y = batch[0]['numbers'], batch[1]\n        return")
     model = model.replace(VALIDATED, "x, y = 40 * batch[0]['numbers'] + 99, batch[1]\n        self.log")
-    project = own(made, tmp_path, "", "mlspec", model)
+    project = own(template_project, tmp_path, "", "mlspec", model)
     with pytest.raises(StageError, match="the inputs of forward differ between validation and evaluation") as raised:
         project.run("train")
     assert "pass the inputs of the batch unchanged to forward in validation_step" in raised.value.help
@@ -356,33 +358,33 @@ def test_a_validation_step_that_changes_its_inputs_is_refused(made: Path, tmp_pa
     ("kind", "when"), [("Everything", "before the first step"), ("Streamed", "after the first epoch")]
 )
 def test_rows_of_the_test_split_among_the_training_rows_are_refused(
-    kind: str, when: str, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kind: str, when: str, template_project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project = own(made, tmp_path, kind, "none")
-    found = rf"\d\d of 48 rows of the test split are in the training rows of \S+{kind} \(detected {when}\)"
-    with pytest.raises(StageError, match=found) as raised:
+    project = own(template_project, tmp_path, kind, "none")
+    result = rf"\d\d of 48 rows of the test split are in the training rows of \S+{kind} \(detected {when}\)"
+    with pytest.raises(StageError, match=result) as raised:
         project.run("train")
     assert "train on artifacts/data/train.parquet" in raised.value.help
     assert not (project.artifacts / "model").exists()
     assert ("a step was taken" in capsys.readouterr().out) == (kind == "Streamed")
 
 
-def test_a_data_module_without_a_declaration_is_asked_for_it(made: Path, tmp_path: Path) -> None:
-    project = own(made, tmp_path, "Raw", "none")
+def test_a_data_module_without_a_declaration_is_asked_for_it(template_project: Path, tmp_path: Path) -> None:
+    project = own(template_project, tmp_path, "Raw", "none")
     project.spec(", preprocess: none", "")
     with pytest.raises(SpecError) as raised:
         project.build()
-    (found,) = raised.value.diagnostics
-    assert found.code == "preprocess-undeclared"
-    assert found.help.startswith("set model.preprocess: none ")
-    assert found.span is not None
+    (finding,) = raised.value.diagnostics
+    assert finding.code == "preprocess-undeclared"
+    assert finding.help.startswith("set model.preprocess: none ")
+    assert finding.span is not None
 
 
-def test_raw_numbers_are_those_of_the_row(made: Path, tmp_path: Path) -> None:
+def test_raw_numbers_are_those_of_the_row(template_project: Path, tmp_path: Path) -> None:
     from mlspec.runtime.preprocess import load
     from mlspec.runtime.preprocess.bundle_errors import BadRow
 
-    project = own(made, tmp_path, "Raw", "none")
+    project = own(template_project, tmp_path, "Raw", "none")
     project.run("train")
     preprocess = load(project.artifacts / "model" / "preprocess")
     (feature,) = preprocess.features([{"a": 2_500_000.5, "b": None}])

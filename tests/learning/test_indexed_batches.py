@@ -44,7 +44,7 @@ def test_no_random_generator_is_advanced(fails: bool) -> None:
     untouched, read = Drawn(), Drawn()
     torch.manual_seed(0), np.random.seed(0), random.seed(0)
     state = OF_MODULE.bit_generator.state
-    wanted = [untouched[0].tolist() for _ in range(3)]
+    expected = [untouched[0].tolist() for _ in range(3)]
     OF_MODULE.bit_generator.state = state
     torch.manual_seed(0), np.random.seed(0), random.seed(0)
     loader = DataLoader(read, batch_size=4, shuffle=True)
@@ -55,7 +55,7 @@ def test_no_random_generator_is_advanced(fails: bool) -> None:
                 raise KeyError
     except KeyError:
         assert fails
-    assert [read[0].tolist() for _ in range(3)] == wanted
+    assert [read[0].tolist() for _ in range(3)] == expected
 
 
 class Stream(IterableDataset[Any]):
@@ -68,7 +68,7 @@ def plain(count: int = 10) -> TensorDataset:
 
 
 @pytest.mark.parametrize(
-    ("loader", "wanted"),
+    ("loader", "expected"),
     [
         (DataLoader(plain(), batch_size=4), list(range(10))),
         (DataLoader(plain(), batch_size=4, drop_last=True), list(range(8))),
@@ -83,9 +83,9 @@ def plain(count: int = 10) -> TensorDataset:
         ([1, 2], None),
     ],
 )  # fmt: skip
-def test_rows_are_read_where_they_are_certain_to_be_trained_on(loader: Any, wanted: list[int] | None) -> None:
-    found = trained_on(loader)
-    assert (found if found is None else list(found)) == wanted
+def test_rows_are_read_where_they_are_certain_to_be_trained_on(loader: Any, expected: list[int] | None) -> None:
+    result = trained_on(loader)
+    assert (result if result is None else list(result)) == expected
 
 
 def test_batches_are_collated_as_the_loader_does() -> None:

@@ -23,9 +23,9 @@ def test_a_failed_compilation_is_reported_once_and_the_plain_code_runs(capsys: p
     expected = module(rows)
     or_plain(module, failing)
     assert all(torch.equal(module(rows), expected) for _ in range(3))
-    said = capsys.readouterr().out
-    assert said.count("training runs without torch.compile, which failed: CppCompileError: C++ compile error") == 1
-    assert "g++" not in said
+    output = capsys.readouterr().out
+    assert output.count("training runs without torch.compile, which failed: CppCompileError: C++ compile error") == 1
+    assert "g++" not in output
 
 
 def test_a_compiled_module_is_called() -> None:

@@ -14,9 +14,9 @@ from mlspec.parts.train.fitting import memory_errors  # noqa: E402
 from mlspec.sections.train import TrainSpec  # noqa: E402
 
 
-@pytest.mark.parametrize(("most", "found"), [(100, 32), (32, 32), (31, 16), (1, 1), (0, None)])
-def test_halves_are_tried_until_one_fits(most: int, found: int | None) -> None:
-    assert largest(lambda size: size <= most, 64) == found
+@pytest.mark.parametrize(("most", "expected"), [(100, 32), (32, 32), (31, 16), (1, 1), (0, None)])
+def test_halves_are_tried_until_one_fits(most: int, expected: int | None) -> None:
+    assert largest(lambda size: size <= most, 64) == expected
 
 
 @pytest.mark.parametrize(

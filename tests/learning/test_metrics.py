@@ -36,8 +36,8 @@ def test_two_labels() -> None:
 
 def test_the_log_loss_is_that_of_the_true_label() -> None:
     even = torch.zeros(4, 2)
-    found = scores("classification", ["log_loss"], even, torch.tensor([0, 1, 0, 1]))
-    assert found["log_loss"] == pytest.approx(math.log(2), abs=1e-5)
+    result = scores("classification", ["log_loss"], even, torch.tensor([0, 1, 0, 1]))
+    assert result["log_loss"] == pytest.approx(math.log(2), abs=1e-5)
 
 
 def test_a_threshold_moves_what_is_predicted() -> None:
@@ -47,13 +47,13 @@ def test_a_threshold_moves_what_is_predicted() -> None:
 
 
 def test_averages() -> None:
-    found = {
+    actual = {
         average: scores("classification", ["recall"], THREE, TARGET_3, average=average)["recall"]
         for average in ("macro", "micro", "weighted")
     }
-    assert found["macro"] == pytest.approx((2 / 3 + 1 / 2 + 1) / 3, abs=1e-5)
-    assert found["micro"] == pytest.approx(4 / 6, abs=1e-5)
-    assert found["weighted"] == pytest.approx((2 / 3 * 3 + 1 / 2 * 2 + 1) / 6, abs=1e-5)
+    assert actual["macro"] == pytest.approx((2 / 3 + 1 / 2 + 1) / 3, abs=1e-5)
+    assert actual["micro"] == pytest.approx(4 / 6, abs=1e-5)
+    assert actual["weighted"] == pytest.approx((2 / 3 * 3 + 1 / 2 * 2 + 1) / 6, abs=1e-5)
     assert two("recall", average="macro") == pytest.approx(2 / 3)
 
 
@@ -86,17 +86,17 @@ def test_what_is_not_defined_is_none() -> None:
 
 def test_numbers() -> None:
     values, truth = torch.tensor([1.0, 2.0, 3.0, 5.0]), torch.tensor([1.0, 2.0, 4.0, 4.0])
-    found = scores("regression", NAMES["regression"], values, truth)
-    assert found["mae"] == 0.5
-    assert found["mse"] == 0.5
-    assert found["rmse"] == pytest.approx(math.sqrt(0.5), abs=1e-5)
-    assert found["r2"] == pytest.approx(1 - 2 / 6.75, abs=1e-5)
-    assert found["mape"] == pytest.approx((1 / 4 + 1 / 4) / 4, abs=1e-5)
+    result = scores("regression", NAMES["regression"], values, truth)
+    assert result["mae"] == 0.5
+    assert result["mse"] == 0.5
+    assert result["rmse"] == pytest.approx(math.sqrt(0.5), abs=1e-5)
+    assert result["r2"] == pytest.approx(1 - 2 / 6.75, abs=1e-5)
+    assert result["mape"] == pytest.approx((1 / 4 + 1 / 4) / 4, abs=1e-5)
 
 
 def test_many_outputs_of_one_column_are_numbers_too() -> None:
-    found = scores("regression", ["mae"], torch.tensor([[1.0], [2.0]]), torch.tensor([1.0, 4.0]))
-    assert found["mae"] == 1.0
+    result = scores("regression", ["mae"], torch.tensor([[1.0], [2.0]]), torch.tensor([1.0, 4.0]))
+    assert result["mae"] == 1.0
 
 
 def test_scores_of_batches_are_those_of_the_whole() -> None:

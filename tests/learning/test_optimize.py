@@ -15,7 +15,7 @@ STEPS = 20
 def rates(in_tensor: bool, restored: int | None = None) -> list[float]:
     """The rates of all steps; after `restored` of them the optimizer is loaded from its state."""
     rate, parameter = 3e-4, torch.nn.Parameter(torch.ones(2))
-    found: list[float] = []
+    results: list[float] = []
     state = None
     for part in (range(restored or 0), range(restored or 0, STEPS)):
         optimizer = torch.optim.SGD([parameter], lr=torch.tensor(rate) if in_tensor else rate)
@@ -25,11 +25,11 @@ def rates(in_tensor: bool, restored: int | None = None) -> list[float]:
             schedule.load_state_dict(state[1])
             on_device(optimizer, torch.device("cpu"))
         for _ in part:
-            found.append(float(optimizer.param_groups[0]["lr"]))
+            results.append(float(optimizer.param_groups[0]["lr"]))
             optimizer.step()
             schedule.step()
         state = optimizer.state_dict(), schedule.state_dict()
-    return found
+    return results
 
 
 def test_a_rate_on_a_device_follows_the_schedule() -> None:
@@ -42,7 +42,7 @@ def test_a_restored_learning_rate_continues_with_the_same_bits() -> None:
 
 def test_on_a_cpu_the_rate_is_a_number() -> None:
     train = TrainSpec(learning_rate=0.1, schedule=Schedule(type="linear"))
-    made = optimizers(torch.nn.Linear(2, 2), train, 10)
-    optimizer = made["optimizer"]
+    created = optimizers(torch.nn.Linear(2, 2), train, 10)
+    optimizer = created["optimizer"]
     assert isinstance(optimizer, torch.optim.AdamW)
     assert [(g["lr"], g["fused"], g["capturable"]) for g in optimizer.param_groups] == [(0.1, True, False)] * 2

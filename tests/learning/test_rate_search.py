@@ -29,9 +29,9 @@ def test_rates_rise_by_the_same_factor() -> None:
 @pytest.mark.parametrize("at", [1e-4, 1e-3, 1e-2])
 @pytest.mark.parametrize("noise", [0.0, 0.05])
 def test_the_steepest_fall_is_found(at: float, noise: float) -> None:
-    found = steepest(RATES, falling(at, noise))
-    assert found is not None
-    assert abs(math.log10(found / at)) < 0.4
+    result = steepest(RATES, falling(at, noise))
+    assert result is not None
+    assert abs(math.log10(result / at)) < 0.4
 
 
 def test_a_loss_that_only_rises_has_no_rate() -> None:

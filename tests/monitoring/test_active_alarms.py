@@ -62,12 +62,12 @@ def test_an_alarm_of_quality_is_dated_and_shows_wrong_predictions() -> None:
 
 
 def test_the_next_decision_is_shown_for_each_version() -> None:
-    said = {each.version: each for each in incidents_state().diagnoses}
-    assert (said["7"].title, said["7"].help) == ("moved, not harmful", "")
-    assert said["8"].title == "moved and harmful"
-    assert said["8"].sentences[0] == "moved: age"
-    assert "allowed is 0.299" in said["8"].sentences[1]
-    assert "mlspec rollback" in said["8"].help
+    output = {each.version: each for each in incidents_state().diagnoses}
+    assert (output["7"].title, output["7"].help) == ("moved, not harmful", "")
+    assert output["8"].title == "moved and harmful"
+    assert output["8"].sentences[0] == "moved: age"
+    assert "allowed is 0.299" in output["8"].sentences[1]
+    assert "mlspec rollback" in output["8"].help
 
 
 def test_alarms_of_latency_and_silence_have_intervals(tmp_path: Path) -> None:

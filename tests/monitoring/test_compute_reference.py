@@ -139,8 +139,8 @@ def test_a_slice_has_the_lengths_of_its_own_texts_and_the_words_of_all(tmp_path:
     test = pa.table({**train, "text": ["one four"] * 60 + ["one"] * 60})
     pq.write_table(test, project / "data" / "test.parquet")
     slices = project_reference(project, tmp_path, ["town"]).slices
-    found = {name: columns["text"] for name, columns in slices.items()}
-    known = {name: text for name, text in found.items() if isinstance(text, TextReference)}
+    actual = {name: columns["text"] for name, columns in slices.items()}
+    known = {name: text for name, text in actual.items() if isinstance(text, TextReference)}
     assert {name: text.words.mean for name, text in known.items()} == {"town=Bonn": 3, "town=Trier": 1}
     assert {name: text.unseen.mean for name, text in known.items()} == {"town=Bonn": 0.5, "town=Trier": 0}
     assert {text.vocabulary for text in known.values()} == {""}

@@ -7,7 +7,7 @@ import pytest
 
 from mlspec.monitoring.incidents import INCIDENTS, Incident, IncidentReport, prometheus_tests, replay
 from mlspec.monitoring.queries.alerts import Alert, alerts
-from mlspec.monitoring.queries.query import ModelShape
+from mlspec.monitoring.queries.query import Grouping, ModelShape
 from mlspec.sections.monitor_alerts import Alerts
 from tests.conftest import missing
 from tests.parts.targets import PACKAGE, write
@@ -22,7 +22,7 @@ ALERTS = alerts(OPTIONS, SHAPE)
 
 def fired(report: IncidentReport, incident: str) -> dict[str, float]:
     (one,) = [each for each in report.replays if each.incident.name == incident]
-    return {found.alert: found.minutes for found in one.fired}
+    return {result.alert: result.minutes for result in one.fired}
 
 
 def test_every_alert_fires_on_its_incident_and_none_before() -> None:
@@ -36,6 +36,7 @@ def test_every_alert_fires_on_its_incident_and_none_before() -> None:
     assert set(fired(report, "drift")) == {"unsure", "unseen-rate"}
     assert fired(report, "label-flip") == {}
     assert set(fired(report, "schema-change")) == {"refused-rate", "missing-rate"}
+    assert fired(report, "bad-canary") == {"error-rate": 10}
     (outage,) = [each for each in report.replays if each.incident.name == "outage"]
     assert outage.fired[0].rows == 300
 
@@ -52,6 +53,22 @@ def test_an_alert_that_healthy_traffic_fires_is_an_error() -> None:
     (error, *_) = ALERTS
     always = error._replace(sign=">=", limit=0)
     assert replay([always], SHAPE, per_minute=60).always == ("error-rate",)
+
+
+def test_a_bad_canary_is_found_only_by_alerts_that_judge_each_version_by_itself() -> None:
+    together = [alert._replace(by=(Grouping.COLUMN,) if Grouping.COLUMN in alert.by else ()) for alert in ALERTS]
+    assert fired(replay(together, SHAPE, per_minute=60), "bad-canary") == {}
+    assert fired(replay(together, SHAPE, per_minute=60), "outage")["error-rate"] == 5
+
+
+def test_a_bad_canary_with_too_little_traffic_says_so() -> None:
+    report = replay(ALERTS, SHAPE, per_minute=10)
+    (canary,) = [each for each in report.replays if each.incident.canary]
+    assert (canary.fired, report.passed) == ((), True)
+    assert (
+        canary.reason
+        == "error-rate does not fire for the new version: it needs 50 requests in 15 minutes, and about 15 arrive"
+    )
 
 
 @pytest.mark.parametrize("per_minute", [0.5, 4, 1_000_000])

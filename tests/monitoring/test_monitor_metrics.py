@@ -81,6 +81,8 @@ def test_a_dashboard_has_the_numbers_of_the_page(scraped: Api, state: MonitorSta
     assert quality.keys() == {("7",)}
     assert f"{quality['7',]:.3g}" == right.answer
     assert right.answer in re.sub("<[^>]*>", " ", monitor_page(state))
+    (expected,) = latest(scraped, "quality_estimated", Grouping.VERSION).values()
+    assert expected == pytest.approx(state.estimates[0].value)
     (share,) = latest(scraped, "labelled_share", Grouping.VERSION).values()
     assert share == pytest.approx(400 / 800)
     evidence = latest(scraped, "drift_evidence", Grouping.COLUMN)
@@ -107,7 +109,7 @@ def test_the_text_is_valid_and_labels_are_bounded(state: MonitorState, tmp_path:
     text = metrics_text(state.metrics)
     done = promtool("check", "metrics", cwd=tmp_path, text=text)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert set(re.findall(r'(\w+)="', text)) <= {"model", "version", "input", "group", "metric", "unit"}
+    assert set(re.findall(r'(\w+)="', text)) <= {"model", "version", "input", "group", "label", "metric", "unit"}
     assert set(re.findall(r"^mlspec_monitor_(\w+)\{", text, re.M)) == set(HELP)
 
 

@@ -44,7 +44,7 @@ def test_a_quiet_service_has_no_alarm(tmp_path: Path) -> None:
     assert {feature.name: feature.state for feature in seen.state.features}["age"] == "good"
 
 
-def test_a_shift_is_found_once_however_often_one_looks(tmp_path: Path) -> None:
+def test_a_shift_is_reported_once_however_often_it_is_measured(tmp_path: Path) -> None:
     service = Service(tmp_path)
     service.answer(600)
     assert titles(service.observe()) == []

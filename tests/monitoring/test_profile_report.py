@@ -74,7 +74,7 @@ def test_the_scores_of_a_sure_model_have_bins(tmp_path: Path) -> None:
     assert shown.ks.value == pytest.approx(0.5, abs=0.06)
 
 
-def test_a_shift_of_one_version_is_seen_in_that_version(tmp_path: Path) -> None:
+def test_a_shift_of_one_version_is_reported_for_that_version(tmp_path: Path) -> None:
     fill(tmp_path)
     fill(tmp_path, 200, "8", 55, first=5000)
     profiles = store(tmp_path).profiles(DAY, END)

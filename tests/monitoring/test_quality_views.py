@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mlspec.monitoring.baseline.reference import ScoreBin
+from mlspec.monitoring.label_estimates import area_error
 from tests.monitoring.incidents_store import incidents_state
 from tests.monitoring.log_lines import line, segment
 from tests.monitoring.references import REFERENCE
@@ -41,6 +42,44 @@ def test_without_labels_the_expected_quality_says_what_it_assumes() -> None:
     assert all(view.low < view.value < view.high for view in state.estimates)
     assert "wrong if the same inputs now have other labels" in state.estimate_assumption
     assert state.label_bias.startswith("the labelled rows are like the others")
+
+
+def test_the_metrics_of_each_label_are_expected_as_they_turn_out(tmp_path: Path) -> None:
+    """Calibrated scores: 1,500 rows whose true labels are drawn from them."""
+    calibration = tuple(ScoreBin(score=100 * s, correct=int(100 * s), count=100) for s in np.arange(0.525, 1, 0.05))
+    classes = REFERENCE.classes
+    assert classes is not None
+    reference = REFERENCE.model_copy(update={"classes": classes.model_copy(update={"calibration": calibration})})
+    service, draws = Service(tmp_path, reference=reference), np.random.default_rng(1)
+    chances = draws.beta(1.2, 0.8, 1500)
+    actual, predicted = draws.random(1500) < chances, chances >= 0.5
+    records = []
+    for number, yes in enumerate(chances.tolist()):
+        label = "yes" if yes >= 0.5 else "no"
+        prediction = {"label": label, "score": max(yes, 1 - yes), "probabilities": {"no": 1 - yes, "yes": yes}}
+        records.append(line(number, prediction=prediction))
+    segment(tmp_path, records)
+    service.count = 1500
+    views = {(v.label, v.metric): v for v in service.observe().state.label_estimates}
+    assert {metric for _, metric in views} == {"precision", "recall", "f1", "auroc"}
+    right = np.sum(actual & predicted)
+    pairs = np.sum(np.argsort(np.argsort(chances))[actual] + 1) - actual.sum() * (actual.sum() + 1) / 2
+    truth = {
+        "precision": right / predicted.sum(),
+        "recall": right / actual.sum(),
+        "f1": 2 * right / (actual.sum() + predicted.sum()),
+        "auroc": pairs / (actual.sum() * (~actual).sum()),
+    }
+    for metric, value in truth.items():
+        view = views["yes", metric]
+        assert view.low < value < view.high, metric
+        assert view.value == pytest.approx(value, abs=0.03), metric
+        assert view.high - view.low < 0.2, metric
+
+
+def test_a_test_split_with_rows_of_one_label_says_nothing_about_the_area() -> None:
+    assert area_error(0.9, 10, 0) == 1.0
+    assert area_error(0.9, 100, 100) == pytest.approx(0.0217, abs=0.001)
 
 
 def test_the_true_labels_are_estimated_from_calibrated_probabilities(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ def test_alarms_and_quality_are_stored_with_their_version(client: Elasticsearch,
     assert (drift["column"], drift["kind"], drift["direction"]) == ("input.age", "moved", "up")
     quality = next(each["monitor"] for each in stored if "quality" in each["monitor"])
     assert (quality["metric"], quality["labelled_share"]) == ("accuracy", 0.5)
+    (estimated,) = [each["monitor"] for each in stored if "quality_estimated" in each["monitor"]]
+    assert estimated["quality_estimated"] == pytest.approx(seen.state.estimates[0].value)
     assert {each["service"]["version"] for each in stored} == {"7"}
 
 

@@ -192,7 +192,7 @@ def test_a_kill_in_training_is_cleaned_up_by_the_next_run(project: Make) -> None
     assert not file.exists()
 
 
-def test_an_exception_leaves_the_data_as_it_was(project: Make) -> None:
+def test_an_exception_leaves_the_data_unchanged(project: Make) -> None:
     each = project()
     each.predictions(labels_of=each.challenger)
 

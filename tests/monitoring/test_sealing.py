@@ -112,7 +112,7 @@ def test_torn_and_corrupt_lines_are_counted_and_skipped(tmp_path: Path) -> None:
     assert store(tmp_path).seal(NOON).segments == 0
 
 
-def test_odd_values_do_not_stop_the_sealer(tmp_path: Path) -> None:
+def test_unusual_values_do_not_stop_the_sealer(tmp_path: Path) -> None:
     odd = [
         line(1, inputs={"age": 10**400, "town": 5, "sentence": "\ud800", "new": [1, {"a": None}]}, latency_ms="fast"),
         line(2, inputs=[], prediction=None, status=2**70, row=1.0),
@@ -239,7 +239,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     assert store(tmp_path).seal(NOON).rows == 2000
 
 
-def test_forgotten_days_are_gone(tmp_path: Path) -> None:
+def test_days_after_the_retention_are_removed(tmp_path: Path) -> None:
     segment(tmp_path, [line(1), line(2, DAY + timedelta(days=1))])
     store(tmp_path).seal(NOON)
     assert store(tmp_path).forget(DAY.date() + timedelta(1)) == 1

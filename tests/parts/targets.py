@@ -44,7 +44,7 @@ def codes(folder: Path, text: str, base: str = BASE) -> list[str]:
 
 def write(folder: Path, text: str, base: str = BASE, root: Path | None = None) -> None:
     """Every generated file, on disk; those of the repository below `root`."""
-    for made in build(folder, text, base).files:
-        file = (root if root and made.anchor == "repository" else folder) / made.path
+    for built in build(folder, text, base).files:
+        file = (root if root and built.anchor == "repository" else folder) / built.path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(made.text, encoding="utf-8")
+        file.write_text(built.text, encoding="utf-8")

@@ -9,20 +9,24 @@ from tests.records.repositories import LINEAGE
 
 
 def test_the_provenance_of_a_project(project: Path) -> None:
-    made = read_provenance(project, project / "artifacts")
-    assert len(made.commit or "") == 40
-    assert (made.spec, made.config, made.metrics) == ("5" * 64, {"train": {"seed": 7}}, {"mcc": 0.5, "f1": None})
-    assert made.bundle == bundle_digest(project / "artifacts" / "bundle")
-    assert len(made.data or "") == 64
-    assert made.run is None
+    created = read_provenance(project, project / "artifacts")
+    assert len(created.commit or "") == 40
+    assert (created.spec, created.config, created.metrics) == (
+        "5" * 64,
+        {"train": {"seed": 7}},
+        {"mcc": 0.5, "f1": None},
+    )
+    assert created.bundle == bundle_digest(project / "artifacts" / "bundle")
+    assert len(created.data or "") == 64
+    assert created.run is None
 
 
 def test_what_was_found_before_training_is_part_of_the_configuration(project: Path) -> None:
     tuned = Tuned(batch_size=64, batch_size_limit="memory", learning_rate=0.01)
     LINEAGE.model_copy(update={"tuned": tuned}).write(project / "artifacts")
-    made = read_provenance(project, project / "artifacts")
-    assert made.config == {"train": {"seed": 7, "tuned": {"batch_size": 64, "learning_rate": 0.01}}}
-    assert made.spec == "5" * 64
+    created = read_provenance(project, project / "artifacts")
+    assert created.config == {"train": {"seed": 7, "tuned": {"batch_size": 64, "learning_rate": 0.01}}}
+    assert created.spec == "5" * 64
 
 
 def test_without_git_and_without_a_bundle_it_is_empty(tmp_path: Path) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+
 import pytest
 
+import mlspec.records
 from mlspec.records.files_page import RECORDS, page
 from mlspec.records.record_file import Record
 from tests.conftest import CHECKOUT
@@ -18,6 +22,9 @@ def test_the_page_is_that_of_these_records(update: bool) -> None:
 
 
 def test_every_record_is_on_it() -> None:
+    for module in pkgutil.iter_modules(mlspec.records.__path__):
+        importlib.import_module(f"mlspec.records.{module.name}")
+
     def below(record: type[Record]) -> set[type[Record]]:
         return {r for s in record.__subclasses__() for r in ({s} if hasattr(s, "FILE") else set()) | below(s)}
 

@@ -12,29 +12,29 @@ from tests.records.repositories import git
 def test_what_the_pipeline_writes_makes_no_commit_dirty_and_an_edit_does(project: Path) -> None:
     (project / "dvc.lock").write_text("a: 2\n")
     (project / "artifacts" / "metrics" / "evaluate.json").write_text("{}")
-    found = read_commit(project)
-    assert found is not None
-    assert (found.dirty, found.time) == (False, 1_700_000_000)
+    result = read_commit(project)
+    assert result is not None
+    assert (result.dirty, result.time) == (False, 1_700_000_000)
     (project / "mlproject.yaml").write_text("mlspec: 1 # edited\n")
     assert (edited := read_commit(project)) is not None
     assert edited.revision == f"{edited.id}-dirty"
 
 
 def test_files_generated_for_another_environment_make_no_commit_dirty_and_kept_ones_do(project: Path) -> None:
-    made, kept = project / "conf[1].yaml", project / "dvc.yaml"
-    rows = [{"path": made.name, "mode": "file"}, {"path": kept.name, "mode": "file", "kept": True}, None]
+    created, kept = project / "conf[1].yaml", project / "dvc.yaml"
+    rows = [{"path": created.name, "mode": "file"}, {"path": kept.name, "mode": "file", "kept": True}, None]
     (project / "mlspec.lock").write_text(json.dumps({"version": 1, "files": rows}))
-    for file in (made, kept):
+    for file in (created, kept):
         file.write_text("memory: 640\n")
     git(project, "add", ".")
     git(project, "commit", "-qm", "built")
-    made.write_text("memory: 4096\n")
+    created.write_text("memory: 4096\n")
     (project / "mlspec.lock").write_text(json.dumps({"version": 1, "files": [*rows, None]}))
-    assert (found := read_commit(project)) is not None
-    assert not found.dirty
+    assert (result := read_commit(project)) is not None
+    assert not result.dirty
     kept.write_text("memory: 4096\n")
-    assert (found := read_commit(project)) is not None
-    assert found.dirty
+    assert (result := read_commit(project)) is not None
+    assert result.dirty
 
 
 @pytest.mark.parametrize(

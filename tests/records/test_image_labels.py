@@ -15,17 +15,17 @@ COMMIT = Commit("a" * 40, False, 1_700_000_000, "https://github.com/x/y")
 
 def test_labels_there_and_back(project: Path) -> None:
     release = read_provenance(project, project / "artifacts", COMMIT)
-    made = labels(release, SIGNATURE, COMMIT)
-    assert from_labels(made) == (release, SIGNATURE)
-    assert made["org.opencontainers.image.revision"] == "a" * 40
-    assert made["org.opencontainers.image.created"] == "2023-11-14T22:13:20Z"
-    assert made["org.opencontainers.image.source"] == "https://github.com/x/y"
-    assert made["org.opencontainers.image.version"] == (release.bundle or "")[:12]
+    created = labels(release, SIGNATURE, COMMIT)
+    assert from_labels(created) == (release, SIGNATURE)
+    assert created["org.opencontainers.image.revision"] == "a" * 40
+    assert created["org.opencontainers.image.created"] == "2023-11-14T22:13:20Z"
+    assert created["org.opencontainers.image.source"] == "https://github.com/x/y"
+    assert created["org.opencontainers.image.version"] == (release.bundle or "")[:12]
 
 
-@pytest.mark.parametrize("found", [None, {}, {PROVENANCE_LABEL: "no json", SIGNATURE_LABEL: "[1]"}])
-def test_labels_of_another_image(found: dict[str, str] | None) -> None:
-    assert from_labels(found) == (None, None)
+@pytest.mark.parametrize("expected", [None, {}, {PROVENANCE_LABEL: "no json", SIGNATURE_LABEL: "[1]"}])
+def test_labels_of_another_image(expected: dict[str, str] | None) -> None:
+    assert from_labels(expected) == (None, None)
 
 
 def test_a_newer_record_is_read_as_far_as_it_is_known() -> None:

@@ -188,8 +188,8 @@ def test_what_is_written_is_read_back(record: Record, tmp_path: Path) -> None:
 def test_an_optional_key_is_only_written_where_it_has_a_value(tmp_path: Path) -> None:
     with_one = Gate(metric="mcc", bound="> 0", passed=True, slice="a=b")
     Gates(passed=True, gates=(with_one, Gate(metric="mcc", bound="> 0", passed=True))).write(tmp_path)
-    found = json.loads((tmp_path / Gates.FILE).read_text())
-    assert [sorted(gate) for gate in found["gates"]] == [
+    record = json.loads((tmp_path / Gates.FILE).read_text())
+    assert [sorted(gate) for gate in record["gates"]] == [
         ["bound", "metric", "passed", "slice", "value"], ["bound", "metric", "passed", "value"],
     ]  # fmt: skip
 
@@ -263,7 +263,7 @@ def test_an_image_is_not_a_zip_and_a_zip_is_not_an_image(record: Record, tmp_pat
     assert other.find(tmp_path) is None
 
 
-def test_a_package_knows_its_provenance_and_signature_by_its_labels() -> None:
+def test_the_labels_of_a_package_have_its_provenance_and_signature() -> None:
     image = next(record for record in RECORDS if isinstance(record, PackagedImage))
     assert (image.provenance, image.signature) == (BundleProvenance(commit="c"), SIGNATURE)
     archive = next(record for record in RECORDS if isinstance(record, PackagedZip))

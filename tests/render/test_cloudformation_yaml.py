@@ -28,7 +28,7 @@ def read(text: str) -> object:
 
 @settings(max_examples=80, deadline=None)
 @given(st.dictionaries(st.text("abc01", min_size=1, max_size=5), VALUES, min_size=1, max_size=4))
-def test_a_value_is_read_back_as_it_was(values: dict[str, object]) -> None:
+def test_a_value_is_read_back_unchanged(values: dict[str, object]) -> None:
     assert read(cloudformation_yaml(values, 3)) == values
 
 

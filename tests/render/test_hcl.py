@@ -24,7 +24,7 @@ def terraform() -> str:
     return shutil.which("terraform") or missing("terraform")
 
 
-def test_every_text_is_read_back_as_it_was(terraform: str, tmp_path: Path) -> None:
+def test_every_text_is_read_back_unchanged(terraform: str, tmp_path: Path) -> None:
     values = {f"key {number} ${{x}}": text for number, text in enumerate(HOSTILE)}
     assert evaluated(terraform, tmp_path, hcl(values, 1)) == values
     done = subprocess.run([terraform, "fmt", "-check", "-diff", "."], cwd=tmp_path, capture_output=True, text=True)

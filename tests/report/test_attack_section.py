@@ -42,20 +42,20 @@ def test_figures_and_the_minimum() -> None:
 
 def test_changed_words_are_marked_and_unchanged_inputs_left_out() -> None:
     pair = {"title": "hello", "text": "a good  day"}
-    found = view(
+    result = view(
         RESULT,
         SuccessfulAttacks(textattack="", stop_words="", attacks=(attacked(1, pair, pair | {"text": "a godo  day"}),)),
     )
-    (example,) = found.examples
+    (example,) = result.examples
     assert example.before == (TextPiece("a ", False), TextPiece("good", True), TextPiece("  day", False))
     assert example.after[1] == TextPiece("godo", True)
 
 
 def test_the_examples_with_the_fewest_changes_are_shown() -> None:
     attacks = tuple(attacked(words, {"t": "x y"}, {"t": "z y"}) for words in range(SHOWN + 5, 0, -1))
-    found = view(RESULT, SuccessfulAttacks(textattack="", stop_words="", attacks=attacks))
-    assert len(found.examples) == SHOWN
-    assert found.more == 5
+    result = view(RESULT, SuccessfulAttacks(textattack="", stop_words="", attacks=attacks))
+    assert len(result.examples) == SHOWN
+    assert result.more == 5
 
 
 def test_the_page_has_them(tmp_path: Path) -> None:

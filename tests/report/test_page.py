@@ -104,6 +104,24 @@ def test_every_table_names_its_columns_and_every_picture_says_what_it_shows(tmp_
     assert all(a.get("aria-label") or a.get("aria-hidden") for a in pictures)
 
 
+@pytest.mark.parametrize("make", ALL, ids=lambda make: make.__name__)
+def test_no_two_regions_have_one_name_and_no_row_is_longer_than_its_head(
+    make: Callable[[Path], Line], tmp_path: Path
+) -> None:
+    text = write(make(tmp_path))
+    tags = Page(text).tags
+    labels = [str(given["aria-label"]) for tag, given in tags if given.get("role") == "region" or tag == "nav"]
+    for _, given in tags:
+        if title := given.get("aria-labelledby"):
+            [words] = re.findall(f'id="{title}"[^>]*>(.*?)</h', text, re.DOTALL)
+            labels.append(re.sub("<.*?>", "", words).strip())
+    assert len(labels) == len(set(labels)), labels
+    for table in re.findall(r"<table.*?</table>", text, re.DOTALL):
+        head = len(re.findall("<th[ >]", re.split("</tr>", table)[0]))
+        rows = re.findall(r"<tr.*?</tr>", table, re.DOTALL)[1:]
+        assert [row for row in rows if len(re.findall("<t[dh][ >]", row)) > head] == []
+
+
 def test_a_line_of_which_nothing_ran_shows_the_spec_and_no_empty_sections(tmp_path: Path) -> None:
     page = Page(write(bare(tmp_path)))
     assert page.sections == ["pipeline", "spec", "lineage"]
@@ -167,7 +185,7 @@ def test_many_inputs_of_an_error_are_folded(count: int, folded: str, tmp_path: P
     ],
 )
 @pytest.mark.parametrize("damage", ["absent", "empty", "cut", "other"])
-def test_a_section_goes_with_its_file(file: str, section: str, damage: str, tmp_path: Path) -> None:
+def test_a_removed_section_removes_its_file(file: str, section: str, damage: str, tmp_path: Path) -> None:
     line = lines.text(tmp_path)
     path = line.artifacts / file
     whole = path.read_bytes()
@@ -292,7 +310,7 @@ def test_results_of_an_earlier_run_say_so(tmp_path: Path) -> None:
     assert "Stage evaluate failed" in page.words
 
 
-def test_what_was_found_before_training_stands_beside_the_spec(tmp_path: Path) -> None:
+def test_values_tuned_before_training_are_beside_the_spec(tmp_path: Path) -> None:
     line = lines.text(tmp_path)
     training = Training.read(line.artifacts)
     tuned = Tuned(batch_size=2048, batch_size_limit="memory", learning_rate=0.00123)

@@ -73,6 +73,7 @@ LAYERS: tuple[str, ...] = (
     "watch",
     "inotify",
     "stage_context",
+    "target_facts",
     "plan",
     "errors",
     "diagnostics",
@@ -84,12 +85,12 @@ NARROW: dict[str, set[str]] = {
     "runtime.preprocess": set(),
     "learning": {"errors", "job", "records", "runtime", "runtime.preprocess", "sections", "source", "spec",
                  "stage_result", "watch"},
-    "tracking": {"errors", "job", "learning", "records", "runtime", "runtime.preprocess", "sections", "spec", "stage_result", "watch"},
+    "tracking": {"errors", "job", "learning", "records", "render", "runtime", "runtime.preprocess", "sections", "spec", "stage_result", "watch"},
     "monitoring.queries": {"sections", "spec"},
     "sections": {"spec"},
     "plan": set(),
     "records": {"errors", "job"},
-    "aws": {"errors", "sections", "spec", "stage_result"},
+    "aws": {"errors", "sections", "spec", "stage_result", "target_facts"},
     "elastic": {"aws", "errors", "job", "sections", "spec"},
     "terraform": {"aws", "errors"},
     "cloudformation": {"aws", "errors", "render"},
@@ -157,26 +158,26 @@ TREES = {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in MOD
 
 def imports(name: str) -> set[str]:
     """Modules that `name` imports anywhere in its text, the package's own in full."""
-    found: set[str] = set()
+    actual: set[str] = set()
     for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            actual |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {full if full in MODULES else node.module for full in inner}
-    return found
+            actual |= {full if full in MODULES else node.module for full in inner}
+    return actual
 
 
 def _light() -> frozenset[str]:
     """What `part.py` of all parts leads to within the parts; the rest belongs to the stages' processes."""
-    found: set[str] = set()
+    actual: set[str] = set()
     left = [name for name in MODULES if re.fullmatch(r"mlspec\.parts\.\w+(\.part)?", name)]
     while left:
         name = left.pop()
-        if name not in found:
-            found.add(name)
+        if name not in actual:
+            actual.add(name)
             left += [i for i in imports(name) if i in MODULES and i.startswith("mlspec.parts.")]
-    return frozenset(found)
+    return frozenset(actual)
 
 
 LIGHT = _light()
@@ -332,11 +333,11 @@ def test_every_template_is_used() -> None:
     used |= {text for tree in TREES.values() for text in _strings(tree) if text.endswith(".j2")}
     root = CHECKOUT / "templates"
     names = {f.relative_to(root).as_posix() for f in root.rglob("*.j2") if f.relative_to(root).parts[0] != "init"}
-    grown = True
-    while grown:
+    larger = True
+    while larger:
         texts = [(root / name).read_text(encoding="utf-8") for name in sorted(used & names)]
         more = {name for name in names - used if any(_includes(text, name) for text in texts)}
-        used, grown = used | more, bool(more)
+        used, larger = used | more, bool(more)
     assert sorted(names - used) == []
 
 
@@ -384,7 +385,7 @@ def test_a_new_part_needs_no_edit_elsewhere(tmp_path: Path) -> None:
     toy = Toy(
         "notify",
         {"notify": Notify},
-        made=(
+        own_stages=(
             Stage(
                 "notify",
                 "Tell people",
@@ -431,8 +432,8 @@ def _targets(node: ast.AST) -> list[ast.expr]:
 
 
 def test_files_are_written_whole_or_not_at_all() -> None:
-    found = {f"{name}.{function}" for name, tree in TREES.items() for function in _direct_writes(tree)}
-    assert found == set(WRITES_ELSEWHERE)
+    actual = {f"{name}.{function}" for name, tree in TREES.items() for function in _direct_writes(tree)}
+    assert actual == set(WRITES_ELSEWHERE)
 
 
 def _direct_writes(tree: ast.AST, inside: str = "", safe: bool = False) -> Iterator[str]:

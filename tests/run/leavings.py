@@ -108,7 +108,7 @@ def classified(
             "support": rows,
         }
     accuracy = sum(a == p for a, p in pairs) / len(pairs)
-    found = {
+    actual = {
         f"{column}={value}": {
             "rows": 12 + 37 * i % 300,
             "metrics": {
@@ -129,7 +129,7 @@ def classified(
             "metrics": {"mcc": 0.5312, "accuracy": accuracy, "f1": 0.8714, "auroc": 0.8422},
             "constant": {"answer": labels[0], "metrics": {"mcc": 0.0, "accuracy": 0.6912, "auroc": None}},
             "per_class": per_class,
-            "slices": found,
+            "slices": actual,
             "calibration": {"ece": 0.0431},
         },
     )

@@ -21,9 +21,9 @@ def test_garbage_is_collected_again_afterwards() -> None:
     gc.unfreeze()
     with without_collection():
         assert not gc.isenabled()
-        made = [[at] for at in range(1000)]
+        created = [[at] for at in range(1000)]
     assert gc.isenabled()
-    assert gc.get_freeze_count() >= len(made)
+    assert gc.get_freeze_count() >= len(created)
 
 
 def test_garbage_is_collected_again_after_a_failed_import() -> None:

@@ -57,7 +57,7 @@ def test_a_reason_with_any_line_separator_stays_one_row(tmp_path: Path) -> None:
     assert [o.reason.text for o in history(tmp_path).outcomes[:1]] == ["a\u2028b\x85c\nd"]
 
 
-def test_a_row_of_odd_types_is_read_with_defaults(tmp_path: Path) -> None:
+def test_a_row_of_unexpected_types_is_read_with_defaults(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.path.parent.mkdir()
     rows = [

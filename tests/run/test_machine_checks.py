@@ -38,7 +38,7 @@ def project(**values: Any) -> Project:
     return Project({"project": ProjectInfo(name="x"), **sections}, ProjectContext(), None, values)
 
 
-def found(checks: tuple[MachineCheck, ...], name: str) -> MachineCheck:
+def check_of(checks: tuple[MachineCheck, ...], name: str) -> MachineCheck:
     return next(check for check in checks if check.capability.name in (name, f"env:{name}"))
 
 
@@ -67,7 +67,7 @@ def test_a_package_is_found_without_importing_it() -> None:
     assert gone.fix == "pip install 'no-such-package-at-all>=2'"
 
 
-def test_a_variable_is_set_or_not_and_its_value_stays_unsaid(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_is_set_or_not_and_its_value_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_KEY", "hunter2")
     monkeypatch.setenv("EMPTY_KEY", "")
     monkeypatch.delenv("OTHER_KEY", raising=False)
@@ -157,7 +157,7 @@ def test_the_device_that_training_would_use_is_listed(
     if script:
         program(tmp_path / "bin", "nvidia-smi", script)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    check = found(examine(tmp_path, project(train={"accelerator": accelerator}), None), "gpu")
+    check = check_of(examine(tmp_path, project(train={"accelerator": accelerator}), None), "gpu")
     assert uses in check.capability.detail
     assert check.fault is faulty
     assert not faulty or check.capability.fix
@@ -201,21 +201,21 @@ def test_what_the_spec_names_is_required(tmp_path: Path, monkeypatch: pytest.Mon
     assert "optuna" not in required
     assert "git" not in required
     assert {"env:ELASTIC_API_KEY", "env:ELASTIC_URL"} <= required
-    assert found(checks, "ELASTIC_API_KEY").why == "monitor.elasticsearch.api_key"
-    assert found(checks, "some-program").why == "stage probe"
+    assert check_of(checks, "ELASTIC_API_KEY").why == "monitor.elasticsearch.api_key"
+    assert check_of(checks, "some-program").why == "stage probe"
     assert "export ELASTIC_API_KEY=..." in fixes(checks)
 
 
 def test_an_attack_needs_an_environment_with_textattack(tmp_path: Path) -> None:
     attacked = project(test={"textattack": {"python": "env/bin/python"}})
-    check = found(examine(tmp_path, attacked, None), "textattack")
+    check = check_of(examine(tmp_path, attacked, None), "textattack")
     assert check.fault
     assert (check.why, check.capability.detail) == ("test.textattack", "env/bin/python does not exist")
     assert check.capability.fix.startswith("python3 -m venv env && env/bin/pip install textattack==")
     assert check.capability.fix in fixes(examine(tmp_path, attacked, None))
     (tmp_path / "env").mkdir()
     program(tmp_path / "env/bin", "python", "echo 0.3.11")
-    check = found(examine(tmp_path, attacked, None), "textattack")
+    check = check_of(examine(tmp_path, attacked, None), "textattack")
     assert (check.fault, check.capability.detail) == (False, "0.3.11 in the environment of env/bin/python")
     assert not [c for c in examine(tmp_path, project(test={}), None) if c.capability.name == "textattack"]
 
@@ -238,12 +238,12 @@ def test_the_emulator_is_advised_for_projects_that_deploy(tmp_path: Path, monkey
     monkeypatch.delenv("MLSPEC_LAMBDA_EMULATOR", raising=False)
     plan = Plan((), (Stage("deploy", "Deploy", "x", needs=("extra:aws",)),))
     checks = examine(tmp_path, project(), plan)
-    assert not found(checks, "lambda emulator").capability.present
-    assert not found(checks, "lambda emulator").fault
-    assert "aws-lambda-rie" in found(checks, "lambda emulator").capability.fix
-    assert found(checks, "boto3").required
+    assert not check_of(checks, "lambda emulator").capability.present
+    assert not check_of(checks, "lambda emulator").fault
+    assert "aws-lambda-rie" in check_of(checks, "lambda emulator").capability.fix
+    assert check_of(checks, "boto3").required
     program(tmp_path / "bin", "aws-lambda-rie", "true")
-    assert found(examine(tmp_path, project(), plan), "lambda emulator").capability.present
+    assert check_of(examine(tmp_path, project(), plan), "lambda emulator").capability.present
     assert "lambda emulator" not in {c.capability.name for c in examine(tmp_path, project(), Plan((), ()))}
 
 
@@ -260,7 +260,7 @@ def test_buildkit_is_that_of_any_client(tmp_path: Path, monkeypatch: pytest.Monk
      ("https://user:hunter2@host/dvc", True)],
 )  # fmt: skip
 def test_the_kind_of_a_remote_follows_from_its_form(remote: str, present: bool, tmp_path: Path) -> None:
-    check = found(examine(tmp_path, project(data={"remote": remote}), None), "dvc remote")
+    check = check_of(examine(tmp_path, project(data={"remote": remote}), None), "dvc remote")
     assert check.capability.present is present
     assert present or check.capability.fix
     assert "hunter2" not in check.capability.detail
@@ -268,10 +268,10 @@ def test_the_kind_of_a_remote_follows_from_its_form(remote: str, present: bool, 
 
 def test_a_remote_that_needs_a_plug_in_says_so(tmp_path: Path) -> None:
     checks = examine(tmp_path, project(data={"remote": "gs://bucket/dvc"}), None)
-    assert found(checks, "package:dvc-gs").required
+    assert check_of(checks, "package:dvc-gs").required
 
 
-def test_the_command_speaks_json_and_its_exit_code_says_whether_something_is_missing(
+def test_the_command_prints_json_and_its_exit_code_shows_whether_something_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -296,7 +296,7 @@ def test_doctor_inspects_the_machine_despite_an_invalid_spec(
 
 def test_a_machine_without_inotify_is_reported(tmp_path: Path) -> None:
     """Files that libraries open natively are not seen there, and a stage does not become stale by them."""
-    linux, mac = (found(examine(tmp_path, None, None, system), "file watch") for system in ("linux", "darwin"))
+    linux, mac = (check_of(examine(tmp_path, None, None, system), "file watch") for system in ("linux", "darwin"))
     assert (linux.capability.present, linux.fault) == (True, False)
     assert (mac.capability.present, mac.fault) == (False, False)
     assert "no inotify on darwin" in mac.capability.detail
@@ -305,14 +305,14 @@ def test_a_machine_without_inotify_is_reported(tmp_path: Path) -> None:
 
 
 def test_an_installed_release_that_is_known_to_be_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    check = found(examine(tmp_path, None, None), "known-bad releases")
+    check = check_of(examine(tmp_path, None, None), "known-bad releases")
     assert check.capability.present
     assert "list of 20" in check.capability.detail
     info = tmp_path / "ultralytics-8.3.42.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ultralytics\nVersion: 8.3.42\n", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
-    check = found(examine(tmp_path, None, None), "known-bad releases")
+    check = check_of(examine(tmp_path, None, None), "known-bad releases")
     assert check.fault
     assert check.capability.detail.startswith(
         "ultralytics 8.3.42 runs a cryptocurrency miner (published 2024-12-05): https://"
@@ -326,17 +326,17 @@ def test_whether_the_server_of_a_tracker_answers(tmp_path: Path, monkeypatch: py
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         listener.listen()
         spec = project(track={"mlflow": {"uri": address}})
-        answers = found(examine(tmp_path, spec, None), "track.mlflow")
+        answers = check_of(examine(tmp_path, spec, None), "track.mlflow")
         assert answers.capability.present
-    silent = found(examine(tmp_path, spec, None), "track.mlflow")
+    silent = check_of(examine(tmp_path, spec, None), "track.mlflow")
     assert not silent.capability.present
     assert not silent.required, "a training runs without it"
     assert "mlspec run track" in silent.capability.fix
     monkeypatch.setenv("MLFLOW_URI", address)
     named = project(track={"mlflow": {"uri": {"env": "MLFLOW_URI"}, "token": {"env": "MLFLOW_TOKEN"}}})
     checks = examine(tmp_path, named, None)
-    assert found(checks, "env:MLFLOW_TOKEN").required
-    assert not found(checks, "track.mlflow").capability.present
+    assert check_of(checks, "env:MLFLOW_TOKEN").required
+    assert not check_of(checks, "track.mlflow").capability.present
 
 
 @pytest.mark.parametrize(("mode", "needed"), [("online", True), ("offline", False), ("disabled", False)])

@@ -14,13 +14,13 @@ WITH_TRAIN = SPEC + "train: {max_epochs: 2}\nexperiments: {fast: {train.max_epoc
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Line:
-    made = line(tmp_path_factory.mktemp("built"), WITH_TRAIN)
-    assert made.mlspec("build")[0] == 0
-    return made
+    created = line(tmp_path_factory.mktemp("built"), WITH_TRAIN)
+    assert created.mlspec("build")[0] == 0
+    return created
 
 
 @pytest.mark.parametrize(
-    ("override", "code", "said"),
+    ("override", "code", "message"),
     [
         ("train.max_epoch=1", 2, ["cannot override `train.max_epoch`", "did you mean `train.max_epochs`?"]),
         ("track.wandb.project=x", 2, ["cannot override `track.wandb.project`", "to add it: +track.wandb.project=x"]),
@@ -45,11 +45,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Line:
         ("+ci.github.schedule=x", 1, ["command line:1:2: error[unknown-key]: no stage reads `ci`"]),
     ],
 )  # fmt: skip
-def test_an_invalid_override(built: Line, override: str, code: int, said: list[str]) -> None:
+def test_an_invalid_override(built: Line, override: str, code: int, message: list[str]) -> None:
     words = ["--cfg", "job"] if code == 0 else []
-    found, out, err = built.mlspec("run", "data", *words, override)
-    assert found == code, out + err
-    for text in said:
+    result, out, err = built.mlspec("run", "data", *words, override)
+    assert result == code, out + err
+    for text in message:
         assert text in err
     assert "Traceback" not in out + err
 
@@ -75,10 +75,10 @@ def test_experiments_packages_and_help_of_hydra_work(built: Line) -> None:
 
 
 def test_an_edit_of_conf_is_reported_at_its_file(tmp_path: Path) -> None:
-    made = line(tmp_path, WITH_TRAIN)
-    made.mlspec("build")
+    created = line(tmp_path, WITH_TRAIN)
+    created.mlspec("build")
     conf = tmp_path / "conf" / "train" / "default.yaml"
     conf.write_text(conf.read_text().replace("max_epochs: 2", "max_epochs: 0"))
-    code, _, err = made.mlspec("run", "data")
+    code, _, err = created.mlspec("run", "data")
     assert code == 1
     assert "conf/train/default.yaml: error[out-of-range]" in err

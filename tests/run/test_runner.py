@@ -59,7 +59,7 @@ class Toy:
         return Outcome(stage.name, "failed" if stage.name in self.fails else "ran", help="mend it")
 
 
-class Told(Silent):
+class RecordingWatcher(Silent):
     def __init__(self) -> None:
         self.started_: list[str] = []
         self.ended_: list[str] = []
@@ -78,19 +78,19 @@ class Told(Silent):
         self.verdict = status
 
 
-def carried_out(engine: Toy) -> tuple[dict[str, Outcome], Told]:
-    told = Told()
+def carried_out(engine: Toy) -> tuple[dict[str, Outcome], RecordingWatcher]:
+    watcher = RecordingWatcher()
     steps = schedule(LINE, engine.status(LINE), Selection(), engine.lacks)
-    return {outcome.stage: outcome for outcome in run(steps, engine, told, told)}, told
+    return {outcome.stage: outcome for outcome in run(steps, engine, watcher, watcher)}, watcher
 
 
 def test_every_stage_in_order() -> None:
     engine = Toy()
-    outcomes, told = carried_out(engine)
+    outcomes, messages = carried_out(engine)
     assert engine.calls == ["prepare", "data", "train", "export", "lint"]
     assert {o.status for o in outcomes.values()} == {"ran"}
     assert outcomes["data"].reason.text == "x"
-    assert (told.started_, told.verdict) == (["data", "train", "export", "lint"], "done")
+    assert (messages.started_, messages.verdict) == (["data", "train", "export", "lint"], "done")
 
 
 def test_up_to_date_stages_are_skipped_without_preparation() -> None:
@@ -102,28 +102,28 @@ def test_up_to_date_stages_are_skipped_without_preparation() -> None:
 
 def test_what_depends_on_a_failure_is_skipped_and_the_rest_runs() -> None:
     engine = Toy(fails=("data",))
-    outcomes, told = carried_out(engine)
+    outcomes, messages = carried_out(engine)
     assert engine.calls == ["prepare", "data", "lint"]
     assert (outcomes["train"].status, outcomes["train"].reason) == ("skipped", Reason("blocked", "data failed"))
     assert (outcomes["export"].status, outcomes["export"].reason) == ("skipped", Reason("blocked", "train was skipped"))
-    assert told.verdict == "failed"
+    assert messages.verdict == "failed"
 
 
 def test_a_missing_capability_skips_the_stage_with_its_fix() -> None:
-    outcomes, told = carried_out(Toy(missing=("train",)))
+    outcomes, messages = carried_out(Toy(missing=("train",)))
     assert (outcomes["train"].status, outcomes["train"].help) == ("skipped", "install docker")
     assert outcomes["export"].help == "install docker"
-    assert told.verdict == "done"
+    assert messages.verdict == "done"
 
 
 def test_an_interruption_is_an_outcome_and_ends_the_run() -> None:
     engine = Toy(stops="train")
-    outcomes, told = carried_out(engine)
+    outcomes, messages = carried_out(engine)
     assert engine.calls == ["prepare", "data", "train"]
     assert [outcomes[name].status for name in ("data", "train", "export", "lint")] == [
         "ran", "interrupted", "skipped", "skipped",
     ]  # fmt: skip
-    assert told.verdict == "interrupted"
+    assert messages.verdict == "interrupted"
 
 
 def test_an_interrupted_stage_says_how_it_left_the_world() -> None:
@@ -133,16 +133,16 @@ def test_an_interrupted_stage_says_how_it_left_the_world() -> None:
 
 def test_a_stage_after_unchanged_outputs_does_not_run() -> None:
     engine = Toy(reasons={"data": Reason("input-changed", "x"), "train": None, "export": None, "lint": None})
-    outcomes, told = carried_out(engine)
+    outcomes, messages = carried_out(engine)
     assert engine.calls == ["prepare", "data"]
     assert outcomes["train"].reason.text == "data did not change its inputs"
     assert outcomes["export"].status == "cached"
-    assert told.started_ == ["data"]
+    assert messages.started_ == ["data"]
 
 
 def test_a_dry_run_is_another_engine() -> None:
-    engine, told = Toy(), Told()
-    outcomes = run(schedule(LINE, engine.status(LINE), Selection(), engine.lacks), DryRun(engine), told, told)
+    engine, watcher = Toy(), RecordingWatcher()
+    outcomes = run(schedule(LINE, engine.status(LINE), Selection(), engine.lacks), DryRun(engine), watcher, watcher)
     assert engine.calls == []
     assert {o.status for o in outcomes} == {"skipped"}
 
@@ -163,7 +163,7 @@ class Parallel(Toy):
         return super().run(stage, watch, force=force)
 
 
-class Lines(Told):
+class Lines(RecordingWatcher):
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[tuple[str, str]] = []
@@ -173,17 +173,17 @@ class Lines(Told):
 
 
 def test_stages_that_wait_for_nothing_run_at_once_where_the_engine_can() -> None:
-    engine, told = Parallel(), Lines()
-    outcomes = run(schedule(LINE, engine.status(LINE), Selection(), engine.lacks), engine, told, told, jobs=4)
+    engine, messages = Parallel(), Lines()
+    outcomes = run(schedule(LINE, engine.status(LINE), Selection(), engine.lacks), engine, messages, messages, jobs=4)
     assert [o.stage for o in outcomes] == ["data", "train", "export", "lint"], "in the order of the schedule"
     assert {o.status for o in outcomes} == {"ran"}
-    assert sorted(told.lines) == [(name, f"{name} works") for name in ("data", "export", "lint", "train")]
+    assert sorted(messages.lines) == [(name, f"{name} works") for name in ("data", "export", "lint", "train")]
     assert engine.calls.index("data") < engine.calls.index("train") < engine.calls.index("export")
 
 
 def test_an_engine_that_runs_one_at_a_time_is_asked_for_no_more() -> None:
-    engine, told = Toy(), Told()
-    run(schedule(LINE, engine.status(LINE), Selection(), engine.lacks), engine, told, told, jobs=4)
+    engine, watcher = Toy(), RecordingWatcher()
+    run(schedule(LINE, engine.status(LINE), Selection(), engine.lacks), engine, watcher, watcher, jobs=4)
     assert engine.calls == ["prepare", "data", "train", "export", "lint"]
 
 
@@ -198,11 +198,32 @@ def test_an_interruption_reaches_stages_in_other_threads() -> None:
             assert self.interrupted.wait(60)
             return Outcome(stage.name, "interrupted", Reason("stopped", "it was stopped"))
 
-    main, engine, told = threading.main_thread().ident or 0, Endless(), Told()
+    main, engine, watcher = threading.main_thread().ident or 0, Endless(), RecordingWatcher()
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        outcomes = run(schedule(LINE, engine.status(LINE), Selection(), engine.lacks), engine, told, told, jobs=2)
+        outcomes = run(schedule(LINE, engine.status(LINE), Selection(), engine.lacks), engine, watcher, watcher, jobs=2)
     finally:
         signal.signal(signal.SIGINT, before)
     assert [o.status for o in outcomes] == ["interrupted", "skipped", "skipped", "interrupted"]
-    assert told.verdict == "interrupted"
+    assert watcher.verdict == "interrupted"
+
+
+def test_an_interruption_while_an_outcome_is_shown_loses_none() -> None:
+    class Interrupted(RecordingWatcher):
+        def ended(self, outcome: Outcome) -> None:
+            super().ended(outcome)
+            if len(self.ended_) == 1:
+                raise KeyboardInterrupt
+
+    @dataclass
+    class Two(Toy):
+        max_jobs: int = 2
+
+    engine, watcher = Two(), Interrupted()
+    outcomes = run(schedule(LINE, engine.status(LINE), Selection(), engine.lacks), engine, watcher, watcher, jobs=2)
+    assert {o.stage: o.status for o in outcomes} == {
+        "data": "ran", "lint": "ran", "train": "skipped", "export": "skipped"
+    }  # fmt: skip
+    assert set(watcher.ended_) == {"data", "train", "export", "lint"}
+    assert engine.interrupted.is_set()
+    assert watcher.verdict == "interrupted"

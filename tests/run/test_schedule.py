@@ -24,47 +24,49 @@ LINE = (
 CURRENT = dict.fromkeys(("data", "train", "evaluate", "export", "other"))
 
 
-def reasons(**found: str) -> dict[str, Reason | None]:
-    return {**CURRENT, **{name: Reason("input-changed", text) for name, text in found.items()}}
+def reasons(**changed: str) -> dict[str, Reason | None]:
+    return {**CURRENT, **{name: Reason("input-changed", text) for name, text in changed.items()}}
 
 
 ALL = Selection()
 
 
-def told(found: dict[str, Reason | None], selection: Selection = ALL) -> dict[str, str | None]:
-    steps = schedule(LINE, found, selection).steps
+def scheduled(reasons_by_stage: dict[str, Reason | None], selection: Selection = ALL) -> dict[str, str | None]:
+    steps = schedule(LINE, reasons_by_stage, selection).steps
     return {step.stage.name: step.reason.text if step.reason else None for step in steps}
 
 
-def texts(**found: str) -> dict[str, str | None]:
-    return {**CURRENT, **found}
+def texts(**changed: str) -> dict[str, str | None]:
+    return {**CURRENT, **changed}
 
 
 def test_nothing_runs_where_all_is_up_to_date() -> None:
-    assert told(reasons()) == CURRENT
+    assert scheduled(reasons()) == CURRENT
     assert not schedule(LINE, reasons(), Selection()).due
 
 
 def test_what_comes_after_may_run_too() -> None:
-    assert told(reasons(train="never ran")) == texts(train="never ran", evaluate="after train", export="after train")
+    assert scheduled(reasons(train="never ran")) == texts(
+        train="never ran", evaluate="after train", export="after train"
+    )
     steps = schedule(LINE, reasons(train="never ran"), Selection()).steps
     assert {step.stage.name for step in steps if not step.certain} == {"evaluate", "export"}
 
 
 def test_a_reason_of_its_own_wins() -> None:
-    assert told(reasons(data="x", train="y"))["train"] == "y"
+    assert scheduled(reasons(data="x", train="y"))["train"] == "y"
 
 
 def test_until_takes_all_that_the_stage_needs_and_no_more() -> None:
-    assert list(told(CURRENT, Selection(until="evaluate"))) == ["data", "train", "evaluate"]
+    assert list(scheduled(CURRENT, Selection(until="evaluate"))) == ["data", "train", "evaluate"]
 
 
 def test_only_takes_the_stage_alone() -> None:
-    assert told(reasons(data="x"), Selection(only=("train",))) == {"train": None}
+    assert scheduled(reasons(data="x"), Selection(only=("train",))) == {"train": None}
 
 
 def test_force_runs_what_is_up_to_date() -> None:
-    assert told(reasons(), Selection(force=("export",))) == texts(export="forced")
+    assert scheduled(reasons(), Selection(force=("export",))) == texts(export="forced")
 
 
 @pytest.mark.parametrize(

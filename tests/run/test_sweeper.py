@@ -102,32 +102,32 @@ RANGE = "{knobs.x: {min: -5, max: 5, log: false, whole: false}, knobs.n: {min: 1
 
 
 def test_a_grid_tries_all_combinations_and_lists_the_best_first(tmp_path: Path) -> None:
-    code, said, rows = sweep(tmp_path, settings("grid", GRID))
-    assert code == 0, said
+    code, output, rows = sweep(tmp_path, settings("grid", GRID))
+    assert code == 0, output
     assert len(rows) == 6
     assert (rows[0]["knobs.x"], float(rows[0]["loss"])) == ("2.0", 1.0)
     assert {row["knobs.word"] for row in rows} == {"it's", "a,b"}
     assert [float(row["loss"]) for row in rows] == sorted(float(row["loss"]) for row in rows)
     assert (tmp_path / "multirun" / "one" / "0" / "made").read_text() == "0.0 1 it's"
-    assert "job 4: 1, in multirun/one/4" in said.splitlines()
-    assert "the best of 6 is knobs.x=2.0  knobs.word=it's with loss 1; all in" in said
-    assert "= help: to train with it, set in the spec: knobs: {x: 2.0, word: it's}" in said
+    assert "job 4: 1, in multirun/one/4" in output.splitlines()
+    assert "the best of 6 is knobs.x=2.0  knobs.word=it's with loss 1; all in" in output
+    assert "= help: to train with it, set in the spec: knobs: {x: 2.0, word: it's}" in output
     assert not (tmp_path / "artifacts" / "made").exists()
 
 
 def test_the_folder_of_the_project_may_have_any_name(tmp_path: Path) -> None:
     root = tmp_path / "a $HOME ${x} %(y)s 'q' ü"
-    code, said, rows = sweep(root, settings("grid", "{knobs.x: {values: [0.0, 1.0]}}"))
-    assert code == 0, said
+    code, output, rows = sweep(root, settings("grid", "{knobs.x: {values: [0.0, 1.0]}}"))
+    assert code == 0, output
     assert len(rows) == 2
     assert [path.name for path in tmp_path.iterdir()] == [root.name]
 
 
 def test_a_folder_that_hydra_cannot_read_is_refused(tmp_path: Path) -> None:
     root = tmp_path / "a ${x"
-    code, said, _ = sweep(root, settings("grid", "{knobs.x: {values: [0.0, 1.0]}}"))
+    code, output, _ = sweep(root, settings("grid", "{knobs.x: {values: [0.0, 1.0]}}"))
     assert code == 4
-    assert f"Hydra cannot run in {root}" in said
+    assert f"Hydra cannot run in {root}" in output
 
 
 def test_maximising_turns_the_table_round(tmp_path: Path) -> None:
@@ -139,8 +139,8 @@ def test_maximising_turns_the_table_round(tmp_path: Path) -> None:
 def test_draws_are_seeded_and_within_their_range(method: str, tmp_path: Path) -> None:
     if method == "bayes":
         pytest.importorskip("optuna")
-    code, said, rows = sweep(tmp_path / "a", settings(method, RANGE))
-    assert code == 0, said
+    code, output, rows = sweep(tmp_path / "a", settings(method, RANGE))
+    assert code == 0, output
     assert len(rows) == 6
     assert all(-5 <= float(row["knobs.x"]) <= 5 and row["knobs.n"] in "1234" for row in rows)
     assert sweep(tmp_path / "b", settings(method, RANGE))[2] == rows
@@ -154,34 +154,36 @@ def test_bayes_comes_closer_than_chance(tmp_path: Path) -> None:
 
 
 def test_lists_on_the_command_line_are_the_sweep(tmp_path: Path) -> None:
-    code, said, rows = sweep(tmp_path, settings("grid", GRID), "knobs.n=1,2", "knobs.x=2")
-    assert code == 0, said
+    code, output, rows = sweep(tmp_path, settings("grid", GRID), "knobs.n=1,2", "knobs.x=2")
+    assert code == 0, output
     assert [row["knobs.n"] for row in rows] == ["1", "2"]
+    assert "set in the spec: knobs: {x: 2, 'n': 1}" in output
     assert (tmp_path / "multirun" / "one" / "1" / "made").read_text() == "2.0 2 a"
 
 
 def test_a_failed_trial_does_not_end_the_others(tmp_path: Path) -> None:
-    code, said, rows = sweep(tmp_path, settings("grid", "{knobs.word: {values: [bad, good]}}"))
+    code, output, rows = sweep(tmp_path, settings("grid", "{knobs.word: {values: [bad, good]}}"))
     assert code == 4
-    assert "error: this word is bad" in said
+    assert "error: this word is bad" in output
     assert [row["knobs.word"] for row in rows] == ["good", "bad"]
     assert rows[1]["loss"] == ""
 
 
 def test_a_value_out_of_range_is_reported_at_its_override(tmp_path: Path) -> None:
-    code, said, _ = sweep(tmp_path, settings("grid", GRID), "knobs.x=9,1")
+    code, output, _ = sweep(tmp_path, settings("grid", GRID), "knobs.x=9,1")
     assert code == 1
-    assert "command line:1:9: error[out-of-range]" in said
-    assert "Traceback" not in said
+    assert "command line:1:9: error[out-of-range]" in output
+    assert "Traceback" not in output
 
 
 def test_a_key_that_has_no_value_can_be_varied(tmp_path: Path) -> None:
-    code, said, rows = sweep(tmp_path / "a", settings("grid", "{knobs.left_out: {values: [2.0, 1.0]}}"))
-    assert code == 0, said
+    code, output, rows = sweep(tmp_path / "a", settings("grid", "{knobs.left_out: {values: [2.0, 1.0]}}"))
+    assert code == 0, output
     assert [row["knobs.left_out"] for row in rows] == ["1.0", "2.0"]
-    code, said, rows = sweep(tmp_path / "b", settings("grid", GRID), "knobs.left_out=2,1")
-    assert code == 0, said
-    assert [row["knobs.left_out"] for row in rows] == ["1", "2"]
+    code, output, rows = sweep(tmp_path / "b", settings("grid", GRID), "knobs.left_out=2,1", "knobs.word='it: 1','b'")
+    assert code == 0, output
+    assert {row["knobs.left_out"] for row in rows} == {"1", "2"}
+    assert "set in the spec: knobs: {left_out: 1, word: 'it: 1'}" in output
 
 
 def test_an_invalid_search_is_reported_at_its_override(tmp_path: Path) -> None:

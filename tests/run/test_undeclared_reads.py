@@ -68,9 +68,9 @@ def test_the_record_reads_back() -> None:
 
 @pytest.mark.parametrize("line", ["data", "data ../x", "data /etc/passwd", "data a//b", "<<<<<<< HEAD", "da-ta x"])
 def test_a_broken_record_is_refused_with_its_line(line: str) -> None:
-    with pytest.raises(MlspecError, match=f"^{FILE}:2: ") as found:
+    with pytest.raises(MlspecError, match=f"^{FILE}:2: ") as error:
         parse(f"# first\n{line}\n")
-    assert found.value.code == "broken-lock"
+    assert error.value.code == "broken-lock"
 
 
 def test_help_lines_can_be_pasted() -> None:
@@ -186,7 +186,7 @@ def read_then_changed(root: Path) -> None:
     subprocess.run(["sh", "-c", "cat data/a.csv; echo 2 >> data/a.csv"], cwd=root, check=True, capture_output=True)
 
 
-def made(root: Path) -> None:
+def write_project(root: Path) -> None:
     subprocess.run(["sh", "-c", "echo x > data/new.csv; cat data/new.csv"], cwd=root, check=True, capture_output=True)
 
 
@@ -267,7 +267,7 @@ SEEN: list[tuple[Callable[[Path], object], set[str]]] = [
     (deleted, set()),
     (replaced, set()),
     (read_then_changed, {"data/a.csv"}),
-    (made, set()),
+    (write_project, set()),
     (written_over, set()),
     (declared, set()),
     (edited, set()),

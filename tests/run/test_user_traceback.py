@@ -24,10 +24,10 @@ def test_only_lines_of_the_users_code_are_shown(tmp_path: Path) -> None:
     file = tmp_path / "src" / "m.py"
     file.parent.mkdir()
     file.write_text("import json\ndef load():\n    return json.loads('{')\nload()\n")
-    found = in_user_code(caught(file), tmp_path)
-    assert found is not None
-    assert found.message.startswith("src/m.py:3: JSONDecodeError: Expecting property name")
-    assert found.help.splitlines() == [
+    result = in_user_code(caught(file), tmp_path)
+    assert result is not None
+    assert result.message.startswith("src/m.py:3: JSONDecodeError: Expecting property name")
+    assert result.help.splitlines() == [
         "traceback in your code:",
         "src/m.py:4 in <module>: load()",
         "src/m.py:3 in load: return json.loads('{')",

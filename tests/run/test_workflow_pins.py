@@ -44,6 +44,6 @@ def test_doctor_names_them_and_what_to_write(
     written(tmp_path, {".github/workflows/a.yml": WORKFLOW})
     monkeypatch.chdir(tmp_path)
     assert main(["doctor"]) == 0, "an old action is no fault of this machine"
-    said = capsys.readouterr().out
-    assert "old      actions/checkout   v4.2.2 is older than v" in said
-    assert "(.github/workflows/a.yml:4): uses: actions/checkout@" in said
+    output = capsys.readouterr().out
+    assert "old      actions/checkout   v4.2.2 is older than v" in output
+    assert "(.github/workflows/a.yml:4): uses: actions/checkout@" in output

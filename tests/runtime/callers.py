@@ -26,9 +26,9 @@ def ask(port: int, body: bytes, path: str = "/predict", **headers: str) -> tuple
 def sent(port: int, row: object) -> socket.socket:
     """A connection on which a request has been sent."""
     body = json.dumps(row).encode()
-    made = socket.create_connection(("127.0.0.1", port), timeout=60)
-    made.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
-    return made
+    created = socket.create_connection(("127.0.0.1", port), timeout=60)
+    created.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+    return created
 
 
 def status(connection: socket.socket) -> int:

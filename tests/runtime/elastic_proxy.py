@@ -13,7 +13,13 @@ from urllib.parse import urlsplit
 
 from tests.conftest import missing
 
-FAULTS = ("429", "503", "401", "lost", "late", "one-429", "failure-store", "stranger")
+FAULTS = ("429", "503", "401", "lost", "late", "one-429", "one-403", "no-pipeline", "failure-store", "stranger")
+ITEM_ERRORS = {
+    "one-429": (429, "es_rejected_execution_exception", "queue is full"),
+    "one-403": (403, "security_exception", "action [indices:data/write/bulk[s]] is unauthorized for API key id [x]"),
+    "no-pipeline": (400, "illegal_argument_exception", "pipeline with id [p] does not exist"),
+}
+"""What the first document of a batch is answered."""
 
 
 class ElasticProxy:
@@ -24,6 +30,12 @@ class ElasticProxy:
         self.faults: list[str] = []
         self.always = ""
         self.path = "_bulk"
+        self.refuses: tuple[bytes, int] | None = None
+        """A text, and the status of a whole request that contains it."""
+        self.most_bytes = 10**9
+        """A larger request is answered with 413."""
+        self.media_type = False
+        """Whether the server has another major version than the client."""
         self.bulks: list[int] = []
         """Documents of each bulk request that arrived."""
         self.go_on = threading.Event()
@@ -74,12 +86,15 @@ def _handler(proxy: ElasticProxy) -> type[BaseHTTPRequestHandler]:
             fault = proxy.fault(self.path)
             if "_bulk" in self.path:
                 proxy.bulks.append(body.count(b"\n") // 2)
+            if "_bulk" in self.path and (status := self.refused(body)):
+                kind = "media_type_header_exception" if proxy.media_type else "parse_exception"
+                return self.reply(status, json.dumps({"error": {"type": kind, "reason": "bad"}, "status": status}))
             if fault.isdigit():
                 return self.reply(int(fault), json.dumps({"error": {"type": f"fault_{fault}", "reason": "bad day"}}))
             if fault == "late":
                 proxy.go_on.wait(20)
-            if fault == "one-429":
-                return self.one_refused(body)
+            if fault in ITEM_ERRORS:
+                return self.one_refused(body, *ITEM_ERRORS[fault])
             status, text = proxy.forward(self.command, self.path, body)
             if fault == "lost":
                 self.close_connection = True
@@ -92,14 +107,19 @@ def _handler(proxy: ElasticProxy) -> type[BaseHTTPRequestHandler]:
 
         do_PUT = do_GET = do_POST
 
-        def one_refused(self, body: bytes) -> None:
-            """The first document of the batch is refused for want of room, the others are stored."""
+        def refused(self, body: bytes) -> int:
+            """The status of a request that is refused as a whole, or 0."""
+            text, status = proxy.refuses or (b"\0", 0)
+            return 400 if proxy.media_type else 413 if len(body) > proxy.most_bytes else status if text in body else 0
+
+        def one_refused(self, body: bytes, refusal: int, type: str, reason: str) -> None:
+            """The first document of the batch is refused, the others are stored."""
             lines = body.splitlines(keepends=True)
             status, text = proxy.forward(self.command, self.path, b"".join(lines[2:]))
             whole = json.loads(text)
             id = json.loads(lines[0])["create"]["_id"]
-            error = {"type": "es_rejected_execution_exception", "reason": "queue is full"}
-            whole["items"].insert(0, {"create": {"_id": id, "status": 429, "error": error}})
+            error = {"type": type, "reason": reason}
+            whole["items"].insert(0, {"create": {"_id": id, "status": refusal, "error": error}})
             self.reply(status, json.dumps(whole))
 
         def reply(self, status: int, text: str | bytes, product: str = "Elasticsearch") -> None:

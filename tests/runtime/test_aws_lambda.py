@@ -173,8 +173,8 @@ def test_an_answer_larger_than_lambda_returns_is_refused_and_logged_as_refused(
 
 
 def test_each_invocation_writes_the_labels_it_gave(capsys: pytest.CaptureFixture[str]) -> None:
-    told = {"AWS_LAMBDA_FUNCTION_NAME": "cola", "AWS_LAMBDA_FUNCTION_VERSION": "12", "HOME": "/"}
-    handler = handler_for(service(), dimensions(told))
+    messages = {"AWS_LAMBDA_FUNCTION_NAME": "cola", "AWS_LAMBDA_FUNCTION_VERSION": "12", "HOME": "/"}
+    handler = handler_for(service(), dimensions(messages))
     handler([ROW, ROW, {"sentence": "no", "age": 1}], Context())
     handler(v2(), Context())
     handler(v2(body="{"), Context())
@@ -196,19 +196,19 @@ def test_outside_of_lambda_no_such_line_is_written(capsys: pytest.CaptureFixture
 
 
 def test_a_line_has_no_more_than_a_hundred_metrics() -> None:
-    made = list(lines({f"label {n}": n for n in range(1, 151)}, {"FunctionName": "f", "ExecutedVersion": "1"}, 1.0))
-    found = [json.loads(line)["_aws"]["CloudWatchMetrics"][0]["Metrics"] for line in made]
-    assert [len(metrics) for metrics in found] == [100, 50]
+    created = list(lines({f"label {n}": n for n in range(1, 151)}, {"FunctionName": "f", "ExecutedVersion": "1"}, 1.0))
+    results = [json.loads(line)["_aws"]["CloudWatchMetrics"][0]["Metrics"] for line in created]
+    assert [len(metrics) for metrics in results] == [100, 50]
 
 
 def test_a_cold_start_says_what_it_cost(tmp_path: Path) -> None:
     code = "from mlspec.runtime.aws_lambda import make_handler; make_handler()"
-    told = {
+    messages = {
         "AWS_LAMBDA_FUNCTION_NAME": "cola",
         "AWS_LAMBDA_FUNCTION_VERSION": "12",
         "MODEL_BUNDLE": str(text_bundle(tmp_path / "bundle")),
     }
-    environment = {**os.environ, **told, "PYTHONPATH": str(CHECKOUT)}
+    environment = {**os.environ, **messages, "PYTHONPATH": str(CHECKOUT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     line = json.loads(done.stdout)
     assert set(line["cold_start"]) == {"import_ms", "load_ms", "first_run_ms"}

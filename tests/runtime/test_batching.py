@@ -28,13 +28,13 @@ def lengths(chosen: list[Item]) -> list[int]:
     return [item.length for item in chosen]
 
 
-def test_rows_of_like_length_go_together_and_the_first_is_among_them() -> None:
+def test_rows_of_similar_length_form_a_batch_and_the_first_is_among_them() -> None:
     assert lengths(together(items(10, 60, 11, 9, 61, 62, 10), 16)) == [9, 10, 10, 11]
     assert lengths(together(items(60, 10, 61, 9), 16)) == [60, 61]
     assert lengths(together(items(10, 60), 16)) == [10]
 
 
-def test_short_rows_go_together_where_a_run_costs_more_than_padding() -> None:
+def test_short_rows_form_a_batch_where_a_run_costs_more_than_padding() -> None:
     assert lengths(together(items(3, 3 + OVERHEAD), 16)) == [3, 3 + OVERHEAD]
 
 
@@ -52,7 +52,7 @@ def test_a_request_of_many_rows_lets_others_pass() -> None:
     assert late in [item.job for item in waiting.take(4)]
 
 
-def test_who_comes_first_goes_first() -> None:
+def test_locks_are_granted_in_order() -> None:
     waiting = Waiting()
     jobs = [job(50 * n) for n in range(1, 6)]
     for one in jobs:
@@ -82,5 +82,7 @@ def test_every_row_is_taken_once(requests: list[list[int]], most: int) -> None:
         some = waiting.take(most)
         assert 0 < len(some) <= most
         taken += some
-    found: list[Any] = sorted((jobs.index(item.job), item.position, item.length) for item in taken)
-    assert found == [(n, at, length) for n, row_lengths in enumerate(requests) for at, length in enumerate(row_lengths)]
+    result: list[Any] = sorted((jobs.index(item.job), item.position, item.length) for item in taken)
+    assert result == [
+        (n, at, length) for n, row_lengths in enumerate(requests) for at, length in enumerate(row_lengths)
+    ]

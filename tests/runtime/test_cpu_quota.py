@@ -64,7 +64,7 @@ def test_nested_groups_of_version_1(controllers: str, folder: str, tmp_path: Pat
     assert cpu_quota(mount, groups) == 2.5
 
 
-def test_a_container_that_sees_the_path_of_the_host_reads_its_own_root(tmp_path: Path) -> None:
+def test_a_container_with_the_path_of_the_host_reads_its_own_root(tmp_path: Path) -> None:
     mount = tmp_path / "cgroup"
     limited_v1(mount / "cpu", "200000")
     assert cpu_quota(mount, listed(tmp_path, "1:cpu,cpuacct:/docker/c0ffee")) == 2.0

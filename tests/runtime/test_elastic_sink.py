@@ -31,7 +31,7 @@ class Sending:
 
     def __init__(self, proxy: ElasticProxy, folder: Path, stream: str) -> None:
         self.proxy, self.folder, self.stream = proxy, folder, stream
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.sinks: list[ElasticSink] = []
 
     def start(self, spool: int = 10**6, **more: Any) -> ElasticSink:
@@ -39,7 +39,7 @@ class Sending:
         self.counts = ElasticCounts(TABLE, self.spool.size)
         url = more.pop("url", self.proxy.url)
         sink = ElasticSink(
-            lambda: connect(url, "key"), self.stream, self.spool, self.counts, self.said.append, pause=0.01, **more
+            lambda: connect(url, "key"), self.stream, self.spool, self.counts, self.messages.append, pause=0.01, **more
         )
         self.sinks.append(sink)
         return sink
@@ -74,7 +74,7 @@ def test_documents_are_stored_with_the_ids_of_the_records(sending: Sending) -> N
     sink.write("2026-11-27", sent)
     until(lambda: sending.counted("stored") == 3)
     assert set(sending.stored()) == {json.loads(line)["id"] for line in sent}
-    assert sending.said == []
+    assert sending.messages == []
 
 
 @pytest.mark.parametrize("fault", ["429", "503"])
@@ -83,10 +83,10 @@ def test_an_overloaded_cluster_receives_the_batch_again(sending: Sending, fault:
     sending.start().write("", lines(5))
     until(lambda: sending.counted("stored") == 5)
     assert sending.counts.failures["429" if fault == "429" else "5xx"] == 2
-    until(lambda: len(sending.said) == 2)
-    assert [text.partition(":")[0] for text in sending.said] == ["prediction log (elasticsearch)"] * 2
-    assert "sent again" in sending.said[0]
-    assert "sending again" in sending.said[1]
+    until(lambda: len(sending.messages) == 2)
+    assert [text.partition(":")[0] for text in sending.messages] == ["prediction log (elasticsearch)"] * 2
+    assert "sent again" in sending.messages[0]
+    assert "sending again" in sending.messages[1]
 
 
 def test_only_the_documents_that_failed_are_sent_again(sending: Sending) -> None:
@@ -97,7 +97,7 @@ def test_only_the_documents_that_failed_are_sent_again(sending: Sending) -> None
     assert len(sending.stored()) == 5
 
 
-def test_a_batch_whose_answer_is_lost_is_stored_once(sending: Sending) -> None:
+def test_a_batch_whose_response_is_lost_is_stored_once(sending: Sending) -> None:
     sending.proxy.faults = ["lost"]
     sending.start().write("", lines(4))
     until(lambda: sending.counted("duplicate") + sending.counted("stored") == 4)
@@ -136,7 +136,7 @@ def test_one_refused_document_is_kept_in_a_file_and_the_others_are_stored(sendin
     entry = json.loads(file.read_text())
     assert (entry["id"], entry["status"]) == (json.loads(sent[1])["id"], 400)
     assert entry["document"]["inputs"] == wrong
-    assert len(sending.said) == 1
+    assert len(sending.messages) == 1
 
 
 def test_a_document_in_the_failure_store_is_counted(sending: Sending) -> None:
@@ -151,8 +151,8 @@ def test_a_wrong_key_is_reported_once_and_nothing_is_lost(sending: Sending) -> N
     sink = sending.start()
     sink.write("", lines(3))
     until(lambda: sending.counts.failures["unauthorized"] > 2)
-    assert [text for text in sending.said if "API key" in text] == sending.said
-    assert len(sending.said) == 1
+    assert [text for text in sending.messages if "API key is not accepted" in text] == sending.messages
+    assert len(sending.messages) == 1
     sink.close()
     assert sending.spool.size() > 0
     sending.proxy.always = ""
@@ -160,6 +160,61 @@ def test_a_wrong_key_is_reported_once_and_nothing_is_lost(sending: Sending) -> N
     until(lambda: sending.counted("stored") == 3)
     assert len(sending.stored()) == 3
     until(lambda: sending.spool.size() == 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "help"),
+    [("403", "forbidden", "create_doc"), ("404", "not_found", "mlspec apply"), ("415", "rejected", "major version")],
+)
+def test_what_an_operator_has_to_fix_loses_nothing(sending: Sending, status: str, kind: str, help: str) -> None:
+    sending.proxy.always = status
+    sending.start().write("", lines(3))
+    until(lambda: sending.counts.failures[kind] > 2)
+    assert len(sending.messages) == 1
+    assert help in sending.messages[0]
+    sending.proxy.always = ""
+    until(lambda: sending.counted("stored") == 3)
+    assert sending.counted("refused") == 0
+    until(lambda: len(sending.messages) == 2)
+
+
+@pytest.mark.parametrize(("fault", "kind"), [("one-403", "forbidden"), ("no-pipeline", "not_found")])
+def test_documents_that_wait_for_an_operator_are_sent_again(sending: Sending, fault: str, kind: str) -> None:
+    sending.proxy.faults = [fault]
+    sending.start().write("", lines(3))
+    until(lambda: sending.counted("stored") == 3)
+    assert (sending.counted("refused"), sending.counts.failures[kind]) == (0, 1)
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_batch_refused_because_of_one_document_is_stored_without_it(sending: Sending, status: int) -> None:
+    sent = lines(9)
+    bad = json.loads(sent[5])["id"]
+    sending.proxy.refuses = (bad.encode(), status)
+    sending.start().write("", sent)
+    until(lambda: sending.counted("stored") + sending.counted("refused") == 9)
+    assert sending.counted("refused") == 1
+    (file,) = (sending.folder / "refused").iterdir()
+    entry = json.loads(file.read_text())
+    assert (entry["id"], entry["status"]) == (bad, status)
+    assert set(sending.stored()) == {json.loads(line)["id"] for line in sent} - {bad}
+
+
+def test_a_batch_that_is_too_large_is_sent_in_parts(sending: Sending) -> None:
+    sending.proxy.most_bytes = 2_000
+    sending.start().write("", lines(9))
+    until(lambda: sending.counted("stored") == 9)
+    assert sending.counted("refused") == 0
+    assert len(sending.proxy.bulks) > 3
+
+
+def test_a_server_of_another_major_version_refuses_no_document(sending: Sending) -> None:
+    sending.proxy.media_type = True
+    sending.start().write("", lines(2))
+    until(lambda: sending.counts.failures["rejected"] > 1)
+    sending.proxy.media_type = False
+    until(lambda: sending.counted("stored") == 2)
+    assert sending.counted("refused") == 0
 
 
 def test_a_slow_cluster_never_delays_the_log(sending: Sending) -> None:
@@ -185,7 +240,7 @@ def test_while_the_cluster_is_down_predictions_wait_on_disk_within_the_bound(sen
     assert 0 < sending.spool.size() <= 6000
     dropped = sending.counted("dropped")
     assert dropped > 0
-    assert any("spool is full" in text for text in sending.said)
+    assert any("spool is full" in text for text in sending.messages)
     sending.proxy.always = ""
     until(lambda: sending.counted("stored") == 50 - dropped)
     assert len(sending.stored()) == 50 - dropped

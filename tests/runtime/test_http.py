@@ -17,9 +17,9 @@ from tests.runtime.served import ROW, YES, Rows, service
 
 @pytest.fixture
 def server() -> Iterator[Background]:
-    made = Background(service(), Limits(body=2000, lull=0))
-    yield made
-    made.stop()
+    created = Background(service(), Limits(body=2000, lull=0))
+    yield created
+    created.stop()
 
 
 def connect(server: Background) -> http.client.HTTPConnection:
@@ -65,10 +65,10 @@ def test_head_has_no_body(server: Background) -> None:
 
 
 def test_too_large_a_body_is_refused_before_it_is_read(server: Background) -> None:
-    said = raw(server, b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 2001\r\n\r\n")
-    assert said.startswith(b"HTTP/1.1 413 ")
-    assert b'"code":"too-large"' in said
-    assert b"Connection: close" in said
+    output = raw(server, b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 2001\r\n\r\n")
+    assert output.startswith(b"HTTP/1.1 413 ")
+    assert b'"code":"too-large"' in output
+    assert b"Connection: close" in output
 
 
 def test_too_large_a_body_is_not_asked_for(server: Background) -> None:
@@ -94,9 +94,9 @@ def test_too_large_a_body_is_not_asked_for(server: Background) -> None:
     ],
 )
 def test_what_is_not_proper_http_gets_a_proper_answer(server: Background, data: bytes, status: int, code: str) -> None:
-    said = raw(server, data)
-    assert f'"code":"{code}"'.encode() in said
-    assert said.startswith(b"HTTP/1.1 %d " % status)
+    output = raw(server, data)
+    assert f'"code":"{code}"'.encode() in output
+    assert output.startswith(b"HTTP/1.1 %d " % status)
 
 
 def post(body: bytes, more: bytes = b"") -> bytes:
@@ -105,8 +105,8 @@ def post(body: bytes, more: bytes = b"") -> bytes:
 
 def test_requests_sent_ahead_are_answered_in_order(server: Background) -> None:
     rows = [{"sentence": "why" if n % 3 else "no", "age": n} for n in range(20)]
-    said = raw(server, b"".join(post(json.dumps(row).encode()) for row in rows))
-    answers = [json.loads(part.split(b"\r\n\r\n")[1])["label"] for part in said.split(b"HTTP/1.1 200 OK")[1:]]
+    output = raw(server, b"".join(post(json.dumps(row).encode()) for row in rows))
+    answers = [json.loads(part.split(b"\r\n\r\n")[1])["label"] for part in output.split(b"HTTP/1.1 200 OK")[1:]]
     assert answers == ["yes" if n % 3 else "no" for n in range(20)]
 
 
@@ -124,8 +124,8 @@ def test_a_byte_at_a_time(server: Background) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in post(json.dumps(ROW).encode(), b"Connection: close\r\n"):
             connection.sendall(bytes([byte]))
-        said = b"".join(iter(lambda: connection.recv(65536), b""))
-    assert said.startswith(b"HTTP/1.1 200 ")
+        output = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert output.startswith(b"HTTP/1.1 200 ")
 
 
 def test_http_1_0_clients_choose_whether_the_connection_stays_open(server: Background) -> None:
@@ -134,9 +134,9 @@ def test_http_1_0_clients_choose_whether_the_connection_stays_open(server: Backg
 
 
 def test_another_protocol_is_not_taken_up(server: Background) -> None:
-    said = raw(server, b"GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\nrest")
-    assert said.startswith(b"HTTP/1.1 200 ")
-    assert b"Connection: close" in said
+    output = raw(server, b"GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\nrest")
+    assert output.startswith(b"HTTP/1.1 200 ")
+    assert b"Connection: close" in output
 
 
 def test_a_target_with_its_host(server: Background) -> None:
@@ -158,10 +158,10 @@ class Slow(Rows):
     """Answers when it is told to."""
 
     def __init__(self) -> None:
-        self.asked, self.go = threading.Event(), threading.Event()
+        self.requested, self.go = threading.Event(), threading.Event()
 
     def compute(self, prepared: Sequence[Any], alone: bool = True) -> Sequence[Mapping[str, Any]]:
-        self.asked.set()
+        self.requested.set()
         assert self.go.wait(60)
         return [YES for _ in prepared]
 
@@ -173,7 +173,7 @@ def test_stopping_lets_a_request_under_way_come_to_its_end() -> None:
     body = json.dumps(ROW).encode()
     caller = threading.Thread(target=lambda: answers.append(ask(server, "POST", "/predict", body)[0].status))
     caller.start()
-    assert slow.asked.wait(60)
+    assert slow.requested.wait(60)
     drained: list[bool] = []
     stopper = threading.Thread(target=lambda: drained.append(server.stop()))
     stopper.start()
@@ -207,7 +207,7 @@ def test_stopping_does_not_wait_for_ever() -> None:
     server = Background(Service(slow, service().contract), Limits(grace=0, lull=0))
     connection = connect(server)
     connection.request("POST", "/predict", json.dumps(ROW))
-    assert slow.asked.wait(60)
+    assert slow.requested.wait(60)
     assert server.stop() is False
     connection.close()
     slow.go.set()

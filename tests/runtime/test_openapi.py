@@ -27,8 +27,8 @@ def valid(document: Any, name: str, value: Any) -> bool:
 
 @pytest.fixture(params=["classes", "numbers"])
 def described(request: pytest.FixtureRequest, tmp_path: Path) -> Service:
-    made = bundles.tabular(tmp_path) if request.param == "classes" else bundles.text(tmp_path, ["the cat", "a dog"])
-    return load(made)
+    created = bundles.tabular(tmp_path) if request.param == "classes" else bundles.text(tmp_path, ["the cat", "a dog"])
+    return load(created)
 
 
 def test_every_example_is_taken_and_every_answer_is_as_described(described: Service) -> None:
@@ -46,9 +46,9 @@ def test_every_example_is_taken_and_every_answer_is_as_described(described: Serv
 
 
 def test_every_path_that_is_described_exists() -> None:
-    asked = service()
-    for path, way in openapi.document(asked.contract)["paths"].items():
-        assert asked.answer(Request(next(iter(way)).upper(), path)).status not in (404, 405), path
+    requested = service()
+    for path, way in openapi.document(requested.contract)["paths"].items():
+        assert requested.answer(Request(next(iter(way)).upper(), path)).status not in (404, 405), path
 
 
 def test_the_examples_are_those_of_the_bundle() -> None:
@@ -62,10 +62,10 @@ def test_the_examples_are_those_of_the_bundle() -> None:
 
 
 def test_a_name_cannot_break_out_of_the_page() -> None:
-    made = page(Contract("a<script>", "</title>", {"<b>'\"": "text"}, ("</pre>", "&")))
-    assert "<b>" not in made
-    assert made.count("<script>") == made.count("</script>") == 1
-    assert made.count("</title>") == made.count("</style>") == 1
+    created = page(Contract("a<script>", "</title>", {"<b>'\"": "text"}, ("</pre>", "&")))
+    assert "<b>" not in created
+    assert created.count("<script>") == created.count("</script>") == 1
+    assert created.count("</title>") == created.count("</style>") == 1
 
 
 def test_the_line_for_a_shell_is_one_word_of_json() -> None:
@@ -79,8 +79,8 @@ def test_the_line_for_a_shell_is_one_word_of_json() -> None:
 def test_the_page_asks_for_a_prediction_and_loads_nothing_else(tmp_path: Path, chromium: Any) -> None:
     with running(load(text_bundle(tmp_path / "bundle"))) as port:
         context = chromium.new_context()
-        tab, asked, wrong = context.new_page(), [], []
-        tab.on("request", lambda request: asked.append(request.url.partition(f":{port}")[2]))
+        tab, requested, wrong = context.new_page(), [], []
+        tab.on("request", lambda request: requested.append(request.url.partition(f":{port}")[2]))
         tab.on("pageerror", lambda error: wrong.append(error))
         tab.goto(f"http://127.0.0.1:{port}/docs")
         assert f"curl http://127.0.0.1:{port}/predict" in tab.text_content("#curl")
@@ -90,5 +90,5 @@ def test_the_page_asks_for_a_prediction_and_loads_nothing_else(tmp_path: Path, c
         tab.fill("textarea", "{")
         tab.click("button")
         tab.wait_for_function("document.getElementById('state').textContent.startsWith('400')")
-        assert (asked, wrong) == (["/docs", "/predict", "/predict"], [])
+        assert (requested, wrong) == (["/docs", "/predict", "/predict"], [])
         context.close()

@@ -42,9 +42,9 @@ class Kept:
         self.closed = True
 
 
-def log(*sinks: Sink, said: list[str] | None = None, **more: Any) -> PredictionLog:
+def log(*sinks: Sink, messages: list[str] | None = None, **more: Any) -> PredictionLog:
     counts = LogCounts(TABLE, {"town": frozenset({"Bonn"})}, 0.5)
-    return PredictionLog(encoder(), sinks, counts, report=(said if said is not None else []).append, **more)
+    return PredictionLog(encoder(), sinks, counts, report=(messages if messages is not None else []).append, **more)
 
 
 def counted(log: PredictionLog, name: str) -> dict[str, float]:
@@ -99,8 +99,8 @@ def test_the_queue_is_bounded_by_the_size_of_the_requests_too() -> None:
 
 
 def test_a_full_disk_is_reported_once_and_again_when_there_is_space(tmp_path: Path) -> None:
-    said: list[str] = []
-    running = log(LogSegments(tmp_path), said=said)
+    messages: list[str] = []
+    running = log(LogSegments(tmp_path), said=messages)
     with largest_file(10):
         for _ in range(3):
             running.add(request(2))
@@ -108,7 +108,7 @@ def test_a_full_disk_is_reported_once_and_again_when_there_is_space(tmp_path: Pa
     running.add(request())
     running.flush()
     running.close()
-    assert said == [
+    assert messages == [
         "prediction log (file): File too large; predictions continue and are not logged",
         "prediction log (file): writing again; 6 records were lost",
     ]
@@ -122,14 +122,14 @@ def test_a_full_disk_is_reported_once_and_again_when_there_is_space(tmp_path: Pa
 
 
 def test_a_request_that_cannot_be_encoded_does_not_stop_the_log() -> None:
-    sink, said = Kept(), list[str]()
-    running = log(sink, said=said)
+    sink, messages = Kept(), list[str]()
+    running = log(sink, said=messages)
     running.add(request(rows=[{"sentence": object(), "age": object(), "town": None}]))
     running.add(request())
     running.flush()
     assert len(sink.lines) == 1
     assert counted(running, "mlspec_prediction_log_dropped_total")['reason="write_error"'] == 1
-    assert "encoder" in said[0]
+    assert "encoder" in messages[0]
 
 
 def test_missing_and_unseen_values_and_scores_are_counted_without_a_sink() -> None:

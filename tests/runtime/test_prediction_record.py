@@ -159,10 +159,10 @@ def test_requests_that_are_kept_as_they_were_received_are_the_same_records() -> 
 
 def test_the_lines_of_received_requests_are_of_the_day_of_their_time() -> None:
     indented = received(json.dumps(ROW, indent=1))
-    found = together(indented, received(json.dumps(ROW), time=AT - 86400), received(json.dumps(ROW), time=AT + 1))
-    assert [(day, len(of_day)) for day, of_day in found] == [("2026-11-27", 1), ("2026-11-26", 1), ("2026-11-27", 1)]
-    assert all(record["inputs"] == ROW for _, of_day in found for record in of_day)
-    ids = [uuid.UUID(record["id"]) for _, of_day in found for record in of_day]
+    result = together(indented, received(json.dumps(ROW), time=AT - 86400), received(json.dumps(ROW), time=AT + 1))
+    assert [(day, len(of_day)) for day, of_day in result] == [("2026-11-27", 1), ("2026-11-26", 1), ("2026-11-27", 1)]
+    assert all(record["inputs"] == ROW for _, of_day in result for record in of_day)
+    ids = [uuid.UUID(record["id"]) for _, of_day in result for record in of_day]
     assert [(id.version, id.variant) for id in ids] == [(7, uuid.RFC_4122)] * 3
     assert ids[1] < ids[0] < ids[2]
 

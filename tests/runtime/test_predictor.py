@@ -24,14 +24,16 @@ RUNTIME = CHECKOUT / "mlspec" / "runtime"
 
 def test_classification(tmp_path: Path) -> None:
     predictor = Predictor(bundles.tabular(tmp_path), threads=1)
-    found = predictor.predict([{"age": 20, "city": "Oslo"}, {"age": 1000, "city": "Rome"}, {"age": None, "city": None}])
-    assert [answer["label"] for answer in found] == ["no", "yes", "no"]
-    for answer in found:
+    result = predictor.predict(
+        [{"age": 20, "city": "Oslo"}, {"age": 1000, "city": "Rome"}, {"age": None, "city": None}]
+    )
+    assert [answer["label"] for answer in result] == ["no", "yes", "no"]
+    for answer in result:
         assert list(answer) == ["label", "score", "probabilities"]
         assert list(answer["probabilities"]) == ["no", "maybe", "yes"]
         assert answer["score"] == max(answer["probabilities"].values()) == answer["probabilities"][answer["label"]]
         assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-12)
-    json.dumps(found, allow_nan=False)
+    json.dumps(result, allow_nan=False)
 
 
 def test_regression_in_the_order_of_the_rows(tmp_path: Path) -> None:
@@ -55,7 +57,7 @@ def test_rows_are_padded_only_to_rows_of_like_length(tmp_path: Path) -> None:
     assert shapes == [(BATCH, 3), (BATCH, 14)]
 
 
-def test_a_row_gives_the_same_answer_alone_and_in_company(tmp_path: Path) -> None:
+def test_a_row_gives_the_same_answer_alone_and_in_a_batch(tmp_path: Path) -> None:
     predictor = Predictor(bundles.tabular(tmp_path), threads=1)
     rows = [{"age": age, "city": city} for age in range(0, 100, 7) for city in ("Bonn", "Oslo", None)]
     together = predictor.predict(rows)
@@ -98,9 +100,9 @@ def test_a_bad_row_says_which_and_why(tmp_path: Path, row: Any, index: int, inpu
 
 
 def test_softmax_of_extremes() -> None:
-    found = softmax(np.array([[1000.0, -1000.0], [0.0, 0.0]], dtype=np.float32))
-    assert found.dtype == np.float64
-    assert found.tolist() == [[1.0, 0.0], [0.5, 0.5]]
+    result = softmax(np.array([[1000.0, -1000.0], [0.0, 0.0]], dtype=np.float32))
+    assert result.dtype == np.float64
+    assert result.tolist() == [[1.0, 0.0], [0.5, 0.5]]
 
 
 def _cut(name: str) -> Callable[[Path], object]:
@@ -109,8 +111,8 @@ def _cut(name: str) -> Callable[[Path], object]:
 
 def _edit(name: str, **changes: Any) -> Callable[[Path], object]:
     def change(folder: Path) -> None:
-        found = json.loads((folder / name).read_text())
-        (folder / name).write_text(json.dumps({k: v for k, v in (found | changes).items() if v is not ...}))
+        record = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps({k: v for k, v in (record | changes).items() if v is not ...}))
 
     return change
 
@@ -177,7 +179,7 @@ def test_what_serving_numbers_loads(tmp_path: Path) -> None:
         f"print(Predictor({str(tmp_path)!r}).predict([{{'age': 1, 'city': 'Bonn'}}])[0]['label']); "
         "print(sorted({m.split('.')[0] for m in sys.modules} & set(sys.argv)))"
     )
-    found = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, check=True
     ).stdout.split("\n")
-    assert found[:2] == ["no", "[]"]
+    assert done[:2] == ["no", "[]"]

@@ -80,7 +80,7 @@ def test_the_open_inference_protocol() -> None:
 
 
 @pytest.mark.parametrize(
-    ("inputs", "said"),
+    ("inputs", "message"),
     [
         ([SENTENCES], "input `age` is missing"),
         ([SENTENCES, SENTENCES], "duplicate input `sentence`"),
@@ -92,14 +92,14 @@ def test_the_open_inference_protocol() -> None:
         (["sentence"], "every input is an object with a `name`"),
     ],
 )
-def test_a_wrong_tensor_is_named(inputs: list[Any], said: str) -> None:
+def test_a_wrong_tensor_is_named(inputs: list[Any], message: str) -> None:
     status, body = infer(*inputs)
     assert status == 422
-    assert said in body["error"]
+    assert message in body["error"]
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "code", "said"),
+    ("body", "status", "code", "message"),
     [
         (b"{", 400, "bad-json", "Expecting"),
         (b"", 400, "bad-json", "the body is empty"),
@@ -118,10 +118,10 @@ def test_a_wrong_tensor_is_named(inputs: list[Any], said: str) -> None:
         (b'[{"sentence": "a", "age": 1}, {"sentence": "a", "ago": 1}]', 422, "bad-row", "row 1, `ago`"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_name(body: bytes, status: int, code: str, said: str) -> None:
+def test_what_does_not_fit_is_refused_by_name(body: bytes, status: int, code: str, message: str) -> None:
     got, answer = ask("/predict", body)
     assert (got, answer["code"]) == (status, code)
-    assert said in answer["error"]
+    assert message in answer["error"]
 
 
 def test_all_faults_of_all_rows_are_listed() -> None:
@@ -157,8 +157,8 @@ def test_a_failing_model_is_a_500_without_its_insides(capsys: pytest.CaptureFixt
 def test_a_request_id_is_kept_when_it_is_one() -> None:
     kept = service().answer(Request("GET", "/v2", {"x-request-id": "abc-1"}))
     assert kept.headers["X-Request-Id"] == "abc-1"
-    made = service().answer(Request("GET", "/v2", {"x-request-id": "a\r\nSet-Cookie: x"}))
-    assert "\n" not in made.headers["X-Request-Id"]
+    created = service().answer(Request("GET", "/v2", {"x-request-id": "a\r\nSet-Cookie: x"}))
+    assert "\n" not in created.headers["X-Request-Id"]
 
 
 def test_metrics_count_what_happened() -> None:

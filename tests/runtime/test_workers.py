@@ -26,7 +26,7 @@ class Noted(Rows):
         return [YES for _ in prepared]
 
 
-def test_what_waits_while_the_model_is_busy_goes_together() -> None:
+def test_requests_that_wait_while_the_model_is_busy_form_one_batch() -> None:
     model = Noted()
     server = Background(Service(model, service().contract), Limits(lull=0))
     callers = []

@@ -63,18 +63,18 @@ def test_a_registry_that_drops_a_read_is_asked_again(shipped: Make) -> None:
     project.push()
     name, tag, pauses = project.root.name, project.release["image"]["tag"], list[float]()
     with proxy(5000, b"/manifests/", drops=2) as broken:
-        found = RegistryClient(broken.host, pause=pauses.append).manifest(name, tag)
-    assert found is not None
-    assert found.digest == project.release["image"]["digest"]
+        result = RegistryClient(broken.host, pause=pauses.append).manifest(name, tag)
+    assert result is not None
+    assert result.digest == project.release["image"]["digest"]
     assert len(pauses) == 2
     with proxy(5000, b"/manifests/", drops=99) as broken, pytest.raises(StageError, match="cannot be reached"):
         RegistryClient(broken.host, pause=pauses.append).manifest(name, tag)
 
 
-def client(folder: Path, *said: str) -> Path:
+def client(folder: Path, *errors: str) -> Path:
     """A docker that fails with each of these in turn, and then does what it is asked."""
     script = folder / "docker"
-    lines = "".join(f"{n}) echo '{text}' >&2; exit 1;;\n" for n, text in enumerate(said))
+    lines = "".join(f"{n}) echo '{text}' >&2; exit 1;;\n" for n, text in enumerate(errors))
     script.write_text(
         "#!/bin/sh\n"
         f'echo "$@" >> {folder}/calls\n'
@@ -87,9 +87,9 @@ def client(folder: Path, *said: str) -> Path:
     return script
 
 
-def pushed(folder: Path, *said: str) -> tuple[list[str], list[float]]:
+def pushed(folder: Path, *errors: str) -> tuple[list[str], list[float]]:
     pauses: list[float] = []
-    docker = Docker(str(client(folder, *said)), pause=pauses.append)
+    docker = Docker(str(client(folder, *errors)), pause=pauses.append)
     passwords = iter(f"secret{n}\n" for n in range(9))
     upload(docker, "cola", "registry.test/cola:one", lambda: next(passwords), lambda line: None)
     return (folder / "calls").read_text().splitlines(), pauses
@@ -110,7 +110,7 @@ def test_a_push_is_not_tried_for_ever(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("text", "message"),
     [
         ("tag invalid: The image tag one already exists in the repository and cannot be overwritten because the "
          "repository is immutable.", "with another content"),
@@ -119,9 +119,9 @@ def test_a_push_is_not_tried_for_ever(tmp_path: Path) -> None:
         ("something new", "cannot push registry.test/cola:one: something new"),
     ],
 )  # fmt: skip
-def test_a_push_that_cannot_succeed_is_not_tried_again(said: str, message: str, tmp_path: Path) -> None:
+def test_a_push_that_cannot_succeed_is_not_tried_again(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(StageError, match=message):
-        pushed(tmp_path, said)
+        pushed(tmp_path, text)
     assert (tmp_path / "count").read_text() == "1\n"
 
 
@@ -146,12 +146,12 @@ def test_the_image_that_was_tried_is_pushed_whatever_its_tag_means_by_now(shippe
     (project.artifacts / "image.json").write_text(record)
     project.push()
     tag = project.release["image"]["tag"]
-    found = RegistryClient(REGISTRY).manifest(project.root.name, tag)
-    assert found is not None
-    assert json.loads(record)["id"] in (found.config, found.digest)
+    result = RegistryClient(REGISTRY).manifest(project.root.name, tag)
+    assert result is not None
+    assert json.loads(record)["id"] in (result.config, result.digest)
 
 
-def test_an_image_that_is_gone_is_not_pushed(shipped: Make) -> None:
+def test_an_image_that_was_removed_is_not_pushed(shipped: Make) -> None:
     project = shipped()
     project.image(project.root.name)  # no other project's
     id = json.loads((project.artifacts / "image.json").read_text())["id"]
@@ -238,7 +238,7 @@ def test_an_alias_that_another_process_has_moved_meanwhile(shipped: Make, refusa
         move_alias(project, Alias("live", "1", "1", 0.5, revision="stale"))
 
 
-def test_an_alias_is_read_as_it_was_written(shipped: Make) -> None:
+def test_an_alias_is_read_back_unchanged(shipped: Make) -> None:
     project = shipped()
     project.push()
     project.deploy()

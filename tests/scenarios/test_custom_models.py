@@ -119,7 +119,9 @@ class Own(Dataset):
 '''
 
 
-def made(root: Path, model: str = MODEL, section: str = '{class: "src.model:Small", args: {hidden: 8}}') -> Applied:
+def own_project(
+    root: Path, model: str = MODEL, section: str = '{class: "src.model:Small", args: {hidden: 8}}'
+) -> Applied:
     project = projects.numbers(root)
     (root / "src").mkdir()
     (root / "src" / "model.py").write_text(model, encoding="utf-8")
@@ -132,10 +134,10 @@ def made(root: Path, model: str = MODEL, section: str = '{class: "src.model:Smal
 
 @pytest.mark.slow
 def test_a_module_of_the_projects_own_is_trained_and_loaded_again(tmp_path: Path) -> None:
-    project = made(tmp_path)
+    project = own_project(tmp_path)
     assert run(project).code == 0
-    found = metrics(project)
-    assert found["best"]["monitor"] == "valid/error"
+    record = metrics(project)
+    assert record["best"]["monitor"] == "valid/error"
     module = load_module(project.artifacts / "model", Schema.read(project.artifacts), project.root)
     assert same(module.state_dict(), weights(project))
     assert not module.training
@@ -147,12 +149,12 @@ def test_a_data_module_of_the_project_resumes_at_the_last_whole_epoch(tmp_path: 
         '{class: "src.model:Small", args: {hidden: 8}, datamodule: "src.data:Doubles", datamodule_args: {rows: 64}, '
         "preprocess: none, compare_inputs: false}"
     )
-    whole, killed = made(tmp_path / "whole", section=section), made(tmp_path / "killed", section=section)
+    whole, killed = own_project(tmp_path / "whole", section=section), own_project(tmp_path / "killed", section=section)
     assert run(whole).code == 0
     assert run(killed, step=10).code == -9
     again = run(killed)
     assert again.code == 0
-    assert "resuming the interrupted run" in again.said
+    assert "resuming the interrupted run" in again.output
     assert same(weights(whole, "last"), weights(killed, "last"))
 
 
@@ -166,55 +168,55 @@ def of(kind: str) -> str:
 @pytest.mark.slow
 @pytest.mark.usefixtures("warm_processes")
 def test_two_processes_of_a_data_module_have_worker_processes(tmp_path: Path) -> None:
-    project = made(tmp_path, section=of("Workers"))
+    project = own_project(tmp_path, section=of("Workers"))
     project.spec("max_epochs: 4", "max_epochs: 2, devices: 2, accelerator: cpu")
     ended = run(project)
-    assert ended.code == 0, ended.said
+    assert ended.code == 0, ended.output
     assert metrics(project)["epochs"] == 2
 
 
 @pytest.mark.slow
 def test_a_loader_that_cannot_start_is_the_error_that_is_shown(tmp_path: Path) -> None:
-    project = made(tmp_path, section=of("Broken"))
+    project = own_project(tmp_path, section=of("Broken"))
     ended = run(project)
     assert ended.code == 4
-    assert "training raised KeyError: 'size'" in ended.said
-    assert re.search(r'src/data\.py:\d+ in __iter__: raise KeyError\("size"\)', ended.said)
+    assert "training raised KeyError: 'size'" in ended.output
+    assert re.search(r'src/data\.py:\d+ in __iter__: raise KeyError\("size"\)', ended.output)
     project.spec("src.data:Broken", "src.data:Unsendable")
     ended = run(project)
     assert ended.code == 4
-    assert "training raised AttributeError: Can't pickle local object" in ended.said
-    assert "the results of src.model:Small and src.data:Unsendable" in ended.said
+    assert "training raised AttributeError: Can't pickle local object" in ended.output
+    assert "the results of src.model:Small and src.data:Unsendable" in ended.output
 
 
 @pytest.mark.slow
 def test_an_error_in_the_projects_code_shows_the_projects_lines(tmp_path: Path) -> None:
     wrong = MODEL.replace("loss = F.mse_loss(self(**inputs), targets)", "loss = self.undefined", 1)
-    project = made(tmp_path, wrong)
+    project = own_project(tmp_path, wrong)
     ended = run(project)
     assert ended.code == 4
     line = wrong.splitlines().index("        loss = self.undefined") + 1
-    assert "training raised AttributeError" in ended.said
-    assert f"src/model.py:{line} in training_step: loss = self.undefined" in ended.said
-    assert "site-packages" not in ended.said
-    assert "Traceback" not in ended.said
+    assert "training raised AttributeError" in ended.output
+    assert f"src/model.py:{line} in training_step: loss = self.undefined" in ended.output
+    assert "site-packages" not in ended.output
+    assert "Traceback" not in ended.output
 
 
 @pytest.mark.slow
 def test_a_class_that_is_not_a_lightning_module_is_refused(tmp_path: Path) -> None:
-    project = made(tmp_path, "class Small:\n    def __init__(self, hidden):\n        pass\n")
+    project = own_project(tmp_path, "class Small:\n    def __init__(self, hidden):\n        pass\n")
     ended = run(project)
     assert ended.code == 4
-    assert "src.model:Small is not a LightningModule" in ended.said
+    assert "src.model:Small is not a LightningModule" in ended.output
 
 
 @pytest.mark.slow
 def test_a_monitor_that_only_running_shows_to_be_missing(tmp_path: Path) -> None:
-    project = made(tmp_path, MODEL.replace('self.log("valid/error"', 'self.log("valid/" + "misses"'))
+    project = own_project(tmp_path, MODEL.replace('self.log("valid/error"', 'self.log("valid/" + "misses"'))
     ended = run(project)
     assert ended.code == 4
-    assert "valid/error" in ended.said
-    assert "Traceback" not in ended.said
+    assert "valid/error" in ended.output
+    assert "Traceback" not in ended.output
 
 
 TEXT = """

@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlspec.errors import StageError
-from tests.parts.data.project import csv, made, rows, table, write
+from tests.parts.data.project import csv, data_splits, rows, table, write
 
 
 def refused(root: Path, name: str, contents: str | bytes, **settings: Any) -> StageError:
     write(root, {f"data/{name}": contents})
     with pytest.raises(StageError) as error:
-        made(root, source=f"data/{name}", **settings)
+        data_splits(root, source=f"data/{name}", **settings)
     assert error.value.help
     assert not list((root / "artifacts").rglob("*.parquet"))
     return error.value
@@ -45,7 +45,7 @@ def test_streams_behind_one_another_are_all_read_or_none(
     assert "is a damaged" in error.message
     assert "is a damaged" in refused(tmp_path, f"rows.csv.{ending}", pack(head) + pack(tail)[:-9]).message
     write(tmp_path, {f"data/rows.csv.{ending}": pack(head) + pack(tail)})
-    assert sum(t.num_rows for t in made(tmp_path, source=f"data/rows.csv.{ending}").values()) == 16
+    assert sum(t.num_rows for t in data_splits(tmp_path, source=f"data/rows.csv.{ending}").values()) == 16
 
 
 def test_a_damaged_block_of_gzip(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_views_of_texts_in_parquet(tmp_path: Path) -> None:
     columns = {name: pa.array(values, pa.string_view()) for name, values in table().items()}
     pq.write_table(pa.table({**columns, "spare": spare}), out)
     write(tmp_path, {"data/rows.parquet": out.getvalue().to_pybytes()})
-    assert sum(t.num_rows for t in made(tmp_path, source="data/rows.parquet").values()) == 16
+    assert sum(t.num_rows for t in data_splits(tmp_path, source="data/rows.parquet").values()) == 16
 
 
 def test_midnight_in_a_time_zone_is_not_a_date(tmp_path: Path) -> None:
@@ -84,8 +84,8 @@ def test_midnight_in_a_time_zone_is_not_a_date(tmp_path: Path) -> None:
     out = pa.BufferOutputStream()
     pq.write_table(pa.table(table() | {"sentence": [time] * 16}), out)
     write(tmp_path, {"data/rows.parquet": out.getvalue().to_pybytes()})
-    found = rows(made(tmp_path, source="data/rows.parquet"))
-    assert {row["sentence"] for row in found} == {"2020-01-01 00:00:00+00:00"}
+    actual = rows(data_splits(tmp_path, source="data/rows.parquet"))
+    assert {row["sentence"] for row in actual} == {"2020-01-01 00:00:00+00:00"}
 
 
 @pytest.mark.parametrize("sign", ["\x1c", "\x1f", "\x85"])
@@ -117,20 +117,20 @@ def test_an_open_quote_where_no_character_escapes(tmp_path: Path) -> None:
 
 def test_padding_behind_a_closing_quote(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": csv().replace("sentence 1,", ' "sentence 1" ,')})
-    assert "sentence 1" in {row["sentence"] for row in rows(made(tmp_path, format={"trim": True}))}
+    assert "sentence 1" in {row["sentence"] for row in rows(data_splits(tmp_path, format={"trim": True}))}
 
 
 @pytest.mark.parametrize("sign", ["\u2028", "\x85", "\x0b", "\x0c", "\x1c"])
 def test_trim_breaks_lines_of_tsv_at_line_ends_only(tmp_path: Path, sign: str) -> None:
     write(tmp_path, {"data/rows.tsv": csv(separator="\t").replace("sentence 1\t", f" one{sign}two \t")})
-    found = {row["sentence"] for row in rows(made(tmp_path, source="data/rows.tsv", format={"trim": True}))}
-    assert f"one{sign}two" in found
+    actual = {row["sentence"] for row in rows(data_splits(tmp_path, source="data/rows.tsv", format={"trim": True}))}
+    assert f"one{sign}two" in actual
 
 
 def test_marks_of_files_that_were_joined(tmp_path: Path) -> None:
     contents = b"\xef\xbb\xbf" * 2 + lines().encode()
     write(tmp_path, {"data/rows.jsonl": contents})
-    assert sum(t.num_rows for t in made(tmp_path, source="data/rows.jsonl").values()) == 16
+    assert sum(t.num_rows for t in data_splits(tmp_path, source="data/rows.jsonl").values()) == 16
 
 
 @pytest.mark.parametrize("value", [[1], {"a": 1}, True, 0.5, 1e400])
@@ -139,8 +139,8 @@ def test_json_values_that_are_no_texts_beside_texts(tmp_path: Path, value: Any, 
     contents = lines(sentence=value)
     if value is True and kind == "category":
         write(tmp_path, {"data/rows.jsonl": contents})
-        found = made(tmp_path, source="data/rows.jsonl", inputs={"sentence": kind})
-        assert "true" in {row["sentence"] for row in rows(found)}
+        result = data_splits(tmp_path, source="data/rows.jsonl", inputs={"sentence": kind})
+        assert "true" in {row["sentence"] for row in rows(result)}
         return
     error = refused(tmp_path, "rows.jsonl", contents, inputs={"sentence": kind})
     assert f"not {kind}: 1 row" in error.message
@@ -186,7 +186,7 @@ def test_lists_in_lists(tmp_path: Path, depth: int, column: str) -> None:
     contents = lines(**{column: "deep"}).replace('"deep"', "[" * depth + "]" * depth)
     write(tmp_path, {"data/rows.jsonl": contents})
     try:
-        made(tmp_path, source="data/rows.jsonl")
+        data_splits(tmp_path, source="data/rows.jsonl")
     except StageError as error:
         assert "data/rows.jsonl line 1: " in error.message
         assert error.help

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlspec.errors import StageError
-from tests.parts.data.project import csv, made, read, rows, table, write
+from tests.parts.data.project import csv, data_splits, read, rows, table, write
 
 EXPECTED = sorted(
     ({"sentence": s, "label": int(label == "yes")} for s, label in zip(*table().values(), strict=True)), key=repr
@@ -56,7 +56,7 @@ SOURCES: dict[str, tuple[str, str | bytes, dict[str, Any]]] = {
 @pytest.mark.parametrize(("name", "contents", "format"), SOURCES.values(), ids=SOURCES)
 def test_a_file(tmp_path: Path, name: str, contents: str | bytes, format: dict[str, Any]) -> None:
     write(tmp_path, {f"data/{name}": contents})
-    assert rows(made(tmp_path, source=f"data/{name}", format=format)) == EXPECTED
+    assert rows(data_splits(tmp_path, source=f"data/{name}", format=format)) == EXPECTED
 
 
 def test_a_glob_and_a_folder_read_all_files(tmp_path: Path) -> None:
@@ -64,34 +64,34 @@ def test_a_glob_and_a_folder_read_all_files(tmp_path: Path) -> None:
     write(tmp_path, {"data/p/1.csv": "\n".join(lines[:9]), "data/p/2.csv": "\n".join([lines[0], *lines[9:]])})
     write(tmp_path, {"data/p/.hidden.csv": "nonsense", "data/p/1.csv.dvc": "outs: []"})
     for source in ("data/p/*.csv", "data/p", "data/**/*.csv"):
-        assert rows(made(tmp_path, source=source, format={"type": "csv"})) == EXPECTED
+        assert rows(data_splits(tmp_path, source=source, format={"type": "csv"})) == EXPECTED
 
 
 def test_a_project_whose_path_looks_like_a_glob(tmp_path: Path) -> None:
     root = tmp_path / "a[1]" / "x=1"
     write(root, {"data/a.parquet": parquet(TABLE)})
-    assert rows(made(root, source="data/a.parquet")) == EXPECTED
+    assert rows(data_splits(root, source="data/a.parquet")) == EXPECTED
 
 
 def test_quotes_are_text_in_tsv_and_quotes_in_csv(tmp_path: Path) -> None:
     head, *body = csv().splitlines()
     write(tmp_path, {"a.csv": "\n".join([head, '"one, ""two""\nthree",yes', *body])})
     write(tmp_path, {"a.tsv": csv(separator="\t") + '"open\tyes\n'})
-    assert 'one, "two"\nthree' in {row["sentence"] for row in rows(made(tmp_path, source="a.csv"))}
-    assert '"open' in {row["sentence"] for row in rows(made(tmp_path, source="a.tsv"))}
+    assert 'one, "two"\nthree' in {row["sentence"] for row in rows(data_splits(tmp_path, source="a.csv"))}
+    assert '"open' in {row["sentence"] for row in rows(data_splits(tmp_path, source="a.tsv"))}
 
 
-def test_words_stay_words(tmp_path: Path) -> None:
+def test_words_remain_words(tmp_path: Path) -> None:
     """What looks like a number, a date or a missing value is none in a text, and 007 stays 007 in a category."""
     sentences = ["2020-01-01", "007", "NA", "null", "true", "1e5", "None", "nan"] * 2
     body = "".join(f"{s},00{i % 3},{'yes' if i % 2 else 'no'}\n" for i, s in enumerate(sentences))
     write(tmp_path, {"a.csv": "sentence,code,label\n" + body})
-    made_of_csv = rows(made(tmp_path, source="a.csv", inputs={"sentence": "text", "code": "category"}))
+    made_of_csv = rows(data_splits(tmp_path, source="a.csv", inputs={"sentence": "text", "code": "category"}))
     assert sorted(row["sentence"] for row in made_of_csv) == sorted(sentences)
     assert {row["code"] for row in made_of_csv} == {"000", "001", "002"}
     dates = {"sentence": ["2020-01-01"] * 16, "label": TABLE["label"]}
     write(tmp_path, {"a.jsonl": jsonl(dates)})
-    assert {row["sentence"] for row in rows(made(tmp_path, source="a.jsonl"))} == {"2020-01-01"}
+    assert {row["sentence"] for row in rows(data_splits(tmp_path, source="a.jsonl"))} == {"2020-01-01"}
 
 
 def test_missing_values(tmp_path: Path) -> None:
@@ -102,12 +102,15 @@ def test_missing_values(tmp_path: Path) -> None:
     assert "city contains `NA`, which may be a value or mean missing: 6 rows" in error.message
     assert error.code == "ambiguous-nulls"
     format = {"nulls": ["", "NA"]}
-    found = {(row["age"], row["city"]) for row in rows(made(tmp_path, source="a.csv", inputs=inputs, format=format))}
-    assert found == {(None, None), (3.0, "Bonn")}
-    found = {
-        row["city"] for row in rows(made(tmp_path, source="a.csv", inputs={"city": "category"}, format={"nulls": []}))
+    actual = {
+        (row["age"], row["city"]) for row in rows(data_splits(tmp_path, source="a.csv", inputs=inputs, format=format))
     }
-    assert found == {None, "NA", "Bonn"}
+    assert actual == {(None, None), (3.0, "Bonn")}
+    actual = {
+        row["city"]
+        for row in rows(data_splits(tmp_path, source="a.csv", inputs={"city": "category"}, format={"nulls": []}))
+    }
+    assert actual == {None, "NA", "Bonn"}
     assert read(tmp_path, "profile.json")["columns"]["city"]["missing"] > 0
 
 
@@ -149,13 +152,13 @@ def test_what_means_a_label(tmp_path: Path, values: list[Any], target: dict[str,
     separated = "sentence,label\n" + "".join(f"{s},{v}\n" for s, v in zip(*contents.values(), strict=True))
     written = {"csv": separated, "jsonl": jsonl(contents), "parquet": parquet(contents)}
     write(tmp_path, {f"a.{ending}": written[ending]})
-    found = rows(made(tmp_path, source=f"a.{ending}", target={"column": "label", **target}))
-    assert all(row["label"] == int(row["sentence"].split()[1]) % 2 for row in found)
+    actual = rows(data_splits(tmp_path, source=f"a.{ending}", target={"column": "label", **target}))
+    assert all(row["label"] == int(row["sentence"].split()[1]) % 2 for row in actual)
 
 
 def refusal(root: Path, **settings: Any) -> StageError:
     with pytest.raises(StageError) as caught:
-        made(root, **settings)
+        data_splits(root, **settings)
     return caught.value
 
 
@@ -207,13 +210,13 @@ def test_a_number_that_two_labels_claim(tmp_path: Path) -> None:
     assert "label can be read as `1` or as `1.0`: 8 rows" in error.message
     assert error.code == "ambiguous-labels"
     write(tmp_path, {"a.csv": "sentence,label\n" + "a,1\nb,1.0\nc,2\n" * 6})
-    assert {row["label"] for row in rows(made(tmp_path, source="a.csv", target=target))} == {0, 1, 2}
+    assert {row["label"] for row in rows(data_splits(tmp_path, source="a.csv", target=target))} == {0, 1, 2}
 
 
 def test_labels_that_are_numbers_are_never_positions(tmp_path: Path) -> None:
     write(tmp_path, {"a.csv": "sentence,label\n" + "a,1\nb,2\n" * 8 + "c,0\n"})
     with pytest.raises(StageError, match="is not one of: 2, 1: 1 row"):
-        made(tmp_path, source="a.csv", target={"column": "label", "labels": ["2", "1"]})
+        data_splits(tmp_path, source="a.csv", target={"column": "label", "labels": ["2", "1"]})
 
 
 @pytest.mark.parametrize(
@@ -233,7 +236,7 @@ def test_a_callable(tmp_path: Path, body: str, request: pytest.FixtureRequest) -
         pytest.importorskip("pandas")
     module = f"rows_{request.node.callspec.id}"
     write(tmp_path, {f"{module}.py": f"ROWS = {TABLE!r}\n{body}\n"})
-    assert rows(made(tmp_path, source=f"{module}:load")) == EXPECTED
+    assert rows(data_splits(tmp_path, source=f"{module}:load")) == EXPECTED
 
 
 @pytest.mark.parametrize(
@@ -256,7 +259,7 @@ def test_a_callable_that_fails(tmp_path: Path, body: str, message: str, request:
     module = f"rows_bad{_index(request)}"
     write(tmp_path, {f"{module}.py": body})
     with pytest.raises(StageError, match=message):
-        made(tmp_path, source=f"{module}:load")
+        data_splits(tmp_path, source=f"{module}:load")
 
 
 def _index(request: pytest.FixtureRequest) -> int:
@@ -265,10 +268,10 @@ def _index(request: pytest.FixtureRequest) -> int:
 
 def test_files_of_their_own(tmp_path: Path) -> None:
     write(tmp_path, {"a.csv": csv(), "v.csv": "sentence,label\nv,yes\n", "t.csv": "label,sentence\nno,t\n"})
-    tables = made(tmp_path, source="a.csv", split={"valid": "v.csv", "test": "t.csv"})
+    tables = data_splits(tmp_path, source="a.csv", split={"valid": "v.csv", "test": "t.csv"})
     assert {name: t.num_rows for name, t in tables.items()} == {"train": 16, "valid": 1, "test": 1}
     assert tables["test"].to_pylist() == [{"label": 0, "sentence": "t"}]
-    tables = made(tmp_path, source="a.csv", split={"valid": "v.csv", "test": 0.25})
+    tables = data_splits(tmp_path, source="a.csv", split={"valid": "v.csv", "test": 0.25})
     assert {name: t.num_rows for name, t in tables.items()} == {"train": 12, "valid": 1, "test": 4}
 
 
@@ -281,7 +284,7 @@ def test_a_column_names_the_split(tmp_path: Path) -> None:
             + "".join(f"s{i},{'yes' if i % 2 else 'no'},{n}\n" for i, n in enumerate(names))
         },
     )
-    tables = made(tmp_path, source="a.csv", split={"column": "part"})
+    tables = data_splits(tmp_path, source="a.csv", split={"column": "part"})
     assert {n: [r["sentence"] for r in t.to_pylist()] for n, t in tables.items()} == {
         "train": ["s0", "s1"], "valid": ["s2", "s3", "s4"], "test": ["s5"],
     }  # fmt: skip
@@ -290,13 +293,13 @@ def test_a_column_names_the_split(tmp_path: Path) -> None:
 def test_a_bad_number_in_one_of_two_files_is_reported_with_its_line(tmp_path: Path) -> None:
     write(tmp_path, {"p/1.csv": "age,label\n1,no\n2,yes\n", "p/2.csv": "age,label\n1,no\nold,yes\n"})
     with pytest.raises(StageError, match=r"age is not a number: 1 row\n.*p/2.csv line 3: 'old'"):
-        made(tmp_path, source="p/*.csv", inputs={"age": "number"})
+        data_splits(tmp_path, source="p/*.csv", inputs={"age": "number"})
 
 
 def test_numbers(tmp_path: Path) -> None:
     values = ["1", "2.5", "-3e2", "", "NA"] * 4
     write(tmp_path, {"a.csv": "x,y\n" + "".join(f"{v},{i}\n" for i, v in enumerate(values))})
-    tables = made(tmp_path, source="a.csv", inputs={"x": "number"}, target={"column": "y", "type": "number"})
+    tables = data_splits(tmp_path, source="a.csv", inputs={"x": "number"}, target={"column": "y", "type": "number"})
     assert {t.schema.field("x").type for t in tables.values()} == {pa.float64()}
     assert {row["x"] for row in rows(tables)} == {1.0, 2.5, -300.0, None}
     assert read(tmp_path, "schema.json")["target"] == {"column": "y", "type": "number"}
@@ -313,21 +316,21 @@ COMMAS = 'sentence;label;age\na;no;1,5\nb;yes;-2\nc;no;"3,25"\nd;yes;\ne;no;1e1\
 def test_numbers_with_a_decimal_comma(tmp_path: Path) -> None:
     inputs = {"sentence": "text", "age": "number"}
     write(tmp_path, {"data/rows.csv": COMMAS})
-    found = made(tmp_path, inputs=inputs, format={"delimiter": ";", "decimal": ","})
-    ages = [row["age"] for row in rows(found)]
+    result = data_splits(tmp_path, inputs=inputs, format={"delimiter": ";", "decimal": ","})
+    ages = [row["age"] for row in rows(result)]
     assert sorted(ages, key=str) == sorted([1.5, -2.0, 3.25, None, 10.0, 7.0], key=str)
     with pytest.raises(StageError, match="age is not a number: 3 rows") as caught:
-        made(tmp_path, inputs=inputs, format={"delimiter": ";"})
+        data_splits(tmp_path, inputs=inputs, format={"delimiter": ";"})
     assert caught.value.help.startswith('set `data: {format: {decimal: ","}}`\n')
     write(tmp_path, {"data/rows.csv": COMMAS.replace("-2", "1.234,5")})
     with pytest.raises(StageError, match="age is not a number: 1 row"):
-        made(tmp_path, inputs=inputs, format={"delimiter": ";", "decimal": ","})
+        data_splits(tmp_path, inputs=inputs, format={"delimiter": ";", "decimal": ","})
 
 
 def test_a_header_with_another_separator_is_recognized(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": COMMAS})
     with pytest.raises(StageError, match="has no column `sentence`") as caught:
-        made(tmp_path)
+        data_splits(tmp_path)
     assert caught.value.help == 'the delimiter is ";": `data: {format: {delimiter: ";"}}`'
 
 
@@ -341,8 +344,10 @@ def test_one_edit_makes_the_words_of_all_columns_missing(tmp_path: Path) -> None
     assert 'set `data: {format: {decimal: ","}}`' in error.help
     assert 'missing value: `data: {format: {nulls: ["", "k.A.", "-", "n/a", "unknown"]}}`' in error.help
     format |= {"decimal": ",", "nulls": ["", "k.A.", "-", "n/a", "unknown"]}
-    found = {(row["price"], row["age"]) for row in rows(made(tmp_path, source="a.csv", inputs=inputs, format=format))}
-    assert found == {(45.6, 3.0), (None, None), (None, 4.0), (7.5, None)}
+    actual = {
+        (row["price"], row["age"]) for row in rows(data_splits(tmp_path, source="a.csv", inputs=inputs, format=format))
+    }
+    assert actual == {(45.6, 3.0), (None, None), (None, 4.0), (7.5, None)}
 
 
 def test_a_category_may_keep_a_word_that_numbers_use_for_missing_values(tmp_path: Path) -> None:
@@ -361,7 +366,7 @@ def test_rows_without_a_target_are_refused_with_what_can_be_done(tmp_path: Path,
     error = refusal(tmp_path, source="a.csv", inputs={"size": "number"}, target=target)
     assert "label is missing: 4 rows" in error.message
     assert "to leave out the rows without a target: `data: {target: {missing: drop}}`" in error.help
-    tables = made(tmp_path, source="a.csv", inputs={"size": "number"}, target={**target, "missing": "drop"})
+    tables = data_splits(tmp_path, source="a.csv", inputs={"size": "number"}, target={**target, "missing": "drop"})
     assert len(rows(tables)) == 20
     decision = next(each for each in read(tmp_path, "decisions.json")["decisions"] if each["subject"] == "rows")
     assert decision["reading"] == "20 of 24 rows of a.csv used, 4 without `label` dropped"
@@ -383,8 +388,8 @@ def test_a_word_is_dropped_only_if_the_spec_says_that_it_means_missing(tmp_path:
     target = {"column": "label", "missing": "drop"}
     error = refusal(tmp_path, **settings, target=target)
     assert 'to leave out these rows: `data: {format: {nulls: ["", "n/a"]}}`' in error.help
-    assert len(rows(made(tmp_path, **settings, target=target, format={"nulls": ["", "n/a"]}))) == 20
-    assert len(rows(made(tmp_path, **settings, target={**target, "labels": ["n/a", "no", "yes"]}))) == 30
+    assert len(rows(data_splits(tmp_path, **settings, target=target, format={"nulls": ["", "n/a"]}))) == 20
+    assert len(rows(data_splits(tmp_path, **settings, target={**target, "labels": ["n/a", "no", "yes"]}))) == 30
 
 
 def test_no_row_has_a_target(tmp_path: Path) -> None:

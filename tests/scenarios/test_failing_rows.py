@@ -15,13 +15,13 @@ import pytest
 from mlspec.errors import StageError
 from mlspec.parts.data import work
 from mlspec.sections.evaluate import EvaluateSpec
-from tests.parts.data.project import csv, job, made, read, spec, write
+from tests.parts.data.project import csv, data_splits, job, read, spec, write
 
 
 def refused(root: Path, **settings: Any) -> tuple[str, list[dict[str, str]]]:
     """The message, and the rows of the file of failures."""
     with pytest.raises(StageError) as caught:
-        made(root, **settings)
+        data_splits(root, **settings)
     file = root / "artifacts/data/failed_rows.csv"
     return caught.value.message, list(reader.DictReader(file.open(newline=""))) if file.exists() else []
 
@@ -102,9 +102,9 @@ def test_a_check_of_the_rows(tmp_path: Path, check: dict[str, Any], what: str) -
     assert what in refused(tmp_path, checks={"rows": check})[0]
 
 
-def test_checks_that_hold_say_nothing_and_an_old_report_goes_away(tmp_path: Path) -> None:
+def test_checks_that_pass_print_nothing_and_an_old_report_is_removed(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": csv(), "artifacts/data/failed_rows.csv": "old"})
-    made(
+    data_splits(
         tmp_path,
         checks={
             "sentence": {
@@ -170,7 +170,7 @@ def test_lines_of_json(tmp_path: Path) -> None:
 def test_lines_of_json_without_the_column(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.jsonl": '{"text": "a", "label": "no"}\n' * 8})
     with pytest.raises(StageError, match=r"data/rows\.jsonl has no column `sentence`"):
-        made(tmp_path, source="data/rows.jsonl")
+        data_splits(tmp_path, source="data/rows.jsonl")
 
 
 def test_numbers_that_are_no_numbers(tmp_path: Path) -> None:
@@ -209,14 +209,14 @@ def test_numbers_that_are_no_numbers(tmp_path: Path) -> None:
 def test_data_that_cannot_be_used(tmp_path: Path, contents: str | bytes, settings: dict[str, Any], what: str) -> None:
     write(tmp_path, {"data/rows.csv": contents})
     with pytest.raises(StageError, match=what) as caught:
-        made(tmp_path, **settings)
+        data_splits(tmp_path, **settings)
     assert str(tmp_path) not in caught.value.message
 
 
 def test_a_column_of_lists_is_not_text(tmp_path: Path) -> None:
     pq.write_table(pa.table({"sentence": [["a"]] * 4, "label": ["no", "yes"] * 2}), tmp_path / "a.parquet")
     with pytest.raises(StageError, match="`sentence` has the type list"):
-        made(tmp_path, source="a.parquet")
+        data_splits(tmp_path, source="a.parquet")
 
 
 def test_names_that_the_message_could_trip_over(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_names_that_the_message_could_trip_over(tmp_path: Path) -> None:
 
 def test_nothing_half_written_is_left(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": csv()})
-    made(tmp_path)
+    data_splits(tmp_path)
     names = sorted(p.name for p in (tmp_path / "artifacts/data").iterdir())
     record = ["decisions.json", "origins.parquet", "profile.json", "schema.json"]
     assert names == [*record, "test.parquet", "train.parquet", "valid.parquet"]
@@ -241,8 +241,8 @@ def test_nothing_half_written_is_left(tmp_path: Path) -> None:
 def test_a_slice_by_a_missing_column_is_reported_before_training(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": csv()})
     plain = job(tmp_path, spec())
-    asked = replace(plain, sections={**plain.sections, "evaluate": EvaluateSpec(slices=["lable"])})
+    requested = replace(plain, sections={**plain.sections, "evaluate": EvaluateSpec(slices=["lable"])})
     with pytest.raises(StageError, match=r"evaluate\.slices: the data has no column `lable`") as caught:
-        work.main(asked)
+        work.main(requested)
     assert caught.value.help == "did you mean `label`?"
     assert not (tmp_path / "artifacts" / "data").exists()

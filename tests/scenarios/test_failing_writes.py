@@ -44,7 +44,7 @@ class Bench:
 
     def write(self, operations: Operations) -> str:
         """What a build of the new tree says."""
-        return said(lambda: build(NEW, self.roots, operations=operations))
+        return error_text(lambda: build(NEW, self.roots, operations=operations))
 
     @property
     def tree(self) -> dict[str, Content]:
@@ -79,7 +79,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path / "old", Roots(project, project), *trees)
 
 
-def said(work: Callable[[], object]) -> str:
+def error_text(work: Callable[[], object]) -> str:
     """The message and the help that `work` ends with; empty where it succeeds."""
     try:
         work()
@@ -158,7 +158,7 @@ def test_a_kill_at_any_step_leaves_what_the_next_command_makes_whole(bench: Benc
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("second", ["kill", "failure", "lasting failure"])
 @pytest.mark.parametrize("first", range(24, 100, 15))
-def test_a_kill_and_then_trouble_in_recovery(bench: Bench, first: int, second: str, layout: str) -> None:
+def test_a_kill_followed_by_a_failed_recovery(bench: Bench, first: int, second: str, layout: str) -> None:
     verdicts: dict[str, Callable[[int], Verdict]] = {
         "kill": killed,
         "failure": lambda step: failing(step, errno.EIO),
@@ -168,7 +168,7 @@ def test_a_kill_and_then_trouble_in_recovery(bench: Bench, first: int, second: s
     def killed_then_recovered(operations: Operations) -> str:
         bench.renew()
         bench.write(Faulty(LAYOUTS[layout](killed(first))))
-        return said(lambda: recover(bench.roots, operations))
+        return error_text(lambda: recover(bench.roots, operations))
 
     for step, operation, text in each(killed_then_recovered, lambda step: LAYOUTS[layout](verdicts[second](step)), 3):
         where = f"{operation} at {step} after a kill at {first}: {text}"
@@ -191,7 +191,7 @@ def test_a_path_that_can_never_be_written_is_rolled_back_in_build_and_in_recover
         if step:
             bench.write(Faulty(LAYOUTS[layout](killed(step))))
             started = any("commit.json" in str(p) for p in (bench.roots.project / ".mlspec").rglob("*"))
-            text = said(lambda: recover(bench.roots, Faulty(never)))
+            text = error_text(lambda: recover(bench.roots, Faulty(never)))
             assert HALF not in text or bench.tree != bench.old, f"{part}, killed at {step}: {text}"
             if not started or not text:
                 continue
@@ -241,7 +241,7 @@ def test_a_copy_that_a_kill_cut_short_is_not_restored(bench: Bench, number: int,
     bench.renew()
     bench.write(Faulty(apart(verdict)))
     assert copying
-    text = said(lambda: recover(bench.roots, Faulty(LAYOUTS[layout](failing_below("mlspec.lock", errno.EPERM)))))
+    text = error_text(lambda: recover(bench.roots, Faulty(LAYOUTS[layout](failing_below("mlspec.lock", errno.EPERM)))))
     assert text
     assert bench.tree == bench.old
     bench.nothing_left()
@@ -275,12 +275,12 @@ def test_a_folder_that_appears_during_a_write_is_rolled_back_in_recovery(bench: 
 def test_a_record_that_cannot_be_read_is_not_thrown_away(bench: Bench) -> None:
     bench.renew()
     for _, operation, text in each(
-        lambda operations: said(lambda: recover(bench.roots, operations)), lambda step: failing(step, errno.EIO)
+        lambda operations: error_text(lambda: recover(bench.roots, operations)), lambda step: failing(step, errno.EIO)
     ):
         assert text, operation
     bench.write(Faulty(lambda count, name, arguments: Killed() if "new-1" in str(arguments[:1]) else None))
     for step in range(1, 7):
-        text = said(partial(recover, bench.roots, Faulty(failing(step, errno.EIO, lasting=True))))
+        text = error_text(partial(recover, bench.roots, Faulty(failing(step, errno.EIO, lasting=True))))
         assert HALF in text
     recover(bench.roots)
     assert bench.tree == bench.new

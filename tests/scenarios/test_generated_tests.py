@@ -144,15 +144,15 @@ def test_training_rows_in_the_test_split(exported: Exported) -> None:
     assert failed(project, "tests/test_data.py") == {"test_splits_do_not_share_rows"}
 
 
-def test_a_target_beyond_the_labels_and_a_lost_column(exported: Exported) -> None:
+def test_a_target_beyond_the_labels_and_a_missing_column(exported: Exported) -> None:
     project = exported("text")
     rewrite(
         project.artifacts / "data/train.parquet",
         lambda t: t.set_column(t.column_names.index("label"), "label", pa.array([7] * t.num_rows, pa.int64())),
     )
     rewrite(project.artifacts / "data/valid.parquet", lambda table: table.drop_columns(["sentence"]))
-    found = failed(project, "tests/test_data.py")
-    assert {"test_targets_are_known_labels", "test_each_split_has_rows_and_all_columns"} <= found
+    result = failed(project, "tests/test_data.py")
+    assert {"test_targets_are_known_labels", "test_each_split_has_rows_and_all_columns"} <= result
 
 
 def test_other_preprocessing_in_the_bundle(exported: Exported) -> None:
@@ -196,11 +196,11 @@ def test_a_preprocessing_class_that_reads_the_rows_beside(exported: Exported) ->
     for folder in ("model", "bundle"):
         code = project.artifacts / folder / "preprocess" / "code" / "own" / "prep.py"
         code.write_text(code.read_text(encoding="utf-8").replace("self.mean, sizes)", "0, sizes - sizes.max())"))
-    found = failed(project, "tests/test_contract.py", "tests/test_model.py")
+    result = failed(project, "tests/test_contract.py", "tests/test_model.py")
     assert {
         "test_preprocessing_of_a_row_does_not_depend_on_the_others",
         "test_outputs_do_not_depend_on_the_batch",
-    } <= found
+    } <= result
 
 
 def test_other_preprocessing_everywhere(exported: Exported) -> None:

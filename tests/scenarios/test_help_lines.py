@@ -16,7 +16,7 @@ import pytest
 from mlspec.compiler import compile_project
 from mlspec.errors import SpecError, StageError
 from mlspec.source.reader import parse
-from tests.parts.data.project import made, rows, write
+from tests.parts.data.project import data_splits, rows, write
 
 EDIT = re.compile(r"`(data: \{.*?\})`")
 SPLIT = {"valid": 0.25, "test": 0.25}
@@ -134,13 +134,13 @@ def test_each_edit_that_a_help_line_offers_leads_to_the_table_that_it_promises(t
     write(tmp_path, {f"data/{case.name}": case.contents})
     spec = {"source": f"data/{case.name}", "split": SPLIT, **case.spec}
     with pytest.raises(StageError) as caught:
-        made(tmp_path, **spec)
+        data_splits(tmp_path, **spec)
     edits = EDIT.findall(caught.value.help)
     assert len(edits) == len(case.readings), caught.value.help
     for text, expected in zip(edits, case.readings, strict=True):
         edit: Any = parse(text.encode()).plain()
-        found = rows(made(tmp_path, **merged(spec, edit["data"])))
-        assert {row[case.column] for row in found} == expected, text
+        actual = rows(data_splits(tmp_path, **merged(spec, edit["data"])))
+        assert {row[case.column] for row in actual} == expected, text
 
 
 @pytest.mark.parametrize(
@@ -167,12 +167,12 @@ def test_the_help_for_a_secret_in_a_remote_keeps_it_out_of_git(
 
     with pytest.raises(SpecError) as refused:
         build(address)
-    (found,) = refused.value.diagnostics
-    assert found.code == "literal-secret"
-    assert "{env:" not in found.help
+    (finding,) = refused.value.diagnostics
+    assert finding.code == "literal-secret"
+    assert "{env:" not in finding.help
     build(re.sub(r"[^/]*@|[?].*", "", address))
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    command = re.search(r"dvc remote modify .* VALUE", found.help)
+    command = re.search(r"dvc remote modify .* VALUE", finding.help)
     assert command
     words = [sys.executable, "-m", *command[0].replace("VALUE", "hunter22").split()]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)

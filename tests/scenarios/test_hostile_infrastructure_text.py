@@ -90,9 +90,9 @@ def test_serverless_gives_every_text_back(texts: list[str], tmp_path: Path) -> N
     texts = accepted("serverless", texts, tmp_path)
     base, more = spec("serverless", texts)
     write(tmp_path, more, base)
-    made = function(package(tmp_path, "service", {"image": IMAGE})["Resources"], "AWS::Lambda::Function")
-    values = {name: joined(value) for name, value in made["Environment"]["Variables"].items()}
-    assert (joined(made.get("Description", "")), values) == expected(texts)
+    created = function(package(tmp_path, "service", {"image": IMAGE})["Resources"], "AWS::Lambda::Function")
+    values = {name: joined(value) for name, value in created["Environment"]["Variables"].items()}
+    assert (joined(created.get("Description", "")), values) == expected(texts)
 
 
 @pytest.mark.node
@@ -102,8 +102,8 @@ def test_serverless_gives_text_of_a_raw_resource_back(tmp_path: Path) -> None:
     budget = f"budget: {{monthly: 20 USD, notify: [{quoted(address.replace('${', '$${'))}]}}\n"
     _, more = spec("serverless", ["x"])
     write(tmp_path, more + budget)
-    made = function(package(tmp_path, "foundation", {})["Resources"], "AWS::Budgets::Budget")
-    assert joined(made["NotificationsWithSubscribers"][0]["Subscribers"][0]["Address"]) == address
+    created = function(package(tmp_path, "foundation", {})["Resources"], "AWS::Budgets::Budget")
+    assert joined(created["NotificationsWithSubscribers"][0]["Subscribers"][0]["Address"]) == address
 
 
 @FEW
@@ -114,8 +114,8 @@ def test_sam_gives_every_text_back(texts: list[str], tmp_path: Path) -> None:
     base, more = spec("sam", texts)
     template, faults = decode_str(files(tmp_path, more, base)["sam/service.yaml"])
     assert faults == []
-    made = function(template["Resources"], "AWS::Serverless::Function")
-    assert (made.get("Description", ""), made["Environment"]["Variables"]) == expected(texts)
+    created = function(template["Resources"], "AWS::Serverless::Function")
+    assert (created.get("Description", ""), created["Environment"]["Variables"]) == expected(texts)
 
 
 @FEW
@@ -133,8 +133,8 @@ def test_terraform_gives_every_text_back(texts: list[str], tmp_path: Path) -> No
     assert variables
     folder = tmp_path / "expression"
     folder.mkdir(exist_ok=True)
-    made = evaluated(terraform, folder, f"[{description[1]}, {variables[1]}]")
-    assert made == [*expected(texts)]
+    created = evaluated(terraform, folder, f"[{description[1]}, {variables[1]}]")
+    assert created == [*expected(texts)]
 
 
 def test_text_that_cloudformation_would_replace_in_a_description_is_refused_with_its_place(tmp_path: Path) -> None:

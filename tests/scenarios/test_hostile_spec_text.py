@@ -30,8 +30,8 @@ SPEC = (
 
 
 def test_every_file_still_reads_as_what_it_is(tmp_path: Path) -> None:
-    made = files(tmp_path, "", SPEC)
-    for path, text in made.items():
+    generated = files(tmp_path, "", SPEC)
+    for path, text in generated.items():
         if path.endswith(".json"):
             json.loads(text)
         elif path.endswith(".ndjson"):
@@ -43,13 +43,13 @@ def test_every_file_still_reads_as_what_it_is(tmp_path: Path) -> None:
 
 
 def test_the_text_arrives_as_text(tmp_path: Path) -> None:
-    made = files(tmp_path, "", SPEC)
-    function = json.loads(made["lambda/function.json"])
+    generated = files(tmp_path, "", SPEC)
+    function = json.loads(generated["lambda/function.json"])
     assert function["Description"] == PLAIN
     assert function["Environment"]["Variables"] == {"NOTE": PLAIN}
-    template = json.loads(made["elasticsearch/index-template.json"])
+    template = json.loads(generated["elasticsearch/index-template.json"])
     assert template["_meta"]["mlspec"]["description"] == PLAIN
-    assert json.loads(made["kibana/dashboard.ndjson"].splitlines()[1])["attributes"]["description"] == PLAIN
+    assert json.loads(generated["kibana/dashboard.ndjson"].splitlines()[1])["attributes"]["description"] == PLAIN
 
 
 def test_a_dockerfile_gets_no_new_instruction(tmp_path: Path) -> None:
@@ -62,8 +62,8 @@ def test_a_dockerfile_gets_no_new_instruction(tmp_path: Path) -> None:
 
 
 def test_workflows_do_not_hold_it_at_all(tmp_path: Path) -> None:
-    made = files(tmp_path, "", SPEC)
-    assert "touch x" not in "".join(text for path, text in made.items() if path.startswith(".github"))
+    generated = files(tmp_path, "", SPEC)
+    assert "touch x" not in "".join(text for path, text in generated.items() if path.startswith(".github"))
 
 
 @pytest.mark.parametrize("folder", ["models/${{ github.token }}", "models/'q\"", "models/[ab]*", "models/a:b #c"])
@@ -71,12 +71,12 @@ def test_the_folder_of_a_pretrained_model_is_read_as_it_is_called(folder: str, t
     (tmp_path / folder).mkdir(parents=True)
     model = "model: {type: text-classifier, pretrained: " + json.dumps(folder.replace("${", "$${")) + "}\n"
     spec = re.sub(r"(?m)^model: .*\n", lambda _: model, BASE) + EXPORT + "ci: {github: {}}\n"
-    made = files(tmp_path, "", spec)
+    generated = files(tmp_path, "", spec)
     # DVC and Hydra read `\${` as the characters themselves.
-    stage = yaml.safe_load(made["dvc.yaml"])["stages"]["train"]
+    stage = yaml.safe_load(generated["dvc.yaml"])["stages"]["train"]
     assert folder.replace("${", "\\${") in stage["deps"]
-    assert OmegaConf.create(made["conf/model/default.yaml"]).pretrained == folder
-    assert not [path for path, text in made.items() if path.startswith(".github") and folder in text]
+    assert OmegaConf.create(generated["conf/model/default.yaml"]).pretrained == folder
+    assert not [path for path, text in generated.items() if path.startswith(".github") and folder in text]
 
 
 @pytest.mark.parametrize("branch", ["a${{ x }}", "a'b", "a\nb", "a\u2028", "a b", "-x", "a;id", "$(id)"])
@@ -84,6 +84,6 @@ def test_a_branch_that_a_workflow_could_read_as_code_is_refused(branch: str, tmp
     spec = BASE + "ci: {github: {branches: [" + json.dumps(branch.replace("${", "$${")) + "]}}\n"
     with pytest.raises(SpecError) as raised:
         files(tmp_path, "", spec)
-    (found,) = raised.value.diagnostics
-    assert found.code == "bad-format"
-    assert found.span is not None
+    (finding,) = raised.value.diagnostics
+    assert finding.code == "bad-format"
+    assert finding.span is not None

@@ -179,7 +179,7 @@ def harmless(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RenderedFile
 
 
 @pytest.mark.parametrize("text", NASTY, ids=ascii)
-def test_a_nasty_text_arrives_as_it_was(text: str, harmless: dict[str, RenderedFile], tmp_path: Path) -> None:
+def test_a_hostile_text_arrives_unchanged(text: str, harmless: dict[str, RenderedFile], tmp_path: Path) -> None:
     files = built(spec(text), tmp_path)
     assert files.keys() == harmless.keys()
     # a name with dots is one part of the name of a field there

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mlspec.runtime.preprocess.image import opened
-from tests.parts.data.project import made, read, write
+from tests.parts.data.project import data_splits, read, write
 
 Pixels = np.ndarray[Any, Any]
 FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -84,7 +84,7 @@ def result(images: list[Pixels], form: str, ending: str) -> tuple[Any, ...]:
     """The rows of each split as pixels and labels, the profile and the schema."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        tables = made(root, inputs=INPUT, target=TARGET, split=SPLIT, **represented(root, images, form, ending))
+        tables = data_splits(root, inputs=INPUT, target=TARGET, split=SPLIT, **represented(root, images, form, ending))
         rows = {
             split: [
                 (np.asarray(opened(row["image"]).convert("RGB")).tobytes(), row["label"]) for row in table.to_pylist()

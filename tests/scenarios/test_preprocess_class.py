@@ -52,7 +52,7 @@ test:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project after the stage `data`: sizes around 12, some missing, and three towns."""
     import random
 
@@ -76,10 +76,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def applied(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Applied:
+def applied(template_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Applied:
     """The same, trained, evaluated and exported."""
     root = tmp_path_factory.mktemp("own-applied") / "p"
-    shutil.copytree(made, root)
+    shutil.copytree(template_project, root)
     project = Applied(root)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
@@ -88,22 +88,22 @@ def applied(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Applied:
 
 
 @pytest.fixture
-def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Applied:
-    shutil.copytree(made, tmp_path / "p")
+def project(template_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Applied:
+    shutil.copytree(template_project, tmp_path / "p")
     monkeypatch.chdir(tmp_path / "p")
     return Applied(tmp_path / "p")
 
 
-def asked(bundle: Path, rows: list[dict[str, object]]) -> list[dict[str, float]]:
+def answers_over_http(bundle: Path, rows: list[dict[str, object]]) -> list[dict[str, float]]:
     """What the server answers over HTTP."""
     with running(load(bundle)) as port:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("POST", "/predict", json.dumps(rows), {"Content-Type": "application/json"})
         response = connection.getresponse()
-        found: list[dict[str, float]] = json.loads(response.read())
+        record: list[dict[str, float]] = json.loads(response.read())
         connection.close()
-    assert response.status == 200, found
-    return found
+    assert response.status == 200, record
+    return record
 
 
 def test_the_server_answers_as_the_evaluation_did(applied: Applied) -> None:
@@ -111,7 +111,7 @@ def test_the_server_answers_as_the_evaluation_did(applied: Applied) -> None:
     predicted = pq.read_table(applied.artifacts / "evaluate" / "predictions.parquet")["predicted"].to_pylist()
     metrics = json.loads((applied.artifacts / "metrics" / "evaluate.json").read_text(encoding="utf-8"))["metrics"]
     assert metrics["r2"] > 0.9
-    answers = [answer["value"] for answer in asked(applied.artifacts / "bundle", rows)]
+    answers = [answer["value"] for answer in answers_over_http(applied.artifacts / "bundle", rows)]
     assert answers == pytest.approx(predicted, abs=1e-4)
 
 
@@ -134,11 +134,11 @@ def test_another_preparation_in_training_is_refused_before_a_step(
     project.spec("src.rows:Given", "src.rows:Raw")
     with pytest.raises(StageError) as raised:
         project.run("train")
-    said = raised.value.message
-    assert "(model.preprocess: src.prep:Prep)" in said
-    assert "size in training: float32 [32 rows, 1], min " in said
-    assert "size in evaluation: float32 [144 rows, 1], min -" in said
-    assert "town" not in said.replace("town in", "")
+    message = raised.value.message
+    assert "(model.preprocess: src.prep:Prep)" in message
+    assert "size in training: float32 [32 rows, 1], min " in message
+    assert "size in evaluation: float32 [144 rows, 1], min -" in message
+    assert "town" not in message.replace("town in", "")
     assert "add the parameter `preprocess`" in raised.value.help
     assert "a step was taken" not in capsys.readouterr().out
     assert not (project.artifacts / "model").exists()
@@ -237,7 +237,7 @@ def test_without_a_data_module_forward_gets_what_the_class_returns(project: Appl
     project.run("data", "train", "evaluate", "export")
     rows = pq.read_table(project.artifacts / "data" / "test.parquet", columns=["size", "town"]).to_pylist()
     predicted = pq.read_table(project.artifacts / "evaluate" / "predictions.parquet")["predicted"].to_pylist()
-    answers = [answer["value"] for answer in asked(project.artifacts / "bundle", rows)]
+    answers = [answer["value"] for answer in answers_over_http(project.artifacts / "bundle", rows)]
     assert answers == pytest.approx(predicted, abs=1e-3)
     report = json.loads((project.artifacts / "metrics" / "export.json").read_text(encoding="utf-8"))
     assert {checked["length"] for checked in report["parity"]["checked"]} > {3}
@@ -270,6 +270,6 @@ def test_the_serving_code_alone_answers_from_the_bundle(applied: Applied, tmp_pa
     status, answers, heavy, place = json.loads(done.stdout)
     assert (status, heavy) == (200, [])
     assert place.startswith(str(tmp_path / "image"))
-    expected = [answer["value"] for answer in asked(applied.artifacts / "bundle", rows)]
+    expected = [answer["value"] for answer in answers_over_http(applied.artifacts / "bundle", rows)]
     assert [answer["value"] for answer in answers] == pytest.approx(expected)
     assert sorted(tmp_path.rglob("*")) == before

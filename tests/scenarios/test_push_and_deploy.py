@@ -18,7 +18,7 @@ from mlspec.errors import StageError
 from mlspec.parts.package.prediction_difference import difference
 from mlspec.records.bundle_signature import SignatureInput
 from mlspec.records.packaged import PackagedImage
-from mlspec.shipping import remote_changes, start_rollout
+from mlspec.shipping import remote_changes, start_rollout, target_choice
 from mlspec.shipping.rollout.cloudwatch import CloudWatch
 from mlspec.stage_context import StageContext
 from tests.packaged import with_inputs
@@ -30,11 +30,11 @@ Make = Callable[..., Shipped]
 def changes(project: Shipped) -> list[str]:
     """What a plan shows."""
     job = project.job()
-    found = [
+    results = [
         *remote_changes.push(job, project.artifacts, job.context, project.target),
         *remote_changes.deploy(job, project.artifacts, job.context, project.target),
     ]
-    return [line.replace(project.root.name, "NAME") for line in lines(found)]
+    return [line.replace(project.root.name, "NAME") for line in lines(results)]
 
 
 def statements(project: Shipped) -> Mapping[str, Statement]:
@@ -44,10 +44,10 @@ def statements(project: Shipped) -> Mapping[str, Statement]:
 
 
 def config(project: Shipped, qualifier: str = "live") -> dict[str, Any]:
-    found = project.target.client("lambda").get_function_configuration(
+    result = project.target.client("lambda").get_function_configuration(
         FunctionName=project.root.name, Qualifier=qualifier
     )
-    return dict(found)
+    return dict(result)
 
 
 def test_from_nothing_and_the_second_time_nothing(shipped: Make) -> None:
@@ -196,7 +196,7 @@ def test_manual_changes_are_detected_and_reverted(shipped: Make, by_hand: Any, s
     assert changes(project) == []
 
 
-def test_secrets_are_taken_from_here_and_shown_nowhere(
+def test_secrets_are_read_from_the_environment_and_never_shown(
     shipped: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = shipped("{environment: {TOKEN: {env: SERVICE_TOKEN}, LEVEL: info}}")
@@ -212,11 +212,11 @@ def test_secrets_are_taken_from_here_and_shown_nowhere(
     monkeypatch.delenv("SERVICE_TOKEN")
     assert changes(project) == []
     written = "".join(file.read_text() for file in project.artifacts.glob("*.json"))
-    said = capsys.readouterr()
-    assert "hunter2" not in written + said.out + said.err
+    output = capsys.readouterr()
+    assert "hunter2" not in written + output.out + output.err
 
 
-def test_a_variable_that_the_spec_no_longer_names_goes(shipped: Make) -> None:
+def test_a_variable_that_the_spec_no_longer_names_is_removed(shipped: Make) -> None:
     project = shipped("{environment: {LEVEL: info}}")
     project.push()
     project.deploy()
@@ -238,7 +238,7 @@ def test_a_public_function_url_gets_and_loses_both_permissions(shipped: Make) ->
     assert statements(project) == {}
 
 
-def test_what_others_made_is_not_touched(shipped: Make) -> None:
+def test_resources_of_others_are_not_touched(shipped: Make) -> None:
     project = shipped()
     project.target.client("iam").create_role(RoleName=project.root.name, AssumeRolePolicyDocument="{}")
     project.push()
@@ -272,21 +272,21 @@ def test_every_call_is_granted_by_the_generated_policies(shipped: Make) -> None:
     files = {f.path: json.loads(f.text) for f in project.files() if f.path.endswith("-policy.json")}
 
     def granted(path: str) -> set[str]:
-        found = [s["Action"] for s in files[path]["Statement"]]
-        return {a for action in found for a in ([action] if isinstance(action, str) else action)}
+        results = [s["Action"] for s in files[path]["Statement"]]
+        return {a for action in results for a in ([action] if isinstance(action, str) else action)}
 
     calls = watched(project.target)
     project.push()
-    made = calls.actions()
-    assert made <= granted("ecr/push-policy.json")
+    created = calls.actions()
+    assert created <= granted("ecr/push-policy.json")
     for old, new in (("LEVEL: info", "LEVEL: debug"), ("reserved: 2", "reserved: 3"), ("none}", "iam}")):
         calls.clear()
         project.deploy()
-        made |= calls.actions()
+        created |= calls.actions()
         administrator = granted("lambda/role-admin-policy.json")  # the first deployment creates the role
         assert calls.actions() <= granted("lambda/deploy-policy.json") | administrator
         project.spec(old, new)
-    assert {"lambda:AddPermission", "lambda:PutFunctionConcurrency", "iam:CreateRole", "ecr:PutImage"} <= made
+    assert {"lambda:AddPermission", "lambda:PutFunctionConcurrency", "iam:CreateRole", "ecr:PutImage"} <= created
 
 
 def test_an_http_api_calls_the_alias(shipped: Make) -> None:
@@ -344,6 +344,6 @@ def test_a_rollout_counts_the_labels_of_what_was_packed_with_no_bundle_at_hand(s
     function = desired_function(project.target, job, "").spec
     tests = start_rollout.Tests([], [], difference, 0.0)
     published = start_rollout.Published(job, replace(project.target, kind="aws"), function, "1", tests, list)
-    meter = start_rollout.instruments(published).meter
+    meter = target_choice.instruments(published).meter
     assert isinstance(meter, CloudWatch)
     assert list(meter.labels) == ["no", "yes"]

@@ -31,7 +31,7 @@ def test_it_is_short_and_the_two_commands_come_first() -> None:
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "lint", "docs", "bench"])
-def test_make_knows_its_targets(target: str) -> None:
+def test_make_has_the_targets(target: str) -> None:
     done = subprocess.run(["make", "-n", target], cwd=CHECKOUT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -42,13 +42,13 @@ def test_make_says_what_is_missing(tmp_path: Path) -> None:
     lonely.mkdir()
     for tool in ("sh", "make", "test", "echo", "basename"):
         (lonely / tool).symlink_to(f"/usr/bin/{tool}")
-    asked = ["make", "demo", f"VENV={tmp_path}/venv"]
-    done = subprocess.run(asked, cwd=CHECKOUT, env={"PATH": str(lonely)}, capture_output=True, text=True)
+    requested = ["make", "demo", f"VENV={tmp_path}/venv"]
+    done = subprocess.run(requested, cwd=CHECKOUT, env={"PATH": str(lonely)}, capture_output=True, text=True)
     assert done.returncode != 0
     assert "apt install python3.11" in done.stdout
     (lonely / "python3.11").write_text('#!/bin/sh\n[ "$2" = "" ]\n')
     (lonely / "python3.11").chmod(0o755)
-    done = subprocess.run(asked, cwd=CHECKOUT, env={"PATH": str(lonely)}, capture_output=True, text=True)
+    done = subprocess.run(requested, cwd=CHECKOUT, env={"PATH": str(lonely)}, capture_output=True, text=True)
     assert done.returncode != 0
     assert "apt install python3.11-venv" in done.stdout
 

@@ -95,8 +95,8 @@ def calls(function: ast.FunctionDef) -> Iterator[ast.Call]:
 
 
 def test_what_has_more_than_one_reading_has_a_code() -> None:
-    found = Counter(name for file in sorted(PACKAGE.glob("*.py")) for name in uncoded(file))
-    assert dict(found) == ONE_REMEDY
+    result = Counter(name for file in sorted(PACKAGE.glob("*.py")) for name in uncoded(file))
+    assert dict(result) == ONE_REMEDY
 
 
 @pytest.mark.parametrize("file", sorted(PACKAGE.glob("*.py")), ids=lambda file: file.stem)

@@ -46,9 +46,9 @@ def test_the_plan_shows_what_differs_out_there(live: Shipped, mlspec: Run) -> No
         "~ record artifacts/release.json: function, rollout",
     ]
     assert "> deploy  +3 ~3" in out
-    found = json.loads(mlspec(live, "plan", "--json")[1])["remote"]
-    assert found["unseen"] == {}
-    assert {k: v for k, v in found["changes"][0].items() if k != "resource"} == {
+    record = json.loads(mlspec(live, "plan", "--json")[1])["remote"]
+    assert record["unseen"] == {}
+    assert {k: v for k, v in record["changes"][0].items() if k != "resource"} == {
         "stage": "deploy", "sign": "~", "setting": "MemorySize", "old": 512, "new": 1024, "breaking": "", "held": "",
         "condition": "",
     }  # fmt: skip
@@ -75,16 +75,16 @@ def test_a_network_that_never_answers_does_not_hold_up_the_plan(live: Shipped, m
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         code, out, _ = mlspec(live, "plan", AWS_ENDPOINT_URL=address)
         silent.settimeout(0)
-        asked = 0
+        requested = 0
         with contextlib.suppress(BlockingIOError):
             while True:
                 silent.accept()[0].close()
-                asked += 1
+                requested += 1
     assert code == 0
     assert remote(out, live.root.name)[0].startswith(
         "push and deploy: cannot compare with what is deployed: AWS cannot be"
     )
-    assert asked == 2
+    assert requested == 2
 
 
 def test_apply_changes_what_differs_and_then_has_nothing_to_do(live: Shipped, mlspec: Run) -> None:
@@ -170,9 +170,9 @@ def test_destroy_keeps_foreign_resources_and_resumes_where_it_stopped(live: Ship
     client("lambda").delete_function(FunctionName=name)
     code, out, _ = mlspec(live, "destroy", "--yes", "--json")
     assert code == 0
-    found: dict[str, Any] = json.loads(out)
-    assert found["removed"] == [f"log group /aws/lambda/{name}", f"log group /mlspec/{name}"]
-    assert found["left"][0] == {"resource": f"iam role {name}", "why": "it was not created by mlspec"}
+    record: dict[str, Any] = json.loads(out)
+    assert record["removed"] == [f"log group /aws/lambda/{name}", f"log group /mlspec/{name}"]
+    assert record["left"][0] == {"resource": f"iam role {name}", "why": "it was not created by mlspec"}
     client("iam").get_role(RoleName=name)
 
 

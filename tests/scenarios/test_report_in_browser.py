@@ -24,14 +24,14 @@ def test_in_a_browser(make: Callable[[Path], Line], width: int, chromium: Any, t
     )
     page = context.new_page()
     noise: list[str] = []
-    asked: list[str] = []
+    requested: list[str] = []
     page.on("console", lambda message: noise.append(message.text))
     page.on("pageerror", lambda error: noise.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: requested.append(request.url))
     address = (line.artifacts / "report.html").as_uri()
     page.goto(address)
     assert not noise
-    assert [url for url in asked if not url.startswith("data:")] == [address]
+    assert [url for url in requested if not url.startswith("data:")] == [address]
     room = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     assert room[0] <= room[1]
     sections = page.evaluate(

@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlspec.errors import StageError
-from tests.parts.data.project import csv, made, read, rows, write
+from tests.parts.data.project import csv, data_splits, read, rows, write
 
 NUMBER: dict[str, Any] = {"inputs": {"size": "number"}, "split": {"valid": 0.25, "test": 0.25}}
 
 
 def refusal(root: Path, **settings: Any) -> StageError:
     with pytest.raises(StageError) as caught:
-        made(root, **settings)
+        data_splits(root, **settings)
     return caught.value
 
 
@@ -33,9 +33,9 @@ def test_labels_as_floats(tmp_path: Path, labels: list[Any] | None) -> None:
     """ludwig-ai/ludwig#3101 and #2336: every row got the other label."""
     pq.write_table(pa.table({"a": list(range(60)), "y": [1.0, 0.0] * 30}), tmp_path / "rows.parquet")
     target = {"column": "y", **({"labels": labels} if labels else {})}
-    found = rows(made(tmp_path, source="rows.parquet", inputs={"a": "number"}, target=target))
+    actual = rows(data_splits(tmp_path, source="rows.parquet", inputs={"a": "number"}, target=target))
     names = read(tmp_path, "schema.json")["target"]["labels"]
-    assert all(float(names[row["y"]]) == (1.0 if row["a"] % 2 == 0 else 0.0) for row in found)
+    assert all(float(names[row["y"]]) == (1.0 if row["a"] % 2 == 0 else 0.0) for row in actual)
     assert f"label {names[0]}: number {'0.0' if labels is None else '1.0'} (30 rows)" in decisions(tmp_path)
 
 
@@ -46,20 +46,20 @@ def test_thousands(tmp_path: Path) -> None:
     error = refusal(tmp_path, **spec)
     assert "a.csv line 2: '12,500'" in error.message
     assert '`12,500` is 12500 with `data: {format: {thousands: ","}}`' in error.help
-    assert {row["price"] for row in rows(made(tmp_path, **spec, format={"thousands": ","}))} == {12500, 13501}
+    assert {row["price"] for row in rows(data_splits(tmp_path, **spec, format={"thousands": ","}))} == {12500, 13501}
 
 
 def test_unused_columns_do_not_matter(tmp_path: Path) -> None:
     """apache/arrow#9886: an unused column that is empty in each line ended the run."""
     contents = "".join(json.dumps({"size": i, "label": ["no", "yes"][i % 2], "meta": {}}) + "\n" for i in range(16))
     write(tmp_path, {"a.jsonl": contents})
-    assert len(rows(made(tmp_path, source="a.jsonl", **NUMBER))) == 16
+    assert len(rows(data_splits(tmp_path, source="a.jsonl", **NUMBER))) == 16
 
 
 def test_unused_columns_without_a_name(tmp_path: Path) -> None:
     """thephpleague/csv#543: what Excel leaves behind."""
     write(tmp_path, {"a.csv": "size,label,,\n" + "1,no,,\n2,yes,,\n" * 8})
-    assert len(rows(made(tmp_path, source="a.csv", **NUMBER))) == 16
+    assert len(rows(data_splits(tmp_path, source="a.csv", **NUMBER))) == 16
     assert "columns: 2 columns without a name not read" in decisions(tmp_path)
 
 
@@ -83,7 +83,7 @@ def test_a_declared_label_is_never_missing(tmp_path: Path) -> None:
     """datasets/country-codes#38: NA is a region."""
     write(tmp_path, {"a.csv": "size,region\n" + "1,EU\n2,NA\n3,AS\n" * 8})
     target = {"column": "region", "labels": ["EU", "NA", "AS"]}
-    assert [row["region"] for row in rows(made(tmp_path, source="a.csv", **NUMBER, target=target))].count(1) == 8
+    assert [row["region"] for row in rows(data_splits(tmp_path, source="a.csv", **NUMBER, target=target))].count(1) == 8
     error = refusal(tmp_path, source="a.csv", **NUMBER, target={"column": "region", "labels": ["EU", "AS"]})
     assert "nulls" in error.help
 
@@ -92,7 +92,7 @@ def test_a_declared_label_is_never_missing(tmp_path: Path) -> None:
 def test_a_json_list(tmp_path: Path, name: str) -> None:
     contents = json.dumps([{"size": i, "label": ["no", "yes"][i % 2]} for i in range(16)]).encode()
     write(tmp_path, {name: gzip.compress(contents) if name.endswith("gz") else contents})
-    assert sorted(row["size"] for row in rows(made(tmp_path, source=name, **NUMBER))) == list(range(16))
+    assert sorted(row["size"] for row in rows(data_splits(tmp_path, source=name, **NUMBER))) == list(range(16))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_values_padded_behind_commas(tmp_path: Path) -> None:
     write(tmp_path, {"a.csv": "size, city, label\n" + '1, Bonn, no\n2, "K, x", yes\n' * 8})
     spec = {"source": "a.csv", "inputs": {"size": "number", "city": "category"}, "split": NUMBER["split"]}
     assert "spaces around it" in refusal(tmp_path, **spec).help
-    assert {row["city"] for row in rows(made(tmp_path, **spec, format={"trim": True}))} == {"Bonn", "K, x"}
+    assert {row["city"] for row in rows(data_splits(tmp_path, **spec, format={"trim": True}))} == {"Bonn", "K, x"}
 
 
 @pytest.mark.parametrize("labels", [None, ["no", "yes"]])
@@ -131,16 +131,16 @@ def test_labels_with_a_leading_space(tmp_path: Path, labels: list[str] | None) -
     assert "spaces around th" in f"{error.message} {error.help}"
     assert "`data: {format: {trim: true}}`" in error.help
     # The help, followed to the letter.
-    found = rows(made(tmp_path, **spec, format={"trim": True}))
+    actual = rows(data_splits(tmp_path, **spec, format={"trim": True}))
     assert read(tmp_path, "schema.json")["target"]["labels"] == ["no", "yes"]
-    assert all(row["label"] == row["size"] - 1 for row in found)
+    assert all(row["label"] == row["size"] - 1 for row in actual)
 
 
 @pytest.mark.parametrize("day", ["2012/01/{:02}", "2012-01-{:02}", "{:02}/01/2012", "{:02}.01.2012"])
 def test_dates_are_recognised_in_any_spelling(tmp_path: Path, day: str, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [f"{day.format(1 + at % 28)},{['no', 'yes'][at % 2]}" for at in range(56)]
     write(tmp_path, {"a.csv": "\n".join(["day,label", *lines]) + "\n"})
-    made(tmp_path, source="a.csv", inputs={"day": "category"})
+    data_splits(tmp_path, source="a.csv", inputs={"day": "category"})
     assert "warning: `day` contains dates" in capsys.readouterr().out
 
 
@@ -171,4 +171,4 @@ def test_a_point_before_three_digits_is_asked_for_where_semicolons_separate(
     if refused:
         assert refusal(tmp_path, **spec).code == "ambiguous-number"
     else:
-        assert {row["size"] for row in rows(made(tmp_path, **spec))} == {12.5, 13.25}
+        assert {row["size"] for row in rows(data_splits(tmp_path, **spec))} == {12.5, 13.25}

@@ -54,11 +54,13 @@ def run(name: str, contents: bytes, settings: dict[str, Any]) -> Result:
             work.main(job(root, data))
         except StageError as error:
             return Result({}, None, None, error)
-        made = root / "artifacts" / "data"
-        splits = {split: pq.read_table(made / f"{split}.parquet").to_pylist() for split in ("train", "valid", "test")}
+        created = root / "artifacts" / "data"
+        splits = {
+            split: pq.read_table(created / f"{split}.parquet").to_pylist() for split in ("train", "valid", "test")
+        }
         kept = {*data.columns, data.target.column}
         rows = {split: [{k: v for k, v in row.items() if k in kept} for row in rows] for split, rows in splits.items()}
-        read = {part: json.loads((made / f"{part}.json").read_text()) for part in ("schema", "profile")}
+        read = {part: json.loads((created / f"{part}.json").read_text()) for part in ("schema", "profile")}
         return Result(rows, read["schema"], read["profile"])
 
 
@@ -200,17 +202,17 @@ def check(table: dict[str, list[Any]], spec: dict[str, Any], format: str) -> Non
 
 @given(tables(), st.sampled_from(sorted(FORMATS)))
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-def test_two_representations_of_a_table_agree(made: tuple[dict[str, list[Any]], dict[str, Any]], format: str) -> None:
-    check(*made, format)
+def test_two_representations_of_a_table_agree(drawn: tuple[dict[str, list[Any]], dict[str, Any]], format: str) -> None:
+    check(*drawn, format)
 
 
 @pytest.mark.slow
 @given(tables(), st.sampled_from(sorted(FORMATS)))
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 def test_two_representations_of_many_tables_agree(
-    made: tuple[dict[str, list[Any]], dict[str, Any]], format: str
+    created: tuple[dict[str, list[Any]], dict[str, Any]], format: str
 ) -> None:
-    check(*made, format)
+    check(*created, format)
 
 
 PLAIN: dict[str, tuple[str, Callable[[int], Any]]] = {
@@ -282,9 +284,9 @@ def same_as_parquet(
     """`table` in that format is what the typed columns of `plainly` are in parquet."""
     name, contents, how = written(table, format)
     spec = {"target": {"column": "y"}, "split": {"valid": 0.25, "test": 0.25}, **spec}
-    found = run(name, contents, {**spec, "format": {**how, **spec.get("format", {})}})
-    assert found.refusal is None, found.refusal
-    assert found == run("a.parquet", parquet(plainly), {**spec, "format": {}})
+    result = run(name, contents, {**spec, "format": {**how, **spec.get("format", {})}})
+    assert result.refusal is None, result.refusal
+    assert result == run("a.parquet", parquet(plainly), {**spec, "format": {}})
 
 
 WORDS_OF_NUMBERS = {"decimal": ("12,5", "-0,25"), "thousands": ("1.012,5", "-2.000"), "exponent": ("1,5e3", "2,0")}

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 
 from mlspec.learning.callbacks import CheckpointWriter, interruptible
 from tests.parts import projects
@@ -19,7 +20,7 @@ BATCHES = 9
 """The text project has 144 rows for training, in batches of 16."""
 
 
-def made(root: Path, more: str) -> tuple[Applied, Applied]:
+def two_projects(root: Path, more: str) -> tuple[Applied, Applied]:
     """Two equal projects."""
     one = projects.text(root / "whole")
     one.spec("dropout: 0", "dropout: 0.2")
@@ -59,25 +60,44 @@ CASES = {
 @pytest.mark.slow
 @pytest.mark.parametrize(("more", "step"), CASES.values(), ids=CASES)
 def test_a_killed_run_ends_with_the_same_weights(more: str, step: int, tmp_path: Path) -> None:
-    whole, killed = made(tmp_path, more)
+    whole, killed = two_projects(tmp_path, more)
     assert run(whole).code == 0
     assert run(killed, step).code == -signal.SIGKILL
     assert saved(killed)
     again = run(killed)
-    assert again.code == 0, again.said
-    assert "resuming the interrupted run" in again.said
+    assert again.code == 0, again.output
+    assert "resuming the interrupted run" in again.output
     equal(whole, killed)
     assert not saved(killed)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_processes")
+def test_a_killed_run_of_two_processes_ends_with_the_same_weights(tmp_path: Path) -> None:
+    """Each process draws other random numbers, since their rows differ in length."""
+    whole, killed = two_projects(tmp_path, "devices: 2, accelerator: cpu, checkpoint: {every_steps: 2}")
+    ended = run(whole, devices=2)
+    assert ended.code == 0, ended.output
+    ended = run(killed, BATCHES + 4, devices=2)
+    assert ended.code == 4
+    assert "training process 1 was killed or crashed" in ended.output
+    (state,) = saved(killed)
+    first, second = (each["cpu"] for each in torch.load(state, weights_only=True)["random"])
+    assert not torch.equal(first, second)
+    again = run(killed, devices=2)
+    assert again.code == 0, again.output
+    assert "resuming the interrupted run" in again.output
+    equal(whole, killed)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_saves_first(number: signal.Signals, tmp_path: Path) -> None:
-    whole, stopped = made(tmp_path, "checkpoint: {every: 1h}")
+    whole, stopped = two_projects(tmp_path, "checkpoint: {every: 1h}")
     assert run(whole).code == 0
     ended = run(stopped, BATCHES + 4, number)
     assert ended.code == 130
-    assert "Traceback" not in ended.said
+    assert "Traceback" not in ended.output
     assert saved(stopped)
     assert run(stopped).code == 0
     equal(whole, stopped)
@@ -85,12 +105,12 @@ def test_an_interrupted_run_saves_first(number: signal.Signals, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_a_changed_setting_starts_from_scratch(tmp_path: Path) -> None:
-    project, _ = made(tmp_path, "checkpoint: {every_steps: 1}")
+    project, _ = two_projects(tmp_path, "checkpoint: {every_steps: 1}")
     assert run(project, BATCHES + 4).code == -signal.SIGKILL
     project.spec("max_epochs: 3", "max_epochs: 2")
     again = run(project)
     assert again.code == 0
-    assert "resuming the interrupted run" not in again.said
+    assert "resuming the interrupted run" not in again.output
 
 
 def test_a_worker_process_leaves_the_saving_to_its_parent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -35,9 +35,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(bundle: Path) -> Iterator[Background]:
-    made = Background(load(bundle), Limits(lull=0))
-    yield made
-    made.stop()
+    created = Background(load(bundle), Limits(lull=0))
+    yield created
+    created.stop()
 
 
 def infer(**changes: object) -> bytes:
@@ -71,8 +71,8 @@ def infer(**changes: object) -> bytes:
 def test_an_invalid_request_is_refused_and_the_next_is_answered(
     server: Background, path: str, body: bytes, status: int, code: str
 ) -> None:
-    got, said = ask(server.port, body, path)
-    assert (got, said["code"]) == (status, code)
+    got, output = ask(server.port, body, path)
+    assert (got, output["code"]) == (status, code)
     assert ask(server.port, GOOD)[0] == 200
 
 
@@ -80,13 +80,13 @@ class Held(Rows):
     """Answers when it is told to, however often it is asked."""
 
     def __init__(self) -> None:
-        self.asked, self.go = threading.Event(), threading.Event()
+        self.requested, self.go = threading.Event(), threading.Event()
         self.begun: list[Any] = []
         self.seen: list[Any] = []
 
     def compute(self, prepared: Sequence[Any], alone: bool = True) -> Sequence[Any]:
         self.begun += prepared
-        self.asked.set()
+        self.requested.set()
         assert self.go.wait(60)
         self.seen += prepared
         return [YES for _ in prepared]
@@ -94,8 +94,8 @@ class Held(Rows):
 
 def waiting(server: Background) -> int:
     text = server.server.service.answer(_metrics()).body.decode()
-    (found,) = re.findall(r"^mlspec_queue_rows\{.*\} (\d+)$", text, re.MULTILINE)
-    return int(found)
+    (result,) = re.findall(r"^mlspec_queue_rows\{.*\} (\d+)$", text, re.MULTILINE)
+    return int(result)
 
 
 def _metrics() -> Any:
@@ -132,7 +132,7 @@ def test_what_a_caller_who_hung_up_asked_for_is_not_computed() -> None:
     held = Held()
     server = Background(Service(held, service().contract), Limits(lull=0))
     first = sent(server.port, [ROW] * 600)  # more than all workers take at once
-    assert held.asked.wait(60)
+    assert held.requested.wait(60)
     until(lambda: waiting(server) > 0)
     before = waiting(server)
     second = sent(server.port, {"sentence": "gone", "age": 1})

@@ -31,13 +31,13 @@ def process(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     bundle = text_bundle(tmp_path / "bundle")
     command = [sys.executable, "-m", "mlspec.runtime.http", "--bundle", str(bundle), "--port", "0"]
     with (tmp_path / "log").open("w") as log:
-        made = subprocess.Popen(command, stdout=log, text=True, env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
+        created = subprocess.Popen(command, stdout=log, text=True, env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
     try:
         until(lambda: (tmp_path / "log").read_text().endswith("}\n"))
-        yield made, json.loads((tmp_path / "log").read_text())["port"]
+        yield created, json.loads((tmp_path / "log").read_text())["port"]
     finally:
-        made.kill()
-        made.wait()
+        created.kill()
+        created.wait()
 
 
 def test_a_thousand_clients_that_never_read(process: tuple[subprocess.Popen[str], int]) -> None:

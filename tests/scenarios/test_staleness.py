@@ -147,9 +147,9 @@ def by_dvc(root: Path) -> set[str]:
 def settled(root: Path) -> dict[str, str]:
     """The verdict after a build, on which DVC agrees."""
     assert main(["build", "--spec", str(root / "mlproject.yaml")]) == 0
-    found = by_mlspec(root)
-    assert by_dvc(root) == set(found)
-    return found
+    result = by_mlspec(root)
+    assert by_dvc(root) == set(result)
+    return result
 
 
 def edit(path: str, old: str, new: str) -> Callable[[Path], None]:
@@ -254,9 +254,9 @@ def test_which_stages_a_change_makes_stale(
     change: Callable[[Path], None], expected: set[str], why: str, project: Path
 ) -> None:
     change(project)
-    found = settled(project)
-    assert set(found) == expected
-    assert all(why in reason for reason in found.values())
+    result = settled(project)
+    assert set(result) == expected
+    assert all(why in reason for reason in result.values())
 
 
 @pytest.mark.parametrize("key", TRAIN)
@@ -264,10 +264,10 @@ def test_training_is_stale_if_the_weights_could_change(key: str, project: Path) 
     bare = "train: {max_epochs: 1, batch_size: 16}"
     kept = bare.replace(f"{key}: 1", f"{key}: x").replace("max_epochs: x, ", "").replace(", batch_size: x6", "")
     spec(bare, f"{kept[:-1]}, {TRAIN[key]}}}")(project)
-    found = settled(project)
+    result = settled(project)
     # With `deterministic` two short trainings are compared, so the generated test differs too.
     stages = {"train", "test"} if key == "deterministic" else {"train"}
-    assert set(found) == (set() if key in INEFFECTIVE else stages)
+    assert set(result) == (set() if key in INEFFECTIVE else stages)
 
 
 def test_every_key_of_train_is_covered() -> None:
@@ -280,8 +280,8 @@ def test_a_stage_is_stale_after_a_change_of_its_code_in_mlspec(project: Path) ->
     stages = compile_project(project / "mlproject.yaml").plan.stages
     newer = [replace(stage, version=2) if stage.name == "evaluate" else stage for stage in stages]
     edit(VERSIONS, "evaluate: 1", "evaluate: 2")(project)
-    found = {name: why.text for name, why in reasons(newer, Tree(project)).items() if why}
-    assert found == {"evaluate": "mlspec's code of this stage changed, version 1 → 2"}
+    actual = {name: why.text for name, why in reasons(newer, Tree(project)).items() if why}
+    assert actual == {"evaluate": "mlspec's code of this stage changed, version 1 → 2"}
     assert by_dvc(project) == {"evaluate"}
 
 
@@ -295,9 +295,9 @@ def test_opened_files_are_recorded_and_reported(applied: Path, capsys: pytest.Ca
         *(f"test {path}" for path in ("assets/limit.txt", "assets/wide.txt", "src/activation.py")),
     }
     main(["build", "--check", "--spec", str(applied / "mlproject.yaml")])
-    said = capsys.readouterr().err
-    assert "warning[undeclared-read]" in said
-    assert "deps: [data/rows.csv, data/more.txt, data/native.csv, data/parts]" in said
+    output = capsys.readouterr().err
+    assert "warning[undeclared-read]" in output
+    assert "deps: [data/rows.csv, data/more.txt, data/native.csv, data/parts]" in output
 
 
 def test_dvc_knows_what_was_opened_right_after_the_first_apply(project: Path) -> None:

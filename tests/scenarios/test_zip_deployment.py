@@ -36,8 +36,8 @@ def test_from_nothing_again_and_after_a_change(project: Shipped) -> None:
         project.deploy()
     zipped(project, "one")
     project.deploy()
-    found = project.target.client("lambda").get_function_configuration(FunctionName="cola", Qualifier="live")
-    assert (found["Runtime"], found["Handler"], found["MemorySize"]) == ("python3.12", "handler.handle", 512)
+    result = project.target.client("lambda").get_function_configuration(FunctionName="cola", Qualifier="live")
+    assert (result["Runtime"], result["Handler"], result["MemorySize"]) == ("python3.12", "handler.handle", 512)
     assert project.release["image"] is None
     assert project.release["release"]["commit"] == "b" * 40
     assert project.release["function"]["version"] == "1"
@@ -50,7 +50,7 @@ def test_from_nothing_again_and_after_a_change(project: Shipped) -> None:
     project.deploy()
     assert project.release["function"]["version"] == "2"
     assert changes(project) == []
-    assert not [call for call in calls.made if call[0].endswith("ecr")]
+    assert not [call for call in calls.recorded if call[0].endswith("ecr")]
 
 
 def test_a_zip_that_is_too_large_or_no_longer_the_same(project: Shipped) -> None:
@@ -78,10 +78,10 @@ def test_where_it_is_and_what_it_needs(tmp_path: Path) -> None:
     assert codes(tmp_path, base + "deploy: {lambda: {region: eu-west-1}}\n") == []
     elsewhere = "registry: {ecr: {repository: cola, region: us-east-1}}\ndeploy: {lambda: {region: eu-west-1}}\n"
     assert codes(tmp_path, EXPORT + "package: {docker: {}}\n" + elsewhere) == ["conflicting-options"]
-    made = files(tmp_path, base + "deploy: {lambda: {region: eu-west-1}}\n")
-    function = json.loads(made["lambda/function.json"])
+    generated = files(tmp_path, base + "deploy: {lambda: {region: eu-west-1}}\n")
+    function = json.loads(generated["lambda/function.json"])
     assert function["PackageType"] == "Zip"
-    assert "ecr:" not in made["lambda/deploy-policy.json"]
+    assert "ecr:" not in generated["lambda/deploy-policy.json"]
 
 
 def test_a_zip_that_breaks_clients_of_the_live_version_is_refused(project: Shipped) -> None:
@@ -111,14 +111,14 @@ def test_a_zip_too_large_for_a_call_is_uploaded_through_a_bucket_that_stays_empt
     try:
         calls = watched(project.target, ("lambda", "s3"))
         project.deploy()
-        (made,) = [given for _, name, given in calls.made if name == "CreateFunction"]
-        assert made["Code"] == {"S3Bucket": "my-zips", "S3Key": "mlspec/cola/function.zip"}
+        (created,) = [given for _, name, given in calls.recorded if name == "CreateFunction"]
+        assert created["Code"] == {"S3Bucket": "my-zips", "S3Key": "mlspec/cola/function.zip"}
         assert "Contents" not in s3.list_objects_v2(Bucket="my-zips")
         assert changes(project) == []
         zipped(project, "larger", direct=False, size_bytes=70 * 2**20)
         project.deploy()
-        (made,) = [given for _, name, given in calls.made if name == "UpdateFunctionCode"]
-        assert made["S3Key"] == "mlspec/cola/function.zip"
+        (created,) = [given for _, name, given in calls.recorded if name == "UpdateFunctionCode"]
+        assert created["S3Key"] == "mlspec/cola/function.zip"
         assert project.release["function"]["version"] == "2"
         assert "Contents" not in s3.list_objects_v2(Bucket="my-zips")
     finally:

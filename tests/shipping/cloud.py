@@ -36,21 +36,21 @@ READS = ("Get", "List", "Describe", "Batch", "Head")
 class Calls:
     """Every call that a target's clients make, as they are made."""
 
-    made: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    recorded: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
 
     @property
     def changing(self) -> list[str]:
         """Names of those that change something; what is written down in the history is told apart."""
-        acts = [(s, o) for s, o, p in self.made if not str(p.get("logGroupName", "")).startswith("/mlspec/")]
+        acts = [(s, o) for s, o, p in self.recorded if not str(p.get("logGroupName", "")).startswith("/mlspec/")]
         return [f"{s}:{o}" for s, o in acts if not o.startswith(READS) or o == "BatchDeleteImage"]
 
     def actions(self) -> set[str]:
         """The rights that the calls take."""
-        made = {f"{_PREFIXES.get(s, s)}:{o}" for s, o, _ in self.made}
-        return made - {"sts:GetCallerIdentity"}  # which nobody needs a right for
+        created = {f"{_PREFIXES.get(s, s)}:{o}" for s, o, _ in self.recorded}
+        return created - {"sts:GetCallerIdentity"}  # which nobody needs a right for
 
     def clear(self) -> None:
-        self.made.clear()
+        self.recorded.clear()
 
 
 def watched(
@@ -60,7 +60,7 @@ def watched(
     calls = Calls()
 
     def heard(params: dict[str, Any], model: Any, **_: Any) -> None:
-        calls.made.append((model.service_model.endpoint_prefix, model.name, params))
+        calls.recorded.append((model.service_model.endpoint_prefix, model.name, params))
 
     for service in services:
         target.client(service).meta.events.register("provide-client-params.*.*", heard)
@@ -99,8 +99,8 @@ class Shipped:
 
     @property
     def release(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.artifacts / "release.json").read_text())
-        return found
+        record: dict[str, Any] = json.loads((self.artifacts / "release.json").read_text())
+        return record
 
     def spec(self, old: str, new: str) -> None:
         path = self.root / "mlproject.yaml"
@@ -115,14 +115,14 @@ class Shipped:
         (folder / "content").write_text(content)
         (folder / "Dockerfile").write_text("FROM scratch\nCOPY content /content\n")
         digest = content.encode().hex().ljust(64, "0")
-        found = labels(BundleProvenance(commit="a" * 40, bundle=digest, run=RUN), signature)
-        flags = [f"--label={name}={value}" for name, value in found.items()]
+        result = labels(BundleProvenance(commit="a" * 40, bundle=digest, run=RUN), signature)
+        flags = [f"--label={name}={value}" for name, value in result.items()]
         tag = self.tag
         command = [self.docker, "build", "--quiet", "--tag", tag, *flags, str(folder)]
         subprocess.run(command, check=True, capture_output=True, env={"DOCKER_BUILDKIT": "1", "PATH": "/usr/bin:/bin"})
         done = subprocess.run([self.docker, "image", "inspect", tag], check=True, capture_output=True)
         known = json.loads(done.stdout)[0]
-        packaged_image(image=tag, id=known["Id"], size_bytes=known["Size"], labels=found).write(self.artifacts)
+        packaged_image(image=tag, id=known["Id"], size_bytes=known["Size"], labels=result).write(self.artifacts)
 
     def push(self) -> None:
         pushing.ship(self.job(), self.target)

@@ -52,7 +52,7 @@ def not_shown(calls: Calls, actions: Iterable[Action]) -> list[str]:
     """The changing calls that no action shows by resource and operation; of an alias, by its shares too."""
     planned = list(actions)
     changing = [
-        (name, given) for _, name, given in calls.made if not name.startswith(READS) or name == "BatchDeleteImage"
+        (name, given) for _, name, given in calls.recorded if not name.startswith(READS) or name == "BatchDeleteImage"
     ]
     return [f"{name} {given}" for name, given in changing if not any(_shows(a, name, given) for a in planned)]
 

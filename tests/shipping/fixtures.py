@@ -50,10 +50,10 @@ def shipped(target: AwsTarget, docker: str, tmp_path: Path) -> Iterator[Callable
         root = tmp_path / name
         root.mkdir()
         (root / "mlproject.yaml").write_text(spec(name, function, more))
-        made = Shipped(root, target, docker)
-        tags.append(made.tag)
-        made.image("one")
-        return made
+        created = Shipped(root, target, docker)
+        tags.append(created.tag)
+        created.image("one")
+        return created
 
     yield make
     if tags:

@@ -26,7 +26,7 @@ def new(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("live", "after", "said"),
+    ("live", "after", "message"),
     [
         (LIVE, LIVE, []),
         (LIVE, new(inputs=LIVE["inputs"][::-1]), []),
@@ -51,5 +51,5 @@ def new(**changes: Any) -> dict[str, Any]:
         (PRICE, {**PRICE, "output": {"name": "cost"}}, ["the answer is called `cost` now, and was `price`"]),
     ],
 )  # fmt: skip
-def test_changes_that_break_clients(live: dict[str, Any], after: dict[str, Any], said: list[str]) -> None:
-    assert breaking(signature(live), signature(after)) == said
+def test_changes_that_break_clients(live: dict[str, Any], after: dict[str, Any], message: list[str]) -> None:
+    assert breaking(signature(live), signature(after)) == message

@@ -37,9 +37,9 @@ def listed(mlspec: Run, project: Shipped) -> dict[str, str]:
 
 
 def live(project: Shipped) -> Alias:
-    found = alias.read(project.target, project.root.name, "live")
-    assert found is not None
-    return found
+    result = alias.read(project.target, project.root.name, "live")
+    assert result is not None
+    return result
 
 
 def test_releases_are_listed_newest_first_with_what_became_of_them(three: Shipped, mlspec: Run) -> None:
@@ -59,10 +59,10 @@ def test_why_shows_the_origin_and_the_history_of_a_version(three: Shipped, mlspe
     assert out.startswith(f"{three.root.name} version 3, live, published 20")
     assert f"  image    {three.release['image']['digest']}" in out
     assert "published" in out.partition("History")[2]
-    found = json.loads(mlspec(three, "why", "1", "--json")[1])
-    assert (found["version"], found["state"]) == ("1", "older")
-    assert found["bundle"].startswith(b"one".hex())
-    assert [event["kind"] for event in found["events"]] == ["published", "promoted"]
+    record = json.loads(mlspec(three, "why", "1", "--json")[1])
+    assert (record["version"], record["state"]) == ("1", "older")
+    assert record["bundle"].startswith(b"one".hex())
+    assert [event["kind"] for event in record["events"]] == ["published", "promoted"]
     code, _, err = mlspec(three, "why", "9")
     assert code == 2
     assert "version not found: 9" in err
@@ -80,8 +80,8 @@ def test_why_distinguishes_two_versions_of_one_image(three: Shipped, mlspec: Run
     assert "  + function.environment: [MODE, TOKEN]" in lines
     assert any(line.startswith("  ~ spec: ") for line in lines)
     assert not any(" image" in line or " bundle" in line for line in lines)
-    found = json.loads(mlspec(three, "why", "4", "--against", "3", "--json")[1])
-    assert {"sign": "~", "what": "function.memory", "old": 1024, "new": 2048} in found["changes"]
+    record = json.loads(mlspec(three, "why", "4", "--against", "3", "--json")[1])
+    assert {"sign": "~", "what": "function.memory", "old": 1024, "new": 2048} in record["changes"]
     whole = mlspec(three, "why", "4")[1]
     assert "memory: 2048, timeout: 30" in whole
     assert str(Path.home()) not in whole
@@ -91,13 +91,13 @@ def test_why_distinguishes_two_versions_of_one_image(three: Shipped, mlspec: Run
 
 def test_an_image_identifies_a_version_that_the_history_lacks(three: Shipped, mlspec: Run) -> None:
     three.target.client("logs").delete_log_group(logGroupName=f"/mlspec/{three.root.name}")
-    asked = desired_function(three.target, three.job(), "")
-    release = version_list(asked.target, asked.spec).find("2")
+    requested = desired_function(three.target, three.job(), "")
+    release = version_list(requested.target, requested.spec).find("2")
     assert release is not None
-    found = version_provenance(asked, release).to_json()
-    assert found["bundle"].startswith(b"two".hex())
-    assert found["commit"] == "a" * 40
-    assert found["image"].startswith("sha256:")
+    result = version_provenance(requested, release).to_json()
+    assert result["bundle"].startswith(b"two".hex())
+    assert result["commit"] == "a" * 40
+    assert result["image"].startswith("sha256:")
     assert listed(mlspec, three) == {"3": "live", "2": "previous", "1": "unreleased"}
 
 
@@ -128,7 +128,7 @@ def test_rollback_switches_back_and_apply_does_not_undo_it(
     three.deploy()
 
 
-def test_a_new_version_after_a_rollback_goes_out(three: Shipped, mlspec: Run) -> None:
+def test_a_new_version_after_a_rollback_is_deployed(three: Shipped, mlspec: Run) -> None:
     assert mlspec(three, "rollback", "1", "--yes")[0] == 0
     three.image("four")
     three.push()
@@ -145,13 +145,13 @@ def test_rollback_of_a_canary_returns_all_traffic_to_the_live_version(three: Shi
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("requested", "message"),
     [("3", "version 3 is live already"), ("9", "version not found: 9"), ("x", "version not found: x")],
 )
-def test_a_rollback_to_nowhere_is_refused(three: Shipped, mlspec: Run, asked: str, said: str) -> None:
-    code, _, err = mlspec(three, "rollback", asked, "--yes")
+def test_a_rollback_to_an_unknown_version_is_refused(three: Shipped, mlspec: Run, requested: str, message: str) -> None:
+    code, _, err = mlspec(three, "rollback", requested, "--yes")
     assert code == 4
-    assert said in err
+    assert message in err
     assert live(three).version == "3"
 
 
@@ -164,7 +164,7 @@ def test_before_the_first_deployment_each_says_so(shipped: Callable[..., Shipped
     assert "nothing is deployed yet" in err
 
 
-def test_where_the_account_cannot_be_seen_a_rehearsal_that_is_here_is_named(
+def test_where_the_account_cannot_be_read_the_rehearsal_is_suggested(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from mlspec.cli.app import main

@@ -58,11 +58,11 @@ class Proxy:
 
 @contextmanager
 def proxy(port: int, word: bytes, drops: int) -> Iterator[Proxy]:
-    made = Proxy(port, word, drops)
+    created = Proxy(port, word, drops)
     try:
-        yield made
+        yield created
     finally:
-        made.close()
+        created.close()
 
 
 class _Raw:
@@ -79,13 +79,13 @@ class _Raw:
 def answers(client: Any, operation: str, *refusals: tuple[int, str, str]) -> list[str]:
     """AWS answers the next calls of `operation` with these (status, code, message), and then as ever. Gives what it
     refused, as it refuses it."""
-    left, told = list(refusals), []
+    left, messages = list(refusals), []
 
     def before(request: Any, **_: Any) -> AWSResponse | None:
         if not left:
             return None
         status, code, message = left.pop(0)
-        told.append(code)
+        messages.append(code)
         body = json.dumps({"__type": code, "Type": "User", "Message": message, "message": message}).encode()
         if client.meta.service_model.protocol == "query":
             error = f"<Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>"
@@ -95,4 +95,4 @@ def answers(client: Any, operation: str, *refusals: tuple[int, str, str]) -> lis
 
     service = client.meta.service_model.service_id.hyphenize()
     client.meta.events.register(f"before-send.{service}.{operation}", before)
-    return told
+    return messages

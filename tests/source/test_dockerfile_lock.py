@@ -46,8 +46,8 @@ def test_the_dockerfile_is_based_on_the_locked_digest(tmp_path: Path) -> None:
     (tmp_path / "mlproject.yaml").write_text(BASE + PACKAGE)
 
     def froms() -> list[str]:
-        made = compile_project(tmp_path / "mlproject.yaml")
-        text = next(f for f in made.files if f.path == "Dockerfile").text
+        built = compile_project(tmp_path / "mlproject.yaml")
+        text = next(f for f in built.files if f.path == "Dockerfile").text
         return [line.split()[1] for line in text.splitlines() if line.startswith("FROM ")]
 
     assert froms() == [PYTHON] * 3

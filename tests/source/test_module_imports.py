@@ -83,8 +83,8 @@ def written(root: Path, files: dict[str, str]) -> Path:
 
 @pytest.mark.parametrize(("files", "expected"), CASES.values(), ids=CASES)
 def test_what_is_imported_is_followed(files: dict[str, str], expected: set[str], tmp_path: Path) -> None:
-    found = Imports(written(tmp_path, files)).of_modules(["src.model"])
-    assert set(found) == {"src/model.py", *expected}
+    result = Imports(written(tmp_path, files)).of_modules(["src.model"])
+    assert set(result) == {"src/model.py", *expected}
 
 
 @pytest.mark.parametrize("files", [files for files, _ in CASES.values()], ids=CASES)

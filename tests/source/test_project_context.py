@@ -66,7 +66,7 @@ def test_a_stage_has_the_code_that_it_runs(root: Path) -> None:
     }
 
 
-def test_a_stage_has_what_it_was_seen_to_open(root: Path) -> None:
+def test_a_stage_has_the_files_that_it_opened(root: Path) -> None:
     (root / "reads.lock").write_text("data raw/b.csv\ntrain raw/b.csv\ntrain raw/gone.csv\ntrain src/late.py\n")
     (root / "src/late.py").write_text("")
     assert {name: paths for name, paths in inputs(root, ".csv").items() if paths} == {
@@ -85,7 +85,7 @@ def test_a_declared_file_is_an_input_once(root: Path) -> None:
     assert build.warnings == ()
 
 
-def test_only_data_that_the_spec_names_goes_under_dvc(root: Path) -> None:
+def test_only_data_that_the_spec_names_is_tracked_by_dvc(root: Path) -> None:
     (root / "reads.lock").write_text("data raw/b.csv\n")
     build = compile_project(root / "mlproject.yaml")
     assert [(warning.code, warning.help) for warning in build.warnings] == [

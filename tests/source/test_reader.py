@@ -48,7 +48,7 @@ def test_a_scalar_is_what_yaml_1_2_says(text: str, value: object) -> None:
     assert parse(f"key: {text}".encode()).plain() == {"key": value}
 
 
-def test_every_value_knows_its_place() -> None:
+def test_every_value_has_its_place() -> None:
     document = parse(b"project:\n  name: cola\n  authors: [Ada, Bob]\n")
     name = document.span(("project", "name"))
     assert (name.line, name.column, name.end) == (2, 9, 13)
@@ -159,11 +159,11 @@ def test_a_character_that_yaml_cannot_hold_is_located(character: str, before: st
     line = len(BREAK.split(before))
     with pytest.raises(SpecError) as raised:
         parse(f"{before}名: x{character}".encode())
-    (found,) = raised.value.diagnostics
-    assert (found.code, found.span) == ("yaml-syntax", Span(line, 5, 6))
-    assert f"U+{ord(character):04X}" in found.message
-    assert ("control character" in found.message) == (ord(character) < 0xA0)
-    escape = found.help.removeprefix("remove it, or write it as ").removesuffix(" inside double quotes")
+    (finding,) = raised.value.diagnostics
+    assert (finding.code, finding.span) == ("yaml-syntax", Span(line, 5, 6))
+    assert f"U+{ord(character):04X}" in finding.message
+    assert ("control character" in finding.message) == (ord(character) < 0xA0)
+    escape = finding.help.removeprefix("remove it, or write it as ").removesuffix(" inside double quotes")
     assert parse(f'{before}名: "x{escape}"'.encode()).plain()["名"] == f"x{character}"
 
 

@@ -54,8 +54,8 @@ def test_what_serving_needs(text: str, name: str, line: int, tmp_path: Path) -> 
 
 
 def test_imports_of_imported_modules_count(tmp_path: Path) -> None:
-    found = outside(tmp_path, "from src.other import f", other="import scipy\nimport numpy\n", unused="import torch\n")
-    assert found == [("scipy", "src/other.py", 1), ("numpy", "src/other.py", 2)]
+    result = outside(tmp_path, "from src.other import f", other="import scipy\nimport numpy\n", unused="import torch\n")
+    assert result == [("scipy", "src/other.py", 1), ("numpy", "src/other.py", 2)]
 
 
 def test_what_only_fit_imports_of_the_project_is_not_followed(tmp_path: Path) -> None:

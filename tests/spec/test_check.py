@@ -86,9 +86,9 @@ serve: {memory: 64}
 def test_messages_have_the_fault_the_place_and_the_fix(text: str, message: str, help: str) -> None:
     with pytest.raises(SpecError) as caught:
         checked("project: {name: cola}\n" + text)
-    (found,) = caught.value.diagnostics
-    assert message in found.message
-    assert help in found.help
+    (finding,) = caught.value.diagnostics
+    assert message in finding.message
+    assert help in finding.help
 
 
 def test_a_missing_key_points_at_its_section() -> None:
@@ -143,9 +143,9 @@ def test_an_environment_overlays_the_spec() -> None:
 def test_an_error_in_an_overlay_points_into_the_overlay() -> None:
     with pytest.raises(SpecError) as caught:
         checked(OVERLAID)
-    (found,) = caught.value.diagnostics
-    assert (found.span and found.span.line, found.code) == (6, "out-of-range")
-    assert found.message.startswith("in environment `test`: ")
+    (finding,) = caught.value.diagnostics
+    assert (finding.span and finding.span.line, finding.code) == (6, "out-of-range")
+    assert finding.message.startswith("in environment `test`: ")
 
 
 def test_an_unknown_environment_is_wrong_usage() -> None:

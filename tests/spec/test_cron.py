@@ -12,7 +12,7 @@ def test_fields_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("@daily", "five fields"),
         ("0 3 * *", "five fields"),
@@ -31,8 +31,8 @@ def test_fields_are_read() -> None:
         ("٣ * * * *", "is not a valid minute"),
     ],
 )
-def test_errors_are_reported(text: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said.replace("*", ".")):
+def test_errors_are_reported(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("*", ".")):
         moments(text)
 
 

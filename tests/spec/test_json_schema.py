@@ -210,10 +210,10 @@ def test_overlay_schemas_are_pointers_not_copies() -> None:
 
 
 def resolved(pointer: str) -> Any:
-    found: Any = SCHEMA
+    result: Any = SCHEMA
     for step in pointer.removeprefix("#/").split("/"):
-        found = found[int(step) if isinstance(found, list) else step]
-    return found
+        result = result[int(step) if isinstance(result, list) else step]
+    return result
 
 
 def described(shape: Any, at: str = "") -> Iterator[tuple[str, bool]]:

@@ -150,9 +150,9 @@ def test_dotted_patches_become_mappings() -> None:
 @settings(deadline=None, derandomize=True)
 @given(MAPPINGS)
 def test_without_references_nothing_changes(values: dict[str, Any]) -> None:
-    found, faults = resolve(node(values))
+    result, faults = resolve(node(values))
     assert faults == []
-    assert found.plain() == unescaped(values)
+    assert result.plain() == unescaped(values)
 
 
 def unescaped(value: Any) -> Any:
@@ -172,12 +172,12 @@ TARGETS = st.dictionaries(
 @given(TARGETS)
 def test_resolving_twice_is_resolving_once(values: dict[str, Any]) -> None:
     """What refers to nothing, or round in a circle, is a fault; all else comes out without a reference."""
-    found, faults = resolve(node(values))
+    result, faults = resolve(node(values))
     if not faults:
-        again, none = resolve(found)
+        again, none = resolve(result)
         assert none == []
-        assert again.plain() == found.plain()
-        assert "${" not in str(found.plain())
+        assert again.plain() == result.plain()
+        assert "${" not in str(result.plain())
     assert {fault.code for fault in faults} <= {"bad-reference", "reference-cycle"}
 
 
@@ -191,9 +191,9 @@ def test_a_reference_takes_the_type_and_text_takes_the_words() -> None:
         "c": "${list}",
         "d": "${list.1.deep}",
     }
-    found, faults = resolve(node(values))
+    result, faults = resolve(node(values))
     assert faults == []
-    plain = found.plain()
+    plain = result.plain()
     assert isinstance(plain, dict)
     assert (plain["a"], plain["b"], plain["c"], plain["d"]) == (3, "3 of true", [1, {"deep": "x"}], "x")
 
@@ -212,6 +212,6 @@ def test_a_reference_takes_the_type_and_text_takes_the_words() -> None:
         ("${me} again", "reference-cycle"),
     ],
 )
-def test_a_reference_that_leads_nowhere(text: str, code: str) -> None:
+def test_a_dangling_reference(text: str, code: str) -> None:
     _, faults = resolve(node({"list": [1], "me": text}))
     assert [fault.code for fault in faults] == [code]

@@ -36,7 +36,7 @@ def test_values_and_keys_of_a_spec_that_differ_look_different(char: str, escape:
     text = f'train: {{precision: "a{char}b"}}\nexperiments: {{"x{char}y": {{train.max_epochs: 1}}}}\n"ke{char}y": 1\n'
     with pytest.raises(SpecError) as caught:
         build(tmp_path, text, BASE)
-    messages = [found.message for found in caught.value.diagnostics]
+    messages = [finding.message for finding in caught.value.diagnostics]
     assert any(f'"a{escape}b"' in message for message in messages), messages
     assert any(f"`ke{escape}y`" in message for message in messages), messages
-    assert all(char not in render(found) for found in caught.value.diagnostics)
+    assert all(char not in render(finding) for finding in caught.value.diagnostics)

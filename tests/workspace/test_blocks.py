@@ -17,9 +17,9 @@ INNER = st.lists(LINE, max_size=4).map(lambda lines: "".join(f"{line}\n" for lin
 
 @given(TEXT, INNER)
 def test_what_is_put_is_found_and_its_removal_leaves_the_users_bytes(text: str, inner: str) -> None:
-    made = put(text, inner)
-    assert split(made).inner == inner
-    assert remove(made) == (text if text.endswith("\n") or not text else text + "\n")
+    created = put(text, inner)
+    assert split(created).inner == inner
+    assert remove(created) == (text if text.endswith("\n") or not text else text + "\n")
 
 
 @given(TEXT, INNER, INNER, TEXT)
@@ -31,10 +31,10 @@ def test_a_block_is_replaced_in_place(before: str, old: str, new: str, after: st
 
 @given(TEXT.map(lambda text: f"user\r\n{text}\r\n"), INNER)
 def test_a_file_with_crlf_gets_a_block_with_crlf(text: str, inner: str) -> None:
-    made = put(text, inner)
-    assert f"{BEGIN}\r\n" in made
-    assert split(made).inner == inner
-    assert remove(made) == text
+    created = put(text, inner)
+    assert f"{BEGIN}\r\n" in created
+    assert split(created).inner == inner
+    assert remove(created) == text
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,9 @@ def test_an_edited_file_is_a_conflict_and_nothing_at_all_is_written(roots: Roots
 def test_an_edit_that_is_what_would_be_written_is_not_a_conflict(roots: Roots, project: Path) -> None:
     build([file("a.txt", "old\n")], roots)
     (project / "a.txt").write_text("new\n")
-    made = build([file("a.txt", "new\n")], roots)
-    assert actions(made) == {"a.txt": "unchanged"}
-    assert made.lock_changed
+    built = build([file("a.txt", "new\n")], roots)
+    assert actions(built) == {"a.txt": "unchanged"}
+    assert built.lock_changed
 
 
 def test_a_file_of_the_users_is_adopted_if_identical_and_else_a_conflict(roots: Roots, project: Path) -> None:
@@ -64,8 +64,8 @@ def test_a_file_of_the_users_is_adopted_if_identical_and_else_a_conflict(roots: 
     assert actions(changes([file("same.txt")], roots)) == {"same.txt": "unchanged"}
     build([file("same.txt")], roots)
     assert ("project", "same.txt") in read_lock(roots).entries
-    made = changes([file("same.txt"), file("other.txt")], roots)
-    assert actions(made) == {"same.txt": "unchanged", "other.txt": "conflict"}
+    change_set = changes([file("same.txt"), file("other.txt")], roots)
+    assert actions(change_set) == {"same.txt": "unchanged", "other.txt": "conflict"}
 
 
 def test_keep_lasts_until_overwrite(roots: Roots, project: Path) -> None:
@@ -80,11 +80,11 @@ def test_keep_lasts_until_overwrite(roots: Roots, project: Path) -> None:
     assert actions(changes([file("a.txt", "newest\n")], roots)) == {"a.txt": "unchanged"}
 
 
-def test_what_is_no_longer_generated_goes_if_unedited(roots: Roots, project: Path) -> None:
+def test_an_unedited_file_that_is_no_longer_generated_is_removed(roots: Roots, project: Path) -> None:
     build([file("a.txt"), file("b.txt")], roots)
     (project / "b.txt").write_text("mine\n")
-    made = changes([], roots)
-    assert actions(made) == {"a.txt": "delete", "b.txt": "conflict"}
+    change_set = changes([], roots)
+    assert actions(change_set) == {"a.txt": "delete", "b.txt": "conflict"}
     build([], roots, keep="b.txt")
     assert snapshot(project).keys() == {"b.txt", "mlspec.lock"}
     assert read_lock(roots) == Lock()
@@ -105,11 +105,11 @@ def test_a_kept_file_that_is_no_longer_generated_is_the_users(roots: Roots, proj
     assert read_lock(roots) == Lock()
 
 
-def test_a_leftover_that_is_gone_is_forgotten(roots: Roots, project: Path) -> None:
+def test_a_leftover_that_was_removed_is_ignored(roots: Roots, project: Path) -> None:
     build([file("a.txt")], roots)
     (project / "a.txt").unlink()
-    made = build([], roots)
-    assert (actions(made), read_lock(roots)) == ({}, Lock())
+    built = build([], roots)
+    assert (actions(built), read_lock(roots)) == ({}, Lock())
 
 
 def test_folders_created_by_mlspec_are_removed_with_their_last_file(roots: Roots, project: Path) -> None:
@@ -134,8 +134,8 @@ def test_rights_are_kept_and_the_right_to_execute_is_given(roots: Roots, project
     assert (project / "run.sh").stat().st_mode & 0o111
     (project / "run.sh").chmod(0o640)
     (project / "a.txt").chmod(0o600)
-    made = build([file("run.sh", executable=True), file("a.txt", "new\n")], roots)
-    assert [(c.path, c.action, c.reason) for c in made.pending] == [
+    built = build([file("run.sh", executable=True), file("a.txt", "new\n")], roots)
+    assert [(c.path, c.action, c.reason) for c in built.pending] == [
         ("a.txt", "update", ""),
         ("run.sh", "update", "set executable"),
     ]
@@ -145,9 +145,9 @@ def test_rights_are_kept_and_the_right_to_execute_is_given(roots: Roots, project
 
 def test_bytes_that_are_not_utf8_are_a_conflict_that_can_be_shown(roots: Roots, project: Path) -> None:
     (project / "a.txt").write_bytes(b"caf\xe9\n")
-    made = changes([file("a.txt")], roots)
-    assert actions(made) == {"a.txt": "conflict"}
-    diff(made.changes[0]).encode()
+    change_set = changes([file("a.txt")], roots)
+    assert actions(change_set) == {"a.txt": "conflict"}
+    diff(change_set.changes[0]).encode()
 
 
 def test_links_folders_and_pipes_are_not_overwritten(roots: Roots, project: Path, tmp_path: Path) -> None:
@@ -159,10 +159,10 @@ def test_links_folders_and_pipes_are_not_overwritten(roots: Roots, project: Path
     (project / "folder.txt").mkdir()
     (project / "plain").write_text("mine\n")
     os.mkfifo(project / "pipe.txt")
-    wanted = ["link.txt", "dangling.txt", "linked/file", "folder.txt", "plain/a.txt", "pipe.txt"]
+    expected = ["link.txt", "dangling.txt", "linked/file", "folder.txt", "plain/a.txt", "pipe.txt"]
     before = snapshot(tmp_path)
-    made = changes([file(path) for path in wanted], roots, overwrite=" ".join(wanted))
-    assert {c.path: c.reason for c in made.conflicts} == {
+    change_set = changes([file(path) for path in expected], roots, overwrite=" ".join(expected))
+    assert {c.path: c.reason for c in change_set.conflicts} == {
         "link.txt": "is a symbolic link",
         "dangling.txt": "is a symbolic link",
         "linked/file": "linked is a symbolic link, and mlspec does not write through links",
@@ -170,14 +170,14 @@ def test_links_folders_and_pipes_are_not_overwritten(roots: Roots, project: Path
         "plain/a.txt": "plain is a file, not a folder",
         "pipe.txt": "is not a regular file",
     }
-    error = made.conflict()
+    error = change_set.conflict()
     assert error is not None
     assert "--overwrite" not in error.help
-    build([file(path) for path in wanted], roots, keep=" ".join(wanted))
+    build([file(path) for path in expected], roots, keep=" ".join(expected))
     assert snapshot(tmp_path).items() - before.items() == {("project/mlspec.lock", snapshot(project)["mlspec.lock"])}
 
 
-def test_a_leftover_behind_a_link_is_not_followed(roots: Roots, project: Path, tmp_path: Path) -> None:
+def test_a_leftover_behind_a_link_is_ignored(roots: Roots, project: Path, tmp_path: Path) -> None:
     build([file("conf/a.txt")], roots)
     (project / "conf").rename(tmp_path / "conf")
     (project / "conf").symlink_to(tmp_path / "conf")
@@ -206,8 +206,8 @@ def test_workflows_lie_at_the_repositorys_root(tmp_path: Path) -> None:
     project.mkdir(parents=True)
     roots = find_roots(project)
     files = [workflow(".github/workflows/train.yml"), file("train.yml")]
-    made = build(files, roots)
-    assert actions(made) == {"../../.github/workflows/train.yml": "create", "train.yml": "create"}
+    built = build(files, roots)
+    assert actions(built) == {"../../.github/workflows/train.yml": "create", "train.yml": "create"}
     assert (tmp_path / ".github/workflows/train.yml").exists()
     (tmp_path / ".github/workflows/train.yml").write_text("mine\n")
     build(files, roots, overwrite="../../.github/workflows/train.yml")
@@ -223,7 +223,9 @@ def test_without_git_the_project_is_the_root(roots: Roots, project: Path) -> Non
 class TestBlocks:
     """In a file of the user's only the lines between the markers are ours."""
 
-    def test_it_comes_changes_and_goes_without_touching_the_users_lines(self, roots: Roots, project: Path) -> None:
+    def test_it_is_added_changed_and_removed_without_touching_the_users_lines(
+        self, roots: Roots, project: Path
+    ) -> None:
         path = project / ".gitignore"
         path.write_bytes(b"mine\n\xff\n")
         build([block(".gitignore", "one\n")], roots)
@@ -233,7 +235,7 @@ class TestBlocks:
         build([], roots)
         assert path.read_bytes() == b"first\nmine\n\xff\nlast"
 
-    def test_a_file_that_we_made_goes_when_it_is_empty(self, roots: Roots, project: Path) -> None:
+    def test_a_file_that_mlspec_created_is_removed_when_it_is_empty(self, roots: Roots, project: Path) -> None:
         (project / ".dockerignore").write_text("")
         build([block(".gitignore"), block(".dockerignore"), block(".dvc/config")], roots)
         with (project / ".dvc/config").open("a") as more:
@@ -259,8 +261,8 @@ class TestBlocks:
         path = project / ".gitignore"
         path.write_text(path.read_text().replace(END, "") + "mine\n")
         for files in ([block(".gitignore")], []):
-            made = changes(files, roots, overwrite=".gitignore")
-            assert [c.reason for c in made.conflicts] == ["the markers of the mlspec block are damaged"]
+            change_set = changes(files, roots, overwrite=".gitignore")
+            assert [c.reason for c in change_set.conflicts] == ["the markers of the mlspec block are damaged"]
         build([block(".gitignore")], roots, keep=".gitignore")
         assert path.read_text().endswith("mine\n")
 
@@ -302,8 +304,8 @@ def test_no_build_ever_loses_a_text_that_it_did_not_write(
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
     before = snapshot(project)
-    made = changes([file(*row) for row in second.items()], roots)
-    lost = {c.path for c in made.pending if c.before is not None and c.before != first.get(c.path)}
+    change_set = changes([file(*row) for row in second.items()], roots)
+    lost = {c.path for c in change_set.pending if c.before is not None and c.before != first.get(c.path)}
     assert not lost
     try:
         build([file(*row) for row in second.items()], roots)

@@ -76,7 +76,7 @@ def test_the_longest_path_that_is_allowed_works(tmp_path: Path, monkeypatch: pyt
     assert main(["build", "--check"]) == 0
 
 
-def test_odd_names_are_no_fault() -> None:
+def test_unusual_names_are_accepted() -> None:
     for name in ("a b", "$HOME", "~", "é", "[ab]", "a'b", "n" * 255):
         assert fault(Path("/tmp") / name) == ""
 

@@ -41,10 +41,10 @@ def test_the_second_says_who_holds_it(roots: Roots, project: Path) -> None:
         ):
             raise AssertionError
         assert caught.value.exit_code == EXIT_CONFLICT
-        told: list[str] = []
-        with pytest.raises(BusyError), hold(roots, "mlspec build", patience=0.01, on_wait=told.append):
+        messages: list[str] = []
+        with pytest.raises(BusyError), hold(roots, "mlspec build", patience=0.01, on_wait=messages.append):
             raise AssertionError
-        assert told == [f"waiting for `mlspec apply` (process {other.pid})"]
+        assert messages == [f"waiting for `mlspec apply` (process {other.pid})"]
 
 
 def test_the_second_continues_when_the_first_has_finished_or_died(roots: Roots, project: Path) -> None:

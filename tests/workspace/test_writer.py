@@ -213,11 +213,11 @@ def test_an_edit_between_kill_and_recovery_is_not_lost(roots: Roots, project: Pa
 
 def test_a_file_that_changes_after_the_comparison_stops_the_write(roots: Roots, project: Path) -> None:
     old_project(project, roots)
-    made = changes(NEW, roots)
+    change_set = changes(NEW, roots)
     (project / "update.txt").write_text("mine\n")
     before = snapshot(project)
     with pytest.raises(MlspecError, match="has changed while mlspec was running"):
-        write(made, roots)
+        write(change_set, roots)
     assert snapshot(project) == before
     assert not unfinished(roots)
 
@@ -285,8 +285,8 @@ def test_a_file_that_a_power_cut_left_empty_is_written_again(roots: Roots, proje
     build(OLD, roots)
     (project / "update.txt").write_text("")
     (project / "gone/deep/delete.txt").write_text("")
-    made = build(NEW, roots)
-    assert (actions(made)["update.txt"], actions(made)["gone/deep/delete.txt"]) == ("update", "delete")
+    built = build(NEW, roots)
+    assert (actions(built)["update.txt"], actions(built)["gone/deep/delete.txt"]) == ("update", "delete")
 
 
 @pytest.mark.parametrize("place", [".mlspec", ".mlspec/pending", ".mlspec/pending/x"])

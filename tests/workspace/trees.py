@@ -36,13 +36,13 @@ def changes(files: Sequence[RenderedFile], roots: Roots, keep: str = "", overwri
 def build(
     files: Sequence[RenderedFile], roots: Roots, keep: str = "", overwrite: str = "", operations: Operations = SYSTEM
 ) -> ChangeSet:
-    made = changes(files, roots, keep, overwrite)
-    write(made, roots, operations)
-    return made
+    change_set = changes(files, roots, keep, overwrite)
+    write(change_set, roots, operations)
+    return change_set
 
 
-def actions(made: ChangeSet) -> Mapping[str, str]:
-    return {change.path: change.action for change in made.changes}
+def actions(change_set: ChangeSet) -> Mapping[str, str]:
+    return {change.path: change.action for change in change_set.changes}
 
 
 Content = tuple[Literal["file", "link", "folder", "other"], int, bytes]
@@ -50,7 +50,7 @@ Content = tuple[Literal["file", "link", "folder", "other"], int, bytes]
 
 def snapshot(root: Path) -> dict[str, Content]:
     """Every path below `root` with its kind, mode and bytes, but for mlspec's own state."""
-    found: dict[str, Content] = {}
+    actual: dict[str, Content] = {}
     for folder, folders, files in os.walk(root):
         folders[:] = [f for f in folders if f not in (".mlspec", ".git")]
         for name in (*folders, *files):
@@ -64,5 +64,5 @@ def snapshot(root: Path) -> dict[str, Content]:
                 content = ("other", 0, b"")
             else:
                 content = ("file", stat.S_IMODE(facts.st_mode), path.read_bytes())
-            found[path.relative_to(root).as_posix()] = content
-    return found
+            actual[path.relative_to(root).as_posix()] = content
+    return actual

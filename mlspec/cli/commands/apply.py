@@ -10,7 +10,7 @@ import click
 from mlspec.cli.console import Console
 from mlspec.cli.options import adopt_option, engine_option, selection_options, spec_options, target_option
 from mlspec.cli.paths import PathType
-from mlspec.stage_context import TargetName
+from mlspec.target_facts import TargetName
 
 
 @click.command()

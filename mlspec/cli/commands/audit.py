@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--sarif", metavar="FILE", type=PathType(Path), help="Write the faults to FILE as SARIF 2.1.0.")
+@click.option("--sarif", metavar="FILE", type=PathType(Path), help="Write the findings to FILE as SARIF 2.1.0.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 @spec_options
 def command(spec: str | None, env: str | None, as_json: bool, sarif: Path | None, strict: bool) -> int:
-    """Show what the project may reach, read from its spec, its generated files and its locks.
+    """Show what the project has access to, read from its spec, its generated files and its locks.
 
-    Secrets by name, permissions in the account and of workflows, hosts, actions, base images, packages without a hash,
-    releases known to be bad, and pickles. Nothing is contacted, and no value of a secret is read. The exit code is 1 if
-    there is an error.
+    Lists secrets by name, permissions in the account and of workflows, hosts, actions, base images, packages without
+    a hash, releases known to be bad, and pickles. Nothing is contacted, and no value of a secret is read. The exit code
+    is 1 if there is an error.
     """
     from mlspec.audit.project_audit import audit
     from mlspec.audit.sarif import sarif as sarif_text

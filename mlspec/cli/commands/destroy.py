@@ -11,7 +11,8 @@ from mlspec.cli.confirmation import confirmed
 from mlspec.cli.console import Console
 from mlspec.cli.options import spec_options, stage_context, target_option
 from mlspec.errors import EXIT_OK
-from mlspec.stage_context import StageContext, TargetName
+from mlspec.stage_context import StageContext
+from mlspec.target_facts import TargetName
 from mlspec.workspace.spec_file import find_spec
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def command(
     where, console = find_spec(spec, env), Console(as_json=as_json)
     roots = find_roots(where.root)
     context = stage_context(roots.project, target)
-    if context.rehearses:
-        return local_target.stop(console, context)
+    if (stopped := local_target.stop(console, context)) is not None:
+        return stopped
     with (
         hold(roots, "mlspec destroy", wait=False),
         aws_errors(DESTROY),

@@ -15,7 +15,7 @@ from mlspec.workspace.spec_file import find_spec
 @click.command()
 @spec_options
 @click.option(
-    "--format", "form", type=click.Choice(["tree", "mermaid", "dot"]), default="tree", help="What to draw it in."
+    "--format", "form", type=click.Choice(["tree", "mermaid", "dot"]), default="tree", help="Format of the drawing."
 )
 def command(spec: str | None, env: str | None, as_json: bool, form: str) -> int:
     """Draw the pipeline: which stage comes after which.

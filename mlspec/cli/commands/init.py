@@ -45,7 +45,7 @@ def command(
 ) -> int:
     """Create a starter project with its data in DIR, by default this folder.
 
-    With --data a project for your own data: a spec with the format, the inputs and the target, each with the reason.
+    With --data it drafts a spec for your own data: the format, the inputs and the target, each with the reason.
 
     Existing files are never replaced: a README.md and a .gitignore are kept, any other conflict stops the command.
     """

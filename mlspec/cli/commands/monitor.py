@@ -7,13 +7,13 @@ import click
 from mlspec.cli.console import Console
 from mlspec.cli.options import spec_options, target_option
 from mlspec.cli.paths import PATH
-from mlspec.errors import EXIT_OK, EXIT_STAGE, StageError
-from mlspec.stage_context import TargetName
+from mlspec.errors import EXIT_OK, EXIT_STAGE, UsageError
+from mlspec.target_facts import TargetName
 
 
 @click.group(invoke_without_command=True)
 @spec_options
-@click.option("--last", default="1d", show_default=True, metavar="DURATION", help="Range of time to show.")
+@click.option("--last", default="1d", show_default=True, metavar="DURATION", help="Time range to show.")
 @click.option("--html", is_flag=True, help="Write a page to artifacts/monitor.html and print its path.")
 @click.option(
     "--metrics",
@@ -37,7 +37,7 @@ from mlspec.stage_context import TargetName
     show_default=True,
     metavar="N",
     type=click.IntRange(0, 1000),
-    help="Rows that show the alarms to print, shared among the alarms. The page and --json have 20 of each.",
+    help="Example rows to print, shared among the alarms. The page and --json have 20 for each alarm.",
 )
 @click.option("--no-notify", is_flag=True, help="Do not notify, and send no reports to Elasticsearch.")
 @click.pass_context
@@ -81,12 +81,14 @@ def _show(
     rows: int,
 ) -> int:
     from mlspec.cli import monitoring
+    from mlspec.cli.labelling import take_labels
     from mlspec.cli.monitor_text import show_state, state_json
     from mlspec.job import write_text
     from mlspec.report.monitor_page import monitor_page
 
     span = monitoring.time_range(last)
     model = monitoring.served_model(spec, env)
+    take_labels(console, model)
     observation = monitoring.observe(model, span, notifies=notify)
     state = observation.state
     if notify:
@@ -116,7 +118,7 @@ def _serve(console: Console, spec: str | None, env: str | None, last: str, host:
         server = monitor_server(LatestState(lambda: observe(model, span, notifies=False).state), host, port)
     except OSError as error:
         help = "choose another port: mlspec monitor --serve --port 0 takes any free one"
-        raise StageError(f"cannot listen on {host}:{port}: {error.strerror}", help=help) from None
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}", help=help) from None
     console.say(f"{model.project} is shown at http://{host}:{server.server_port} (Ctrl-C stops it)")
     with server:
         try:
@@ -195,16 +197,16 @@ def pull_command(spec: str | None, env: str | None, as_json: bool, target: Targe
 @command.command("restore", short_help="Fetch the predictions that another machine saved.")
 @spec_options
 def restore_command(spec: str | None, env: str | None, as_json: bool) -> int:
-    """Bring the predictions and the state of the detectors that `mlspec monitor save` stored to this machine."""
+    """Fetch the predictions and the state of the detectors that `mlspec monitor save` stored."""
     from mlspec.cli.monitor_copy import restore_store
 
     return restore_store(Console(as_json=as_json), spec, env)
 
 
-@command.command("save", short_help="Store predictions below the DVC remote.")
+@command.command("save", short_help="Store predictions in the DVC remote.")
 @spec_options
 def save_command(spec: str | None, env: str | None, as_json: bool) -> int:
-    """Store the predictions and the state of the detectors below the DVC remote (s3://), for the next run of a job.
+    """Store the predictions and the state of the detectors in the DVC remote (s3://), for the next run of a job.
 
     It is all or nothing, and refused if another run has saved since `mlspec monitor restore`.
     """

@@ -20,7 +20,7 @@ from mlspec.cli.options import (
 from mlspec.cli.paths import PathType
 from mlspec.errors import EXIT_OK
 from mlspec.source.document import printable
-from mlspec.stage_context import TargetName
+from mlspec.target_facts import TargetName
 from mlspec.workspace.spec_file import find_spec
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def command(
     change_set: bool,
     out: Path | None,
 ) -> int:
-    """Show what apply would do, and why. Changes nothing that stays.
+    """Show what apply would do, and why. It makes no lasting change.
 
     `mlspec apply FILE` executes a saved plan exactly as it was shown; if anything that the plan was made from has
     changed since, it does nothing.

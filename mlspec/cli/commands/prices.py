@@ -14,8 +14,8 @@ from mlspec.workspace.spec_file import find_spec
 
 @click.command()
 @spec_options
-@click.option("--refresh", is_flag=True, help="Ask AWS for the current prices, and write them to prices.json.")
-@click.option("--region", metavar="REGION", help="Another region than that of the spec.")
+@click.option("--refresh", is_flag=True, help="Read the current prices from AWS, and write them to prices.json.")
+@click.option("--region", metavar="REGION", help="AWS region. Default: that of the spec.")
 def command(spec: str | None, env: str | None, as_json: bool, refresh: bool, region: str | None) -> int:
     """Show the prices that `mlspec plan` estimates costs with: of which region, and from which day.
 

@@ -13,7 +13,7 @@ from mlspec.workspace.spec_file import find_spec
 
 @click.command()
 @spec_options
-@click.option("--open", "show", is_flag=True, help="Show it in the browser.")
+@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 @click.option("--markdown", is_flag=True, help="Print the results as Markdown instead, for a job summary or a comment.")
 @click.option("--base", metavar="REVISION", help="With --markdown: compare with the results at this git revision.")
 def command(spec: str | None, env: str | None, as_json: bool, show: bool, markdown: bool, base: str | None) -> int:

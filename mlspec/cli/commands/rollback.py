@@ -8,7 +8,7 @@ from mlspec.cli.confirmation import confirmed
 from mlspec.cli.console import Console
 from mlspec.cli.options import spec_options, target_option
 from mlspec.errors import EXIT_OK
-from mlspec.stage_context import TargetName
+from mlspec.target_facts import TargetName
 from mlspec.workspace.spec_file import find_spec
 
 

@@ -29,7 +29,7 @@ from mlspec.workspace.spec_file import SPEC, find_spec
 def command(spec: str | None, stage: str, overrides: tuple[str, ...]) -> int:
     """Run one STAGE with Hydra OVERRIDES, as in `mlspec run train train.max_epochs=1`.
 
-    What Hydra knows works: `-m` for sweeps, `--cfg job` to see the composed configuration, `experiment=NAME`.
+    Every option of Hydra works: `-m` for sweeps, `--cfg job` to see the composed configuration, `experiment=NAME`.
     It reads conf/ as the last build wrote it and writes to artifacts/, as `mlspec apply` does: the next apply runs the
     stages again whose results differ from the spec. Each job of a sweep writes to its own folder.
     """

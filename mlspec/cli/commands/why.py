@@ -11,7 +11,7 @@ import click
 from mlspec.cli.console import Console
 from mlspec.cli.options import spec_options, target_option
 from mlspec.errors import EXIT_OK, UsageError
-from mlspec.stage_context import TargetName
+from mlspec.target_facts import TargetName
 from mlspec.workspace.spec_file import find_spec
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def command(
 
     VERSION is a number of `mlspec releases`, or the version of a model as in predictions and `mlspec monitor`.
 
-    Commit, spec, data, configuration, run, metrics, bundle, image and the function's settings as they were when it was
-    published.
+    Lists commit, spec, data, configuration, run, metrics, bundle, image and the function's settings as they were when
+    it was published.
     """
     from mlspec.cli.deployed import deployed_versions
     from mlspec.shipping.provenance import differences, version_provenance

@@ -201,8 +201,9 @@ def _quality(shape: ModelShape) -> Iterator[_Draft]:
         share = Query((labelled,), by_version)
         yield _Draft("labelled", "Labelled share by version", "How many labels have come?", "lines", share)
         return
-    query = Query((Series("quality", "Quality", Latest("quality")), labelled), by_version)
-    yield _Draft("quality", "Quality on labelled predictions", question, "lines", query)
+    expected = Series("estimated", "Expected without labels", Latest("quality_estimated"))
+    query = Query((Series("quality", "Quality", Latest("quality")), expected, labelled), by_version)
+    yield _Draft("quality", "Quality, measured with labels and expected without", question, "lines", query)
 
 
 def _versions(shape: ModelShape) -> _Draft:

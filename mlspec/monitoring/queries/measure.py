@@ -61,7 +61,7 @@ STATUSES: Final[dict[Counted, tuple[Statuses, ...]]] = {
 
 Quantity: TypeAlias = Literal["latency", "score", "value"]
 """A number of a record: the latency of a request in milliseconds, the confidence, or the predicted number of a row."""
-Reported: TypeAlias = Literal["drift_evidence", "quality", "labelled_share"]
+Reported: TypeAlias = Literal["drift_evidence", "quality", "quality_estimated", "labelled_share"]
 """A number that `mlspec monitor` computes and reports: the server cannot know it."""
 Unit: TypeAlias = Literal["count", "per_second", "fraction", "milliseconds", "number"]
 

@@ -105,6 +105,7 @@ def policy(project: Project, account: str = "") -> PolicyDocument:
     below = "/".join(filter(None, (f"arn:{partition}:s3:::{bucket}", prefix.strip("/"), "monitor/*")))
     statements = [
         Statement(("s3:DeleteObject", "s3:GetObject", "s3:PutObject"), below, "Store"),
+        # No condition on the prefix: without this right S3 answers 403, not 404, for a key that does not exist yet.
         Statement("s3:ListBucket", f"arn:{partition}:s3:::{bucket}", "FindStore"),
     ]
     if location is not None and deploy.lambda_ is not None:

@@ -17,6 +17,7 @@ from mlspec.parts.ci.data_roles import DataRole
 from mlspec.parts.cloudformation.cloudformation_resource import (
     GITHUB_REPOSITORY,
     CloudFormationResource,
+    ref,
     substituted,
     tag_list,
     without_empty,
@@ -86,6 +87,20 @@ def oidc_provider(project: str) -> CloudFormationResource:
     return CloudFormationResource(_PROVIDER, type, properties, keep=True, condition=CREATE_PROVIDER)
 
 
+def _trust(document: PolicyDocument) -> JsonValue:
+    """A trust policy whose provider is the stack's own where the stack creates it, which also orders the two."""
+    return _by_condition(substituted(document.to_json()))
+
+
+def _by_condition(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict):
+        return {
+            name: {"Fn::If": [CREATE_PROVIDER, ref(_PROVIDER), inner]} if name == "Federated" else _by_condition(inner)
+            for name, inner in value.items()
+        }
+    return [_by_condition(inner) for inner in value] if isinstance(value, list) else value
+
+
 def release_role(
     spec: FunctionSpec, github: Github, session: int, policies: Mapping[str, PolicyDocument]
 ) -> CloudFormationResource:
@@ -98,7 +113,7 @@ def release_role(
         "RoleName": f"{spec.name}-release",
         "Description": f"Releases {spec.name} from GitHub Actions",
         "MaxSessionDuration": session,
-        "AssumeRolePolicyDocument": substituted(trust.to_json()),
+        "AssumeRolePolicyDocument": _trust(trust),
         "Policies": inline,
         "Tags": tag_list(tags(spec.info.name)),
     }
@@ -114,8 +129,9 @@ def data_role(spec: FunctionSpec, role: DataRole) -> CloudFormationResource:
     properties: dict[str, JsonValue] = {
         "RoleName": role.name(spec.name),
         "Description": role.description(spec.name),
-        "AssumeRolePolicyDocument": substituted(role.trust.to_json()),
+        "AssumeRolePolicyDocument": _trust(role.trust),
         "Policies": inline,
         "Tags": tag_list(tags(spec.info.name)),
     }
-    return CloudFormationResource(f"Data{role.access.capitalize()}Role", "AWS::IAM::Role", properties)
+    id = f"Data{role.access.capitalize()}Role"
+    return CloudFormationResource(id, "AWS::IAM::Role", properties)

@@ -28,6 +28,7 @@ from mlspec.parts.cloudformation.cloudformation_resource import (
 
 FUNCTION: Final = "Function"
 ALIAS: Final = "Alias"
+LOG_GROUP: Final = "LogGroup"
 VERSION: Final = "FunctionVersion"
 """The logical id of a version begins with it: each has an id of its own, so that CloudFormation publishes it."""
 
@@ -67,7 +68,7 @@ def role(spec: FunctionSpec) -> CloudFormationResource | None:
 
 def log_groups(spec: FunctionSpec) -> tuple[CloudFormationResource, CloudFormationResource]:
     """The log group of the function, and that with the history of its releases."""
-    return _log_group("LogGroup", spec.log_group()), _log_group("ReleaseLogGroup", spec.history_group())
+    return _log_group(LOG_GROUP, spec.log_group()), _log_group("ReleaseLogGroup", spec.history_group())
 
 
 def _log_group(id: str, group: LogGroup) -> CloudFormationResource:
@@ -100,7 +101,7 @@ def function_properties(spec: FunctionSpec, variables: Mapping[str, JsonValue]) 
             "PackageType": desired.package_type,
             "Architectures": [desired.architecture],
             **{name: value for name, value in settings.items() if name != "Role"},
-            "LoggingConfig": {"LogFormat": desired.log_format, "LogGroup": ref("LogGroup")},
+            "LoggingConfig": {"LogFormat": desired.log_format, "LogGroup": ref(LOG_GROUP)},
             "Environment": {"Variables": dict(variables)} if variables else None,
             "Tags": tag_list(desired.tags),
         }

@@ -84,7 +84,7 @@ def download(url: str, partial: Path, wait: Wait) -> bool:
                 help = "run the command again: it resumes the download if the server supports it"
                 raise StageError(f"{url} {broke}", help=help) from None
             pause = max(broke.pause, min(2.0 ** (failures - 1), _LONGEST_PAUSE))
-            print(f"fetch: {url} {broke}; retrying in {pause:.0f} s", flush=True)
+            print(f"{url} {broke}; retrying in {pause:.0f} s", flush=True)
             wait(pause)
         else:
             note_of(partial).unlink(missing_ok=True)
@@ -142,7 +142,7 @@ def _receive(url: str, response: http.client.HTTPResponse, partial: Path, note: 
             partial.unlink(missing_ok=True)
             raise _InterruptedError("sent a different byte range than requested")
         length, mode = note.length, "ab"
-        print(f"fetch: resuming at byte {offset:,} of {length:,}", flush=True)
+        print(f"resuming at byte {offset:,} of {length:,}", flush=True)
     else:
         length, mode = int(response.headers.get("Content-Length") or -1), "wb"
         partial.unlink(missing_ok=True)

@@ -24,10 +24,10 @@ def main(job: Job) -> None:
             from mlspec.parts.data.s3 import folder
 
             _in_place(folder(address, _partial(target)), target)
-            print(f"fetch: downloaded {sum(f.is_file() for f in target.rglob('*'))} files to {path}")
+            print(f"downloaded {sum(f.is_file() for f in target.rglob('*'))} files to {path}")
         else:
             digest = bring(address, target, data.digest(name))
-            print(f"fetch: downloaded {target.stat().st_size:,} bytes to {path}, sha256 {digest}")
+            print(f"downloaded {target.stat().st_size:,} bytes to {path}, sha256 {digest}")
 
 
 def _partial(target: Path) -> Path:

@@ -215,7 +215,7 @@ def _split(data: DataSpec, project: Project) -> Iterator[Finding]:
                 "empty-split", (*at, name), f"a share of 0 leaves no rows for {name}", "set a share such as 0.1"
             )
     if sum(shares.values()) >= 1:
-        message = f"valid and test take {sum(shares.values()):g} of the rows, so none are left for train"
+        message = f"valid and test add up to {sum(shares.values()):g}, so no rows are left for train"
         yield Finding("empty-split", at, message, "reduce `valid` and `test` to a sum below 1", on="key")
     own = {name: source for name, source in data.sources.items() if name}
     for name, source in own.items():

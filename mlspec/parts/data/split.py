@@ -55,8 +55,8 @@ def _by_share(data: DataSpec, raw: Raw) -> dict[str, list[int]]:
     rows_of: dict[str, list[int]] = {name: [] for name in SPLITS}
     if sum(shares.values()) >= 1:
         # The check of the spec reports this too, but does not see the overrides of a single run.
-        taken_by_both = f"valid and test take {sum(shares.values()):g} of the rows"
-        raise StageError(f"{taken_by_both}, so none are left for train", help="reduce data.split.valid and .test")
+        message = f"valid and test add up to {sum(shares.values()):g}, so no rows are left for train"
+        raise StageError(message, help="reduce data.split.valid and .test")
     remainder = dict.fromkeys(shares, 0.0)
     for units in _strata(data, raw):
         rest: Sequence[Unit] = sorted(units, key=lambda unit: _rank(data.split.seed, unit[0]))

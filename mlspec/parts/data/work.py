@@ -107,7 +107,7 @@ def _write(folder: Path, data: DataSpec, tables: Mapping[str, pa.Table], labels:
     write_json(folder / Path(described.FILE).name, described.to_json())
     described_schema = schema(data, tables["train"], labels, described)
     write_json(folder / Path(described_schema.FILE).name, described_schema.to_json())
-    print("data: wrote " + ", ".join(f"{table.num_rows} {name}" for name, table in tables.items()) + " rows")
+    print("wrote " + ", ".join(f"{table.num_rows} {name}" for name, table in tables.items()) + " rows")
 
 
 def schema(data: DataSpec, train: pa.Table, labels: list[str], described: Profile) -> Schema:

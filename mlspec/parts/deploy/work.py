@@ -7,7 +7,7 @@ import sys
 
 from mlspec.aws.alias import Alias
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.desired import DesiredFunction, ZipArchive, check_variables, desired_function, spec_location
+from mlspec.aws.desired import ZipArchive, check_variables, desired_function, spec_location
 from mlspec.aws.error_messages import DEPLOY, aws_errors
 from mlspec.aws.ownership import unidentified
 from mlspec.aws.release_events import ReleaseHistory
@@ -25,8 +25,8 @@ from mlspec.sections.deploy import Deploy, Rollout
 from mlspec.sections.package import Package
 from mlspec.shipping import breaking_changes, bundle_signing, image_push, release_file
 from mlspec.shipping.deployment import Deployment
-from mlspec.shipping.start_rollout import Measure, Published, Tests, instruments, roll_out
-from mlspec.shipping.target_choice import current
+from mlspec.shipping.start_rollout import Measure, Published, Tests, roll_out
+from mlspec.shipping.target_choice import current, instruments, keep_zip, settled
 from mlspec.stage_result import warn
 
 
@@ -46,7 +46,7 @@ def ship(job: Job, target: AwsTarget, measure: Measure = instruments) -> None:
         if warning := unidentified(target, desired.project):
             warn(warning)
         deployment.check_infrastructure()
-        _keep_zip(desired, job)
+        keep_zip(desired, job.context)
         packed = None if archive is None else image_push.signature(job.inputs)
         if not job.context.allow_breaking:
             breaking_changes.refuse(desired, deployment.live(), packed)
@@ -63,7 +63,8 @@ def ship(job: Job, target: AwsTarget, measure: Measure = instruments) -> None:
         try:
             roll_out(published, plan.roll_out, execution, measure)
         finally:
-            address = _settled(desired, job)
+            example = next(iter(sample_requests.rows(job.inputs) or tests.rows), None)
+            address = settled(desired, job.context, example)
             _record_rollout(deployment.history, number, job)
         if plan.live is None:
             execution.run(plan.alias)
@@ -78,7 +79,7 @@ def ship(job: Job, target: AwsTarget, measure: Measure = instruments) -> None:
 def _code(job: Job, target: AwsTarget) -> tuple[str, str, ZipArchive | None]:
     """What the version is called, the digest of its image, and its zip where it has one."""
     if job.need(Package).zip is not None:
-        zipped = image_push.zipped(job.inputs, job, target.kind)
+        zipped = image_push.zipped(job.inputs, job, target)
         if zipped is None:
             raise StageError("no zip to deploy: artifacts/image.json names none", help="mlspec apply --until image")
         archive, provenance = zipped
@@ -88,14 +89,6 @@ def _code(job: Job, target: AwsTarget) -> tuple[str, str, ZipArchive | None]:
     if release is None or release.image is None:
         raise StageError("no release to deploy: nothing was pushed yet", help="mlspec apply --until push")
     return release.image.tag, release.image.digest, None
-
-
-def _keep_zip(desired: DesiredFunction, job: Job) -> None:
-    """Of a rehearsal, keep the zip for the version that runs it, as Lambda does."""
-    if desired.target.kind == "local" and desired.archive is not None:
-        from mlspec.shipping.rehearsal.rehearsal import here
-
-        here(job.context).keep(desired.archive.path, desired.archive.sha256)
 
 
 def _note(history: ReleaseHistory, number: str, code: str, packed: BundleSignature | None, job: Job) -> None:
@@ -125,16 +118,6 @@ def _tests(job: Job) -> Tests:
         raise StageError(message, help="mlspec apply --force image")
     examples = packaged.proof.examples
     return Tests([each.row for each in examples], [each.answer for each in examples], difference, TOLERANCE)
-
-
-def _settled(desired: DesiredFunction, job: Job) -> str | None:
-    """Of a rehearsal, run the containers that are needed now and no others; returns its address."""
-    if desired.target.kind == "aws":
-        return None
-    from mlspec.shipping.rehearsal.rehearsed_traffic import settle
-
-    example = next(iter(sample_requests.rows(job.inputs) or _tests(job).rows), None)
-    return settle(job.context, desired.target.region, desired.name, desired.alias, example)
 
 
 def _function(deployment: Deployment, now: Alias, address: str | None) -> DeployedFunction:

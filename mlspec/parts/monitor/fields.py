@@ -130,6 +130,7 @@ _REPORT: Final[dict[str, JsonValue]] = {
     "alarm": _number("byte"),
     "metric": _KEYWORD,
     "quality": _number("double"),
+    "quality_estimated": _number("float"),
     "labelled_share": _number("float"),
 }
 """A report of `mlspec monitor`: drift of a column, or the quality of a version."""

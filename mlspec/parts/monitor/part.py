@@ -19,6 +19,7 @@ from mlspec.parts.monitor.stack_names import default_stream, part_of_name, strea
 from mlspec.parts.monitor.templates import stream_options
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
+from mlspec.render.formatting import plural
 from mlspec.sections.data import DataSpec
 from mlspec.sections.monitor import Monitor
 from mlspec.sections.monitor_drift import Drift
@@ -90,8 +91,8 @@ def _drift(drift: Drift, data: DataSpec) -> Iterator[Finding]:
                 yield Finding("slice-type", (*at, key, index), message, help)
     if drift.rows_per_false_alarm() < MIN_BUDGET:
         message = (
-            f"`{drift.false_alarms}` at {drift.rows_per_day():g} rows a day allows a false alarm every "
-            f"{max(drift.rows_per_false_alarm(), 1):.0f} rows; the minimum is {MIN_BUDGET}"
+            f"`{drift.false_alarms}` at {drift.rows_per_day():g} rows a day allows one false alarm in "
+            f"{plural(round(max(drift.rows_per_false_alarm(), 1)), 'row')}; the minimum is {MIN_BUDGET} rows"
         )
         yield Finding("drift-budget", (*at, "false_alarms"), message, "allow fewer false alarms, for example 1 per 90d")
 

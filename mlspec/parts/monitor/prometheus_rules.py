@@ -167,8 +167,8 @@ def _of_monitor(options: RuleOptions) -> Iterator[AlertingRule]:
     scope = promql.Scope(options.model, "")
     who = f"{options.model} {{{{ $labels.version }}}}"
     moved = {
-        "summary": f"{who}: {{{{ $labels.input }}}} has moved",
-        "description": "Live data is not as in training. `mlspec monitor` shows the size, since when, and rows.",
+        "summary": f"{who}: {{{{ $labels.input }}}} has drifted",
+        "description": "Live data differs from the training data. `mlspec monitor` shows how much and since when.",
     }
     opened = f"max by (version, input) ({scope.vector(promql.DRIFT_ALARM)}) == 1"
     yield _rule(DRIFT, opened, "warning", moved, options)

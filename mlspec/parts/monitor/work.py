@@ -17,7 +17,7 @@ def main(job: Job) -> None:
 
 def install(job: Job, client: StackClient | None = None) -> None:
     """The same, through that client."""
-    if job.need(Monitor).elasticsearch is None or job.context.rehearses:
+    if job.need(Monitor).elasticsearch is None or not job.context.facts.installs_monitoring:
         return
     installed = installation(job, job.root, client)
     count = installed.install(installed.plan(), _say)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from mlspec.diagnostics import Finding
+from mlspec.diagnostics import Finding, Location
 from mlspec.parts.package import package_limits, served_imports, serving_hashes, serving_pins
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
@@ -192,7 +192,12 @@ def _memory(project: Project) -> int | None:
 def _labels(project: Project, docker: DockerImage) -> dict[str, str]:
     """Labels of the image (github.com/opencontainers/image-spec, annotations.md), the user's last."""
     info = project.info
-    known = {"title": info.name, "description": _spaced(info.description), "licenses": _spaced(info.license)}
+    known = {
+        "title": info.name,
+        "description": _spaced(info.description),
+        "authors": ", ".join(map(_spaced, info.authors)),
+        "licenses": _spaced(info.license),
+    }
     labels = {f"org.opencontainers.image.{key}": value for key, value in known.items() if value}
     return labels | docker.labels
 
@@ -205,7 +210,11 @@ def _spaced(text: str) -> str:
 def _unwritable(project: Project) -> Iterator[Finding]:
     """Texts of `project` that become labels of the image and contain characters that a label cannot have."""
     info = project.get(ProjectInfo)
-    for key, text in (("description", info.description), ("license", info.license)) if info else ():
+    if info is None:
+        return
+    texts: list[tuple[Location, str]] = [(("description",), info.description), (("license",), info.license)]
+    texts += [(("authors", number), author) for number, author in enumerate(info.authors)]
+    for at, text in texts:
         if hidden := unprintable(_spaced(text)):
-            message = f"`project.{key}` contains the character {hidden}, which a label of the image cannot have"
-            yield Finding("bad-format", ("project", key), message, "remove the character")
+            message = f"`project.{at[0]}` contains the character {hidden}, which a label of the image cannot have"
+            yield Finding("bad-format", ("project", *at), message, "remove the character")

@@ -25,7 +25,8 @@ def install(requirements: Path, folder: Path, python: str, architecture: str) ->
     """
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
     command += ["--target", str(folder), "--no-deps", "--no-compile", "--only-binary", ":all:"]
-    command += ["--implementation", "cp", "--python-version", python]
+    # pip compares `Requires-Python` of an exact release with the Python that it runs in, not with --python-version.
+    command += ["--implementation", "cp", "--python-version", python, "--ignore-requires-python"]
     command += [word for name in platforms(architecture) for word in ("--platform", name)]
     command += ["--requirement", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)

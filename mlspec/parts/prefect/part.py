@@ -23,16 +23,19 @@ FLOW: Final = "orchestrate/prefect/flow.py"
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """A branch of no repository."""
+    """Options of a clone, without a repository to clone; results that are in git and nowhere else."""
     section = project.get(Orchestrate)
-    if (
-        section is not None
-        and section.prefect is not None
-        and section.prefect.branch
-        and not section.prefect.repository
-    ):
-        message = "`branch` has no effect without `repository`"
-        yield Finding("conflicting-options", ("orchestrate", "prefect", "branch"), message, "remove it", on="key")
+    options = section.prefect if section is not None else None
+    if options is None:
+        return
+    for name in ("branch", "propose") if options.repository is None else ():
+        if getattr(options, name):
+            message = f"`{name}` has no effect without `repository`"
+            yield Finding("conflicting-options", ("orchestrate", "prefect", name), message, "remove it", on="key")
+    if options.propose and options.repository is not None and not pipeline_options.pushes(project, options):
+        message = "`propose` publishes a dvc.lock whose outputs are on no DVC remote"
+        help = "set `data.remote`, and remove `push: false`"
+        yield Finding("conflicting-options", ("orchestrate", "prefect", "propose"), message, help, on="key")
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterator[Artifact]:
@@ -41,14 +44,17 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterator[Artifact]:
     if section is None or section.prefect is None:
         return
     about = {"name": project.info.name, "description": project.info.description}
-    yield Artifact(FLOW, "prefect/flow.py.j2", {**about, "push": pipeline_options.pushes(project, section.prefect)})
-    yield Artifact("prefect.yaml", "prefect/prefect.yaml.j2", _values(project, section.prefect))
+    options = section.prefect
+    results = {"push": pipeline_options.pushes(project, options), "propose": options.propose}
+    yield Artifact(FLOW, "prefect/flow.py.j2", {**about, **results})
+    yield Artifact("prefect.yaml", "prefect/prefect.yaml.j2", _values(project, options))
 
 
 def _values(project: Project, options: Prefect) -> dict[str, object]:
     data = project.get(DataSpec)
     return {
         "name": project.info.name,
+        "description": project.info.description,
         "flow": FLOW,
         "environments": pipeline_options.environments(project),
         "schedule": pipeline_options.schedule(project, options),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from mlspec.plan.stage import Stage, StageResources
 from mlspec.sections.run import RunSpec, StageRun
+from mlspec.sections.train import TrainSpec
 from mlspec.spec.project import Project
 from mlspec.spec.types import duration_seconds, size_bytes
 
@@ -24,5 +25,22 @@ def with_resources(stage: Stage, project: Project) -> Stage:
         cpus=own.cpus,
         memory=size_bytes(own.memory) if own.memory else None,
         gpus=own.gpus,
+        timeout_help=_timeout_help(stage.name, section, project) if timeout else "",
     )
     return replace(stage, resources=resources)
+
+
+def _timeout_help(stage: str, section: RunSpec, project: Project) -> str:
+    """What to change after the limit has stopped the stage: each key that limits it, with its value."""
+    own, key = section.resources.get(stage, StageRun()).timeout, f"`run.resources.{stage}.timeout`"
+    if own is None:
+        text = f"raise `run.timeout` ({section.timeout}), the limit of each stage, or set {key} for this one"
+    else:
+        text = f"raise {key} ({own})"
+        if section.timeout is not None:
+            text += f", which replaces `run.timeout` ({section.timeout}) for this stage"
+    train = project.get(TrainSpec)
+    if stage != "train" or train is None:
+        return text
+    ends = f"`train.max_time` ({train.max_time}) ends a training before it, with its best checkpoint"
+    return f"{text}; a training resumes from its last checkpoint. {ends}"

@@ -15,6 +15,7 @@ from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction, Spec, check_variables, desired_function
 from mlspec.aws.function import read_function
 from mlspec.aws.github_release import github_repository, has_github_provider
+from mlspec.aws.log_group import LogGroupProvider
 from mlspec.aws.ownership import check_ownership
 from mlspec.aws.repository import RepositoryProvider
 from mlspec.aws.resource_tags import tags
@@ -22,10 +23,13 @@ from mlspec.cloudformation.change_set import ChangeSetRequest
 from mlspec.cloudformation.existing_stack import Stack, check_changeable, read_stack, read_template, resource_ids
 from mlspec.cloudformation.sam_program import RunProgram, SamDeployment, run_program
 from mlspec.cloudformation.stack_changes import parameter_changes, template_changes
+from mlspec.cloudformation.stack_import import StackImport
 from mlspec.cloudformation.stack_provider import StackProvider
 from mlspec.cloudformation.stack_template import StackTemplate
 from mlspec.errors import StageError
 from mlspec.job import write_text
+from mlspec.parts.cloudformation import service_resources
+from mlspec.parts.cloudformation.adoption import repository_import, service_import
 from mlspec.parts.cloudformation.cloudformation_resource import GITHUB_REPOSITORY
 from mlspec.parts.cloudformation.foundation_resources import CREATE_PROVIDER
 from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE
@@ -64,23 +68,28 @@ class InfrastructureStack:
         """What deploying the stack would change, and who does it. Raises StageError for another project's stack."""
         desired, name = self._desired, self.name
         stack = read_stack(self.target, name)
-        self._check(stack, name, desired)
+        taken = self._taken_over(stack)
+        self._check(stack, name, desired, taken)
         text = self._comparable(desired)
         parameters = self._parameters(desired, stack)
-        current = read_template(self.target, stack) if stack and not stack.is_empty else None
+        current = read_template(self.target, stack) if stack and not stack.is_empty else _known(taken, text)
         shown = {key: value for key, value in parameters.items() if not key.startswith("Secret")}
         changes = (
             *template_changes(StackTemplate.parse(text), current),
             *parameter_changes(shown, stack.parameters if stack else {}),
         )
-        actions = [Action("stack", name, "deploy", changes)] if changes else []
-        return actions, StackProvider(self.target, self.root, self._file, self._deployment(desired, name, parameters))
+        first = [Action("stack", name, "import", taken.changes)] if taken else []
+        actions = [*first, *([Action("stack", name, "deploy", changes)] if changes else [])]
+        deployment = self._deployment(desired, name, parameters)
+        return actions, StackProvider(self.target, self.root, self._file, deployment, taken)
 
     def change_set(self) -> list[Action]:
         """What CloudFormation itself says that deploying the stack would change. Writes a change set and deletes it."""
         desired, name = self._desired, self.name
         stack = read_stack(self.target, name)
-        self._check(stack, name, desired)
+        if self._taken_over(stack):
+            return self.actions()[0]  # CloudFormation knows no change set of a stack that an import still has to create
+        self._check(stack, name, desired, None)
         owned = tags(desired.project, self.target.owner.source)
         parameters = self._parameters(desired, stack)
         request = ChangeSetRequest(self.target, name, stack, self._comparable(desired), parameters, owned)
@@ -91,8 +100,17 @@ class InfrastructureStack:
     def _file(self) -> str:
         return f"{FOLDER}/{self.part}.yaml"
 
-    def _check(self, stack: Stack | None, name: str, desired: DesiredFunction) -> None:
-        if stack is None or stack.is_empty:
+    def _taken_over(self, stack: Stack | None) -> StackImport | None:
+        """What a new stack takes over of what exists: nothing without `--adopt`."""
+        if stack is not None or not self.target.owner.adopts:
+            return None
+        if self.part == FOUNDATION:
+            return repository_import(self._desired, self.name)
+        ids = {service_resources.ALIAS: f"Function{service_resources.ALIAS}{self._desired.alias}", "Url": "FunctionUrl"}
+        return service_import(self._desired, self.name, ids)
+
+    def _check(self, stack: Stack | None, name: str, desired: DesiredFunction, taken: StackImport | None) -> None:
+        if (stack is None or stack.is_empty) and taken is None:
             self._check_free(desired)
         if stack is None:
             return
@@ -104,9 +122,13 @@ class InfrastructureStack:
         check_changeable(stack)
 
     def _check_free(self, desired: DesiredFunction) -> None:
-        """Raise StageError where a resource exists that a new stack would create: CloudFormation takes none over."""
+        """Raise StageError where a resource exists that a new stack would create."""
         if self.part == SERVICE and read_function(self.target, desired.name) is not None:
             raise _occupied(f"lambda function {desired.name}", "deploy.lambda.name")
+        if self.part == SERVICE:
+            for name in (desired.spec.log_group_name, desired.spec.history_group().name):
+                if LogGroupProvider(self.target).read(name) is not None:
+                    raise _occupied(f"log group {name}", "deploy.lambda.name")
         repository = desired.spec.repository if self.part == FOUNDATION else ""
         if repository and RepositoryProvider(self.target, parts=False).read(repository) is not None:
             raise _occupied(f"ecr repository {repository}", "registry.ecr.repository")
@@ -182,5 +204,13 @@ class InfrastructureStack:
 
 
 def _occupied(resource: str, key: str) -> StageError:
-    message = f"{resource} exists already, and a new stack cannot take it over"
-    return StageError(message, help=f"choose another name ({key}); or use `iac: terraform`, which takes it over")
+    message = f"{resource} exists already, and a new stack would create it"
+    return StageError(message, help=f"take it over: mlspec apply --adopt; or choose another name ({key})")
+
+
+def _known(taken: StackImport | None, template: str) -> StackTemplate | None:
+    """What is imported of the template; SAM itself creates the version, the alias and the address that are too."""
+    if taken is None:
+        return None
+    desired = StackTemplate.parse(template).resources
+    return StackTemplate({id: one for id, one in taken.template.resources.items() if id in desired})

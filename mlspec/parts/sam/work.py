@@ -39,7 +39,7 @@ def service(job: Job) -> None:
 
 def deploy(job: Job, part: str, target: AwsTarget, run: RunProgram = run_program) -> None:
     """Deploy a stack to that target."""
-    if target.kind == "local":
+    if not target.facts.delivery_tools:
         _say("a rehearsal creates the resources without SAM")
         return
     template = job.root / FOLDER / f"{part}.yaml"

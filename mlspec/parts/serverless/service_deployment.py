@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -16,17 +16,21 @@ from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction, Spec, check_variables, desired_function
 from mlspec.aws.function import read_function
 from mlspec.aws.github_release import github_repository, has_github_provider
+from mlspec.aws.log_group import LogGroupProvider
 from mlspec.aws.ownership import check_ownership
 from mlspec.aws.repository import RepositoryProvider
 from mlspec.cloudformation.change_set import ChangeSetRequest
 from mlspec.cloudformation.existing_stack import Stack, check_changeable, read_stack, read_template
 from mlspec.cloudformation.sam_program import RunProgram, run_program
 from mlspec.cloudformation.stack_changes import template_changes
+from mlspec.cloudformation.stack_import import StackImport
 from mlspec.cloudformation.stack_template import StackTemplate, TemplateResource
 from mlspec.errors import StageError
+from mlspec.parts.cloudformation import service_resources
+from mlspec.parts.cloudformation.adoption import repository_import, service_import
 from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE
 from mlspec.parts.serverless.secret_references import check_secrets
-from mlspec.parts.serverless.services import FOLDER, FUNCTION_ID, foundation_name, service_name
+from mlspec.parts.serverless.services import FOLDER, FUNCTION_ID, LOG_GROUP_ID, foundation_name, service_name
 from mlspec.records.bundle_signature import BundleSignature
 from mlspec.sections.ci import Ci
 from mlspec.sections.deploy import Deploy
@@ -39,6 +43,8 @@ _UNKNOWN_DIGEST: Final = "sha256:" + "0" * 64
 """Of an image that is not pushed yet, in a plan."""
 _BUCKET: Final = "ServerlessDeploymentBucket"
 """Is in each stack of the framework."""
+_UPLOADS: Final = (_BUCKET, f"{_BUCKET}Policy")
+"""What the framework demands of a stack before it deploys to it."""
 _RESOURCE: Final = {SERVICE: FUNCTION_ID, FOUNDATION: "Repository"}
 """What is in the stack of each service once it was deployed."""
 _UPLOADED: Final = ("S3Key", "S3ObjectVersion")
@@ -73,19 +79,25 @@ class ServiceDeployment:
         create, and for another project's stack."""
         stack = read_stack(self.target, self.stack)
         current = read_template(self.target, stack) if stack and not stack.is_empty else None
-        self._check(stack, current)
+        taken = self._taken_over(stack)
+        self._check(stack, current, taken)
         service = self._program(self._params(current))
         package = service.package()
-        changes = template_changes(_comparable(package.template), _comparable(current) if current else None)
-        actions = [Action("stack", self.stack, "deploy", changes)] if changes else []
-        return actions, ServiceProvider(service)
+        taken = replace(taken, more=package.bodies(*_UPLOADS)) if taken else None
+        known = taken.template if taken else current
+        changes = template_changes(_comparable(package.template), _comparable(known) if known else None)
+        first = [Action("stack", self.stack, "import", taken.changes)] if taken else []
+        actions = [*first, *([Action("stack", self.stack, "deploy", changes)] if changes else [])]
+        return actions, ServiceProvider(service, taken)
 
     def change_set(self) -> list[Action]:
         """What CloudFormation itself says that deploying the service would change. Writes a change set, and deletes
         it."""
         stack = read_stack(self.target, self.stack)
+        if self._taken_over(stack):
+            return self.planned()[0]  # CloudFormation knows no change set of a stack that an import still has to create
         current = read_template(self.target, stack) if stack and not stack.is_empty else None
-        self._check(stack, current)
+        self._check(stack, current, None)
         package = self._program(self._params(current)).package()
         request = ChangeSetRequest(self.target, self.stack, stack, package.text, package.parameters, package.tags)
         changes = request.changes()
@@ -108,7 +120,16 @@ class ServiceDeployment:
         stack = read_stack(self.target, self.stack)
         return stack.outputs if stack else {}
 
-    def _check(self, stack: Stack | None, current: StackTemplate | None) -> None:
+    def _taken_over(self, stack: Stack | None) -> StackImport | None:
+        """What a new stack takes over of what exists: nothing without `--adopt`."""
+        if stack is not None or not self.target.owner.adopts:
+            return None
+        if self.name == FOUNDATION:
+            return repository_import(self._desired, self.stack)
+        ids = {service_resources.FUNCTION: FUNCTION_ID, service_resources.LOG_GROUP: LOG_GROUP_ID}
+        return service_import(self._desired, self.stack, ids)
+
+    def _check(self, stack: Stack | None, current: StackTemplate | None, taken: StackImport | None) -> None:
         if stack is not None:
             command = f"{_RETAG} --stack-name {stack.name} --tags Key={{}},Value={{}}"
             owned, project = f"cloudformation stack {stack.name}", self._desired.project
@@ -119,14 +140,18 @@ class ServiceDeployment:
             raise StageError(message, help="remove it first: mlspec destroy, with the former `deploy.iac`")
         if self.name == SERVICE:
             check_secrets(self.target, self._desired)
-        if current is None or _RESOURCE[self.name] not in current.resources:
+        if taken is None and (current is None or _RESOURCE[self.name] not in current.resources):
             self._check_free()
 
     def _check_free(self) -> None:
-        """Raise StageError where a resource exists that the stack would create: CloudFormation takes none over."""
+        """Raise StageError where a resource exists that the stack would create."""
         desired, repository = self._desired, self._desired.spec.repository
         if self.name == SERVICE and read_function(self.target, desired.name) is not None:
             raise _occupied(f"lambda function {desired.name}", "deploy.lambda.name")
+        if self.name == SERVICE:
+            for name in (desired.spec.log_group_name, desired.spec.history_group().name):
+                if LogGroupProvider(self.target).read(name) is not None:
+                    raise _occupied(f"log group {name}", "deploy.lambda.name")
         if self.name == FOUNDATION and repository and _repository_exists(self.target, repository):
             raise _occupied(f"ecr repository {repository}", "registry.ecr.repository")
 
@@ -187,5 +212,4 @@ def _repository_exists(target: AwsTarget, name: str) -> bool:
 
 def _occupied(resource: str, key: str) -> StageError:
     message = f"{resource} exists already and is not in a stack: CloudFormation cannot create it"
-    others = "use `iac: terraform`, which takes it over; or remove it: mlspec destroy, without `iac`"
-    return StageError(message, help=f"set {key} to another name; {others}")
+    return StageError(message, help=f"take it over: mlspec apply --adopt; or set {key} to another name")

@@ -40,7 +40,7 @@ from mlspec.spec.types import SecretRef
 FOLDER: Final = "serverless"
 FUNCTION_ID: Final = "ServeLambdaFunction"
 """The logical id that the framework gives to the function `serve`."""
-_LOG_GROUP_ID: Final = "ServeLogGroup"
+LOG_GROUP_ID: Final = "ServeLogGroup"
 _BUCKET_EXTENSION: Final[dict[str, JsonValue]] = {
     "ServerlessDeploymentBucket": {
         "Properties": {
@@ -186,7 +186,7 @@ def _extensions(spec: FunctionSpec, description: JsonValue) -> dict[str, JsonVal
     properties: dict[str, JsonValue] = {"Properties": {"Description": description}} if description else {}
     return {
         FUNCTION_ID: {**properties, **skip_metadata(function_skips(spec))},
-        _LOG_GROUP_ID: {**KEPT, **skip_metadata(log_group_skips())},
+        LOG_GROUP_ID: {**KEPT, **skip_metadata(log_group_skips())},
         **_BUCKET_EXTENSION,
     }
 

@@ -38,7 +38,7 @@ def service(job: Job) -> None:
 
 def apply(job: Job, name: str, target: AwsTarget, run: RunProgram = run_program) -> None:
     """Deploy a service to that target."""
-    if target.kind == "local":
+    if not target.facts.delivery_tools:
         _say("a rehearsal creates the resources without the Serverless Framework")
         return
     with aws_errors(DEPLOY):

@@ -57,7 +57,7 @@ def _service(desired: DesiredFunction, missing: dict[str, Import]) -> Iterator[t
     if function is None:
         return
     check_owner(target, spec.name, spec.arn, desired.project, function)
-    check_no_stack(f"lambda function {spec.name}", function.tags)
+    check_no_stack(f"lambda function {spec.name}", function.tags, target)
     existing = {
         "function": function,
         "alias": alias.read(target, spec.name, desired.alias),

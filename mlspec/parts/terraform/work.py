@@ -34,7 +34,7 @@ def service(job: Job) -> None:
 
 def apply(job: Job, name: str, target: AwsTarget) -> None:
     """Apply a module to that target."""
-    if target.kind == "local":
+    if not target.facts.delivery_tools:
         _say("a rehearsal creates the resources without Terraform")
         return
     with aws_errors(DEPLOY):

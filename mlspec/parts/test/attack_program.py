@@ -88,7 +88,7 @@ def _recipes(channel: Channel) -> Callable[[str], Any]:
 
     torch.set_num_threads(1)
 
-    class Asked(ModelWrapper):  # type: ignore[misc]
+    class AttackedModel(ModelWrapper):  # type: ignore[misc]
         model = None
 
         def __call__(self, texts: list[Any], **_: object) -> Any:
@@ -97,7 +97,7 @@ def _recipes(channel: Channel) -> Callable[[str], Any]:
             return torch.tensor(channel.read(), dtype=torch.float64)
 
     known = {"deepwordbug": DeepWordBugGao2018, "pruthi": Pruthi2019}
-    return lambda name: known[name].build(Asked())
+    return lambda name: known[name].build(AttackedModel())
 
 
 def seed(text: str) -> None:

@@ -55,7 +55,7 @@ def _direction(name: str, expected: Direction | None, data: DataSpec) -> Iterato
     if name not in data.columns:
         yield Finding("unknown-column", at, f"input not found: `{name}`", suggest(name, numbers, "numbers"), on="key")
     elif name not in numbers:
-        message = f"`{name}` is a {data.columns[name].type}, and only a number can grow"
+        message = f"`{name}` is a {data.columns[name].type}, and only a number can increase"
         yield Finding("unfit-direction", at, message, suggest(name, numbers, "numbers"), on="key")
     label = expected.label if expected is not None else None
     if data.task == "regression" and label is not None:

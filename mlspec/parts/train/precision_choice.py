@@ -105,7 +105,7 @@ class PrecisionSearch(Search):
         if device.type != "cpu":
             return Tuned(precision="bf16-mixed")
         if ranks.first():
-            print("train: measuring a few steps with 32-true and bf16-mixed", flush=True)
+            print("measuring a few steps with 32-true and bf16-mixed", flush=True)
         return decided(self._gain())
 
     def _gain(self) -> float:

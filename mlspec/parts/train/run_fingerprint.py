@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlspec.job import Job
+from mlspec.learning.checkpoint_files import FORMAT
 from mlspec.sections.metric_names import MEASURED
 from mlspec.sections.model import Custom, ModelSpec, TextClassifier
 from mlspec.source import reads
@@ -23,7 +24,7 @@ _FREE_OF_CHECKPOINT = frozenset({"every", "every_steps"})
 def fingerprint(job: Job) -> str:
     """A digest of everything that a resumed run must share with the interrupted one: settings, data, user code."""
     digest = hashlib.sha256()
-    contents = [_model(job), _settings(job), _measured(job), str(job.outputs)]
+    contents = [FORMAT, _model(job), _settings(job), _measured(job), str(job.outputs)]
     digest.update(json.dumps(contents, sort_keys=True).encode())
     with paused():  # some of these files may not be inputs of the training
         for path in _files(job):

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -23,8 +24,9 @@ _RESUMING = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "random"
 """Keys of a checkpoint that are only needed to resume; two thirds of its size."""
 
 
-def write(job: Job, run: Fitting, scratch: Path, decisions: TrainDecisions) -> None:
-    """Write all files, in the first process. Raises StageError without a best checkpoint."""
+def write(job: Job, run: Fitting, scratch: Path, decisions: TrainDecisions, pages: Mapping[str, str]) -> None:
+    """Write all files, in the first process; `pages` are those of the tracked runs. Raises StageError without a best
+    checkpoint."""
     if not Path(run.best.best_model_path).is_file():
         raise StageError(
             "training ended without a checkpoint",
@@ -46,7 +48,7 @@ def write(job: Job, run: Fitting, scratch: Path, decisions: TrainDecisions) -> N
     write_text(job.outputs / "plots" / "train.csv", _table(run.curves.rows))
     epoch = checkpoint["epoch"]
     assert isinstance(epoch, int)
-    _summary(run, epoch + 1).write(job.outputs)
+    _summary(run, epoch + 1, pages).write(job.outputs)
     decisions.write(job.outputs)
 
 
@@ -79,7 +81,7 @@ def _table(rows: list[dict[str, float]]) -> str:
     return text.getvalue()
 
 
-def _summary(run: Fitting, epoch: int) -> Training:
+def _summary(run: Fitting, epoch: int, pages: Mapping[str, str]) -> Training:
     """The record of the training; `epoch` is that of the best checkpoint, counted from 1."""
     rows, monitor = run.curves.rows, run.monitors["checkpoint"]
     score = float(run.best.best_model_score) if run.best.best_model_score is not None else None
@@ -99,6 +101,7 @@ def _summary(run: Fitting, epoch: int) -> Training:
         valid=valid,
         undefined=undefined,
         speed=run.times.use(run.trainer, run.compiled),
+        runs=pages,
         tuned=run.tuned,
     )
 

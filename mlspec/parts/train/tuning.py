@@ -82,7 +82,7 @@ class Search:
             tried = size + -(-size // MARGIN)
             fit = host.allows(tried) and self._trial(tried)
             host.measured(tried)
-            print(f"train: a batch of {size} rows {'fits' if fit else 'does not fit'}", flush=True)
+            print(f"a batch of {size} rows {'fits' if fit else 'does not fit'}", flush=True)
             return fit
 
         result = search(fits, options.mode, self.train.batch_size, most)
@@ -144,7 +144,7 @@ class Search:
         sampler.position = lambda: (trainer.current_epoch, 0)
         shared(trainer, sampler)
         if ranks.first():
-            print(f"train: {options.steps} steps with rates from {options.min:g} to {options.max:g}", flush=True)
+            print(f"{options.steps} steps with rates from {options.min:g} to {options.max:g}", flush=True)
         with memory_errors(train, lambda: None), self._errors():
             trainer.fit(module, **self._data(job, trainer, sampler))
         del module

@@ -52,20 +52,24 @@ def main(job: Job) -> float | None:
     """Run the stage. Returns the best value of the sweep's metric, or of the one that selects the checkpoint."""
     check_trusted(job, "model")
     count = ranks.world(job.need(TrainSpec))
-    if count == 1:
-        return _train(job)
+    return train_here(job) if count == 1 else train_in_processes(job, count)
+
+
+def train_in_processes(job: Job, count: int, body: ranks.Body | None = None) -> float | None:
+    """Train in `count` processes, each of which calls `body`; the default trains."""
     _quiet()
     schema = Schema.read(job.inputs)
     # Once, before several processes would do it.
     prepared(job.need(ModelSpec), schema, job.inputs / "data", _scratch(job) / "preprocess", job.root)
-    return ranks.together(_train, job, count)
+    return ranks.together(body or train_here, job, count)
 
 
 def _scratch(job: Job) -> Path:
     return job.scratch / f"train-{fingerprint(job)}"
 
 
-def _train(job: Job) -> float | None:
+def train_here(job: Job) -> float | None:
+    """Train in this process, which may be one of several."""
     train, model = job.need(TrainSpec), job.need(ModelSpec)
     _quiet()
     limit_threads(ranks.count())
@@ -88,7 +92,7 @@ def _train(job: Job) -> float | None:
     job = with_values(job, values)
     train = job.need(TrainSpec)
     for message in uneven(train, len(rows["train"]), ranks.count()) if ours and ranks.first() else ():
-        print(f"train: {message}")
+        print(f"{message}")
     for split, split_rows in rows.items():
         for message in texts_cut(split_rows, preprocess, split) if ranks.first() else ():
             warn(message)
@@ -102,7 +106,7 @@ def _train(job: Job) -> float | None:
         for warning in probable_mistakes(fitting, len(rows["train"]), ours) if ranks.first() else ():
             warn(warning.message, warning.help)
         fitting.fit(module, rows, preprocess)
-        write(job, fitting, scratch, record)
+        write(job, fitting, scratch, record, trackers.pages)
         source = str(model.loader or "") if isinstance(model, Custom) else ""
         if (advice := fitting.times.advice(train.workers, source)) and ranks.first():
             warn(*advice)

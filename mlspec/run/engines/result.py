@@ -35,8 +35,7 @@ def outcome_of(stage: Stage, code: int, result: StageResult | None, text: str, s
 def timed_out(stage: Stage, seconds: float, log: str) -> Outcome:
     """The Outcome of a stage that was stopped at its time limit."""
     reason = Reason("timed-out", f"stopped after its time limit of {stage.resources.timeout} seconds")
-    help = f"raise `run.resources.{stage.name}.timeout`; a training resumes from its last checkpoint"
-    return Outcome(stage.name, "failed", reason, help, seconds, log)
+    return Outcome(stage.name, "failed", reason, stage.resources.timeout_help, seconds, log)
 
 
 def _not_run(text: str) -> Reason:

@@ -44,10 +44,10 @@ def project(tmp_path: Path) -> Path:
 def stale(root: Path) -> set[str]:
     """What `plan` would run now, without a build in between. DVC agrees."""
     stages = compile_project(root / "mlproject.yaml").plan.stages
-    found = {name for name, why in reasons(stages, Tree(root)).items() if why}
+    actual = {name for name, why in reasons(stages, Tree(root)).items() if why}
     with Repo(str(root)) as repo:
-        assert {name.rpartition(":")[2] for name in repo.status() if not name.endswith(".dvc")} == found
-    return found
+        assert {name.rpartition(":")[2] for name in repo.status() if not name.endswith(".dvc")} == actual
+    return actual
 
 
 @pytest.mark.slow

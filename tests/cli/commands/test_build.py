@@ -70,7 +70,7 @@ def test_a_changed_spec_changes_what_depends_on_it(project: Path, capsys: pytest
     assert "\n+0 ~1 -0, " in out
 
 
-def test_a_section_that_goes_takes_its_files_along(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_removed_section_removes_its_files(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["build"])
     (project / "mlproject.yaml").write_text(SPEC.replace("train: {max_epochs: 3}\n", ""))
     assert main(["build"]) == 0

@@ -64,19 +64,32 @@ def test_a_shift_exits_with_4_and_is_in_every_form(service: Service) -> None:
     assert document["ok"] is False
 
 
-def test_power_says_what_can_be_seen(service: Service) -> None:
+def test_the_labels_of_the_spec_are_added_first(service: Service) -> None:
+    with Path("mlproject.yaml").open("a", encoding="utf-8") as spec:
+        spec.write("  labels: {source: 'labels*.csv'}\n")
+    service.answer(300)
+    failing = run("--no-notify")
+    assert "warning: no labels were added: no file of labels found: labels*.csv" in failing.stderr
+    assert failing.return_value == 0
+    Path("labels-1.csv").write_text("request_id,label\n" + "".join(f"r{n},yes\n" for n in range(1, 101)) + "r1,x\n")
+    shown = run("--no-notify")
+    assert "added 100 of 101 labels from monitor.labels; 1 cannot be: `mlspec labels add` lists them" in shown.stderr
+    assert "100 of 300 predictions labelled" in " ".join(shown.stdout.split())
+
+
+def test_power_shows_what_can_be_detected(service: Service) -> None:
     output = run("power").output
     assert "alarm is raised at most once in" in output
     assert "1 sd in about" in output
 
 
-def test_the_plan_says_what_can_be_seen_before_there_is_a_model(service: Service) -> None:
+def test_the_plan_shows_what_can_be_detected_before_there_is_a_model(service: Service) -> None:
     output = CliRunner().invoke(plan_command, [], standalone_mode=False).output
     block = output.partition("\nMonitoring\n")[2].splitlines()
     assert len(block) == 2
     assert "an alarm is raised at most once in 9,000,000 rows on average" in block[0]
-    found = r"a shift of 0\.\d\d sd or more is found in half of the cases"
-    assert re.fullmatch(rf"  in a day \(100,000 rows\), {found}; more: mlspec monitor power", block[1])
+    result = r"a shift of 0\.\d\d sd or more is detected in half of the cases"
+    assert re.fullmatch(rf"  in a day \(100,000 rows\), {result}; more: mlspec monitor power", block[1])
     document = json.loads(CliRunner().invoke(plan_command, ["--json"], standalone_mode=False).stdout)
     assert [line.strip() for line in block] == document["monitoring"]
     spec = Path("mlproject.yaml")
@@ -125,9 +138,9 @@ def test_a_missing_requirement_of_a_command_is_reported_with_help(
     Path("mlproject.yaml").write_text(SPEC.replace(*change), encoding="utf-8")
     error = run(*arguments).exception
     assert isinstance(error, MlspecError)
-    found = [error.message, *(d.message for d in getattr(error, "diagnostics", ()))]
-    assert any(message in text for text in found), found
-    assert error.help or found[1:]
+    results = [error.message, *(d.message for d in getattr(error, "diagnostics", ()))]
+    assert any(message in text for text in results), results
+    assert error.help or results[1:]
 
 
 def test_without_a_bundle_the_help_is_to_export(service: Service) -> None:

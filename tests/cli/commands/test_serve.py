@@ -72,14 +72,14 @@ def test_the_printed_curl_command_works_and_ctrl_c_stops_the_server(project: Pat
     )
     try:
         assert process.stderr is not None
-        said = ""
-        while not (found := re.search(r"^ +(curl .*)$", said, re.MULTILINE)):
+        output = ""
+        while not (result := re.search(r"^ +(curl .*)$", output, re.MULTILINE)):
             line = process.stderr.readline()
-            assert line, said
-            said += line
-        assert "/docs" in said
-        asked = subprocess.run(shlex.split(found[1]), capture_output=True, text=True)
-        assert '"label":' in asked.stdout
+            assert line, output
+            output += line
+        assert "/docs" in output
+        requested = subprocess.run(shlex.split(result[1]), capture_output=True, text=True)
+        assert '"label":' in requested.stdout
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
         assert "Traceback" not in process.stderr.read()

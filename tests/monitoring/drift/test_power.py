@@ -46,12 +46,12 @@ def test_rows_of_a_share_are_those_of_a_simulation(share: float) -> None:
     assert rows_to_detect(MISSING, values, THRESHOLD) == pytest.approx(simulated(MISSING, values, 1500), rel=0.3)
 
 
-def test_a_change_within_the_tolerance_is_never_seen() -> None:
+def test_a_change_within_the_tolerance_is_never_reported() -> None:
     (seen,) = shifts_seen(VALUE, THRESHOLD, (0.04,))
     assert seen.words(BUDGET) == "0.04 sd: never, it is within the tolerance"
 
 
-def test_less_traffic_sees_less() -> None:
+def test_less_traffic_detects_less() -> None:
     day, hour = shift_within(VALUE, THRESHOLD, 1000), shift_within(VALUE, THRESHOLD, 40)
     assert 0.1 < day < 0.3 < hour
     assert share_within(MISSING, THRESHOLD, 1000) < share_within(MISSING, THRESHOLD, 40)

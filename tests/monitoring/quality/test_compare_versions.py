@@ -21,7 +21,7 @@ def test_a_better_challenger_wins_on_the_same_rows() -> None:
     assert "the challenger is better" in result.words()
 
 
-def test_equal_models_are_not_decided_however_often_one_looks() -> None:
+def test_equal_models_are_not_decided_however_often_they_are_compared() -> None:
     wrong = 0
     for seed in range(20):
         comparison = PairedComparison()
@@ -33,7 +33,7 @@ def test_equal_models_are_not_decided_however_often_one_looks() -> None:
     assert wrong <= 2
 
 
-def test_a_margin_asks_for_more() -> None:
+def test_a_margin_requires_more() -> None:
     comparison = PairedComparison(margin=0.2)
     comparison.update(losses(3000, 0.3, 0), losses(3000, 0.2, 1))
     assert comparison.result().verdict == "keep going"

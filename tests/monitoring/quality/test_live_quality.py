@@ -18,8 +18,8 @@ def rows(right: list[float], versions: str, slices: tuple[str, ...] = ()) -> Sco
 
 def test_by_day_version_and_slice_with_the_labelled_share() -> None:
     right = [1.0, 0.0, float("nan"), 1.0] * 12
-    found = measurements(rows(right, "1122" * 12, ("a", "b") * 24), DAY, shares=True)
-    by_group = {(m.since / DAY, m.group): m for m in found}
+    result = measurements(rows(right, "1122" * 12, ("a", "b") * 24), DAY, shares=True)
+    by_group = {(m.since / DAY, m.group): m for m in result}
     assert len(by_group) == 12
     first = by_group[0.0, RowGroup("1")]
     assert (first.value, first.labelled, first.rows) == (0.5, 12, 12)
@@ -31,8 +31,8 @@ def test_by_day_version_and_slice_with_the_labelled_share() -> None:
 
 
 def test_absolute_errors_have_an_interval_too() -> None:
-    (found,) = measurements(rows([1.0, 2.0, 3.0, 2.0], "1111"), DAY, shares=False)
-    assert found.low < 2.0 < found.high
+    (result,) = measurements(rows([1.0, 2.0, 3.0, 2.0], "1111"), DAY, shares=False)
+    assert result.low < 2.0 < result.high
     (alone,) = measurements(rows([1.0], "1"), DAY, shares=False)
     assert alone.high == float("inf")
 

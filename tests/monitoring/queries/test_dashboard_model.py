@@ -43,5 +43,5 @@ def test_an_error_has_a_panel_without_the_scale_of_shares() -> None:
     assert regression["quality"] == ["number"]
     assert regression["labelled"] == ["fraction"]
     classes = {p.id: [s.unit for s in p.query.series] for p in dashboard(MIXED, (), "x", "").panels}
-    assert classes["quality"] == ["fraction", "fraction"]
+    assert classes["quality"] == ["fraction", "fraction", "fraction"]
     assert "labelled" not in classes

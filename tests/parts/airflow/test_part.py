@@ -17,20 +17,20 @@ def test_the_options_of_the_spec_are_in_the_dag(tmp_path: Path) -> None:
         "run: {retries: 1, resources: {train: {retries: 2, timeout: 1h}}}\n"
         "environments:\n  prod: {model: {dropout: 0.2}}\n"
     )
-    made = files(tmp_path, text)[DAG]
-    assert 'schedule="0 3 * * 1"' in made
-    assert 'enum=[None, *["prod"]]' in made
-    assert '"--push"' not in made
-    data, train = stages_in(made)
+    generated = files(tmp_path, text)[DAG]
+    assert 'schedule="0 3 * * 1"' in generated
+    assert 'enum=[None, *["prod"]]' in generated
+    assert '"--push"' not in generated
+    data, train = stages_in(generated)
     assert (data["stage"], data["after"], data["retries"], data["timeout"]) == ("data", [], 1, None)
     assert (train["stage"], train["after"], train["retries"], train["timeout"]) == ("train", ["data"], 2, 3600)
 
 
-def stages_in(made: str) -> Any:
+def stages_in(text: str) -> Any:
     """The list STAGES, read without Airflow."""
     (value,) = [
         node.value
-        for node in ast.parse(made).body
+        for node in ast.parse(text).body
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "STAGES"
     ]
     assert value is not None

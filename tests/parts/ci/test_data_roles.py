@@ -21,8 +21,8 @@ def documents(
 
 
 def test_only_jobs_in_the_environments_may_write(tmp_path: Path) -> None:
-    made = documents(tmp_path, "s3://bucket/dvc/", WATCHED)
-    (read,), (write,) = made["read-trust"].statements, made["write-trust"].statements
+    generated = documents(tmp_path, "s3://bucket/dvc/", WATCHED)
+    (read,), (write,) = generated["read-trust"].statements, generated["write-trust"].statements
     issuer = "token.actions.githubusercontent.com"
     assert read.condition["StringLike"] == {f"{issuer}:sub": "repo:octo-org/cola:*"}
     assert write.condition["StringEquals"][f"{issuer}:sub"] == [
@@ -35,12 +35,12 @@ def test_only_jobs_in_the_environments_may_write(tmp_path: Path) -> None:
 
 
 def test_reading_and_writing_are_separate_rights_on_the_remote_alone(tmp_path: Path) -> None:
-    made = documents(tmp_path, "s3://bucket/dvc/")
-    assert made["read-policy"].actions == ["s3:GetObject", "s3:ListBucket"]
-    assert made["write-policy"].actions == [
+    generated = documents(tmp_path, "s3://bucket/dvc/")
+    assert generated["read-policy"].actions == ["s3:GetObject", "s3:ListBucket"]
+    assert generated["write-policy"].actions == [
         "s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject"
     ]  # fmt: skip
-    objects, listed = made["write-policy"].statements
+    objects, listed = generated["write-policy"].statements
     assert objects.resource == "arn:aws:s3:::bucket/dvc/*"
     assert listed.resource == "arn:aws:s3:::bucket"
     assert listed.condition == {"StringLike": {"s3:prefix": ["dvc", "dvc/*"]}}

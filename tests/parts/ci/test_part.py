@@ -55,8 +55,8 @@ def test_every_action_is_pinned_by_commit(tmp_path: Path) -> None:
 
 
 def jobs(folder: Path, name: str, text: str, base: str = BASE) -> dict[str, dict[str, object]]:
-    found: dict[str, dict[str, object]] = yaml.safe_load(files(folder, text, base)[f"{FOLDER}{name}.yaml"])["jobs"]
-    return found
+    result: dict[str, dict[str, object]] = yaml.safe_load(files(folder, text, base)[f"{FOLDER}{name}.yaml"])["jobs"]
+    return result
 
 
 def test_only_who_needs_a_role_may_ask_for_one(tmp_path: Path) -> None:
@@ -75,12 +75,12 @@ def test_only_who_needs_a_role_may_ask_for_one(tmp_path: Path) -> None:
 
 
 def script(job: dict[str, object], name: str) -> dict[str, object]:
-    (found,) = [s for s in cast("list[dict[str, object]]", job["steps"]) if s.get("name") == name]
-    return found
+    (results,) = [s for s in cast("list[dict[str, object]]", job["steps"]) if s.get("name") == name]
+    return results
 
 
 @pytest.mark.parametrize(
-    ("shipped", "name", "asked"),
+    ("shipped", "name", "requested"),
     [
         (PACKAGE + REGISTRY, "Push", "--only push --yes"),
         (LAMBDA, "Push", "--only push --yes --env prod"),
@@ -92,10 +92,10 @@ def script(job: dict[str, object], name: str) -> dict[str, object]:
         ),
     ],
 )
-def test_a_release_ships_what_the_spec_ships(shipped: str, name: str, asked: str, tmp_path: Path) -> None:
-    env = "ci: {github: {env: prod}}\nenvironments: {prod: {}}\n" if "prod" in asked else "ci:\n"
+def test_a_release_ships_what_the_spec_ships(shipped: str, name: str, requested: str, tmp_path: Path) -> None:
+    env = "ci: {github: {env: prod}}\nenvironments: {prod: {}}\n" if "prod" in requested else "ci:\n"
     release = jobs(tmp_path, "release", shipped + env)
-    assert script(release["ship"], name)["run"] == f"exec mlspec apply {asked}"
+    assert script(release["ship"], name)["run"] == f"exec mlspec apply {requested}"
     assert "mlspec[aws]==" in str(script(release["ship"], "Install")["env"])
     assert "requirements.txt" not in str(script(release["ship"], "Install")["run"])
 
@@ -126,9 +126,9 @@ def test_the_job_that_ships_outlasts_the_rollout(tmp_path: Path) -> None:
 
 
 def test_a_zip_has_a_role_for_its_release_too(tmp_path: Path) -> None:
-    made = files(tmp_path, EXPORT + "package: {zip: {}}\ndeploy: {lambda: {region: eu-west-1}}\nci:\n")
-    assert "repo:${GITHUB_REPOSITORY}:environment:production" in made["lambda/github-trust.json"]
-    assert "lambda/github-trust.json" in made[FOLDER + "release.yaml"]
+    generated = files(tmp_path, EXPORT + "package: {zip: {}}\ndeploy: {lambda: {region: eu-west-1}}\nci:\n")
+    assert "repo:${GITHUB_REPOSITORY}:environment:production" in generated["lambda/github-trust.json"]
+    assert "lambda/github-trust.json" in generated[FOLDER + "release.yaml"]
     assert "lambda/github-trust.json" not in files(tmp_path, LAMBDA + "ci:\n")
 
 
@@ -169,8 +169,8 @@ def test_a_signed_bundle_is_signed_where_it_is_exported_and_verified_where_it_is
 
 
 def test_no_expression_is_inside_a_script(tmp_path: Path) -> None:
-    made = files(tmp_path, LAMBDA + "ci: {github: {train_on: [pull_request, push]}}\n", REMOTE)
-    for path, text in made.items():
+    generated = files(tmp_path, LAMBDA + "ci: {github: {train_on: [pull_request, push]}}\n", REMOTE)
+    for path, text in generated.items():
         if path.startswith(".github"):
             steps = [s for job in yaml.safe_load(text)["jobs"].values() for s in job["steps"]]
             assert not [s for s in steps if "${{" in s.get("run", "")]
@@ -180,10 +180,10 @@ def test_a_project_in_a_subfolder(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     folder = tmp_path / "ml" / "cola"
     folder.mkdir(parents=True)
-    made = {f.path: f for f in build(folder, PACKAGE + "ci:\n").files if f.part == "ci"}
-    assert set(made) == {f".github/workflows/mlspec-cola-{n}.yaml" for n in ("test", "train", "release")}
-    assert {f.anchor for f in made.values()} == {"repository"}
-    test = yaml.safe_load(made[".github/workflows/mlspec-cola-test.yaml"].text)
+    created = {f.path: f for f in build(folder, PACKAGE + "ci:\n").files if f.part == "ci"}
+    assert set(created) == {f".github/workflows/mlspec-cola-{n}.yaml" for n in ("test", "train", "release")}
+    assert {f.anchor for f in created.values()} == {"repository"}
+    test = yaml.safe_load(created[".github/workflows/mlspec-cola-test.yaml"].text)
     assert test["defaults"]["run"]["working-directory"] == "ml/cola"
     assert test[True]["pull_request"]["paths"] == ["ml/cola/**", ".github/workflows/mlspec-cola-test.yaml"]
 
@@ -195,9 +195,9 @@ def test_an_arm_image_is_built_on_arm(tmp_path: Path) -> None:
 
 def test_mlspec_may_come_from_elsewhere_than_the_index(tmp_path: Path) -> None:
     source = "git+https://github.com/octo-org/mlspec@v0.1.0"
-    made = files(tmp_path, f"ci: {{github: {{mlspec: {source!r}}}}}\n")
-    assert made
-    for path, text in made.items():
+    generated = files(tmp_path, f"ci: {{github: {{mlspec: {source!r}}}}}\n")
+    assert generated
+    for path, text in generated.items():
         if ".github" in path:
             assert f"mlspec[train] @ {source}" in text
             assert "mlspec[train]==" not in text
@@ -210,10 +210,10 @@ def test_a_remote_that_the_runners_cannot_reach_is_refused(remote: str, tmp_path
     base = BASE.replace("data:\n", f"data:\n  remote: {remote}\n")
     with pytest.raises(SpecError) as caught:
         build(tmp_path, "ci:\n", base)
-    (found,) = caught.value.diagnostics
-    assert (found.code, found.span is not None) == ("conflicting-options", True)
-    assert remote in found.message
-    assert "s3://" in found.help
+    (finding,) = caught.value.diagnostics
+    assert (finding.code, finding.span is not None) == ("conflicting-options", True)
+    assert remote in finding.message
+    assert "s3://" in finding.help
     assert codes(tmp_path, "", base) == []
     assert codes(tmp_path, "ci: {github: {runner: our-own}}\n", base) == []
 
@@ -226,9 +226,9 @@ def test_a_copied_project_does_not_take_the_workflows_of_the_first(tmp_path: Pat
     shutil.copytree(one, two)
     with pytest.raises(SpecError) as caught:
         build(two, PACKAGE + "ci:\n")
-    (found,) = caught.value.diagnostics
-    assert found.code == "shared-workflow"
-    assert "'ml/one' and 'ml/two'" in found.message
+    (finding,) = caught.value.diagnostics
+    assert finding.code == "shared-workflow"
+    assert "'ml/one' and 'ml/two'" in finding.message
     assert codes(two, PACKAGE + "ci:\n", BASE.replace("name: cola", "name: mood")) == []
     shutil.rmtree(two)
     assert codes(one, PACKAGE + "ci:\n") == []

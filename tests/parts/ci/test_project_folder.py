@@ -61,10 +61,10 @@ def leaves(value: Any, at: tuple[object, ...] = ()) -> Iterator[tuple[tuple[obje
 
 
 def assert_as_its_twin(project: tuple[Document, ProjectContext], prefix: str) -> None:
-    twin, made = workflows(project, "twin"), workflows(project, prefix)
+    twin, generated = workflows(project, "twin"), workflows(project, prefix)
     forms = (prefix, project_folder.filter_glob(prefix), project_folder.action_glob(prefix))
-    assert made.keys() == twin.keys()
-    for path, document in made.items():
+    assert generated.keys() == twin.keys()
+    for path, document in generated.items():
         expected, actual = dict(leaves(twin[path])), dict(leaves(document))
         assert actual.keys() == expected.keys()
         for at, value in expected.items():
@@ -81,11 +81,11 @@ def test_a_folder_is_quoted_in_the_workflows(project: tuple[Document, ProjectCon
 def test_a_folder_that_no_workflow_can_name_is_refused(project: tuple[Document, ProjectContext], prefix: str) -> None:
     with pytest.raises(SpecError) as caught:
         workflows(project, prefix)
-    (found,) = caught.value.diagnostics
-    assert found.code == "unfit-folder"
-    assert found.span is not None
-    assert found.message.isprintable()
-    found.message.encode("utf-8")
+    (finding,) = caught.value.diagnostics
+    assert finding.code == "unfit-folder"
+    assert finding.span is not None
+    assert finding.message.isprintable()
+    finding.message.encode("utf-8")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

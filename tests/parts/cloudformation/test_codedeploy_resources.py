@@ -33,11 +33,11 @@ def requests(folder: Path, name: str) -> dict[str, Mapping[str, Any]]:
     project = build(folder, SPECS[name].replace("IAC", "sam")).project
     spec = stack_function(project)
     assert spec is not None
-    made = service(spec, project.need(Deploy).rollout, {"ImageUri": "image"}, {})
-    names = {one.id: str(one.properties.get("AlarmName", one.id)) for one in made}
+    created = service(spec, project.need(Deploy).rollout, {"ImageUri": "image"}, {})
+    names = {one.id: str(one.properties.get("AlarmName", one.id)) for one in created}
     return {
         one.type.rpartition("::")[2]: _parameters(one.properties, names)
-        for one in made
+        for one in created
         if one.type.startswith("AWS::CodeDeploy::")
     }
 
@@ -64,11 +64,11 @@ def _parameters(value: Any, names: Mapping[str, str]) -> Any:
 def test_a_deployment_starts_with_the_alarms_of_the_rollout(
     name: str, config: str, alarms: list[str], target: AwsTarget, tmp_path: Path
 ) -> None:
-    made, client = requests(tmp_path, name), target.client("codedeploy")
-    client.create_application(applicationName="cola", **made["Application"])
-    group = {**made["DeploymentGroup"], "applicationName": "cola", "deploymentGroupName": "live"}
-    wanted = [one["name"] for one in group["alarmConfiguration"]["alarms"]]
-    assert wanted == [f"cola-live-new-version-{alarm}" for alarm in alarms], "the emulator does not report them"
+    created, client = requests(tmp_path, name), target.client("codedeploy")
+    client.create_application(applicationName="cola", **created["Application"])
+    group = {**created["DeploymentGroup"], "applicationName": "cola", "deploymentGroupName": "live"}
+    expected = [one["name"] for one in group["alarmConfiguration"]["alarms"]]
+    assert expected == [f"cola-live-new-version-{alarm}" for alarm in alarms], "the emulator does not report them"
     client.create_deployment_group(**group)
     read = client.get_deployment_group(applicationName="cola", deploymentGroupName="live")["deploymentGroupInfo"]
     assert read["deploymentConfigName"] == config

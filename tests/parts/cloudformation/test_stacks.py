@@ -57,8 +57,8 @@ def test_cfn_lint_finds_nothing(name: str, tmp_path: Path) -> None:
 
 def test_a_version_is_published_for_each_change_that_clients_notice(tmp_path: Path) -> None:
     def version(text: str, digest: str) -> str:
-        [found] = [r.id for r in stacks(tmp_path, text, digest)["service"] if r.type == "AWS::Lambda::Version"]
-        return found
+        [results] = [r.id for r in stacks(tmp_path, text, digest)["service"] if r.type == "AWS::Lambda::Version"]
+        return results
 
     spec, one, other = SPECS["image"], "sha256:" + "1" * 64, "sha256:" + "2" * 64
     memory = spec.replace("lambda: {", "lambda: {memory: 2048, ")

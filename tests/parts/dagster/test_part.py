@@ -13,8 +13,8 @@ DEFS = f"{AT}src/mlspec_cola/defs/pipeline/defs.yaml"
 
 
 def test_the_layout_is_that_of_a_dagster_project(tmp_path: Path) -> None:
-    made = files(tmp_path, "orchestrate: {dagster: {}}\n")
-    assert {path.removeprefix(AT) for path in made if path.startswith("orchestrate/")} == {
+    generated = files(tmp_path, "orchestrate: {dagster: {}}\n")
+    assert {path.removeprefix(AT) for path in generated if path.startswith("orchestrate/")} == {
         "pyproject.toml",
         "src/mlspec_cola/__init__.py",
         "src/mlspec_cola/definitions.py",
@@ -24,7 +24,7 @@ def test_the_layout_is_that_of_a_dagster_project(tmp_path: Path) -> None:
         "src/mlspec_cola/defs/pipeline/defs.yaml",
     }
     assert not any(path.startswith("orchestrate/") for path in files(tmp_path, "train: {}\n"))
-    assert (Path(DEFS).parent / yaml.safe_load(made[DEFS])["attributes"]["project"]).resolve() == Path.cwd()
+    assert (Path(DEFS).parent / yaml.safe_load(generated[DEFS])["attributes"]["project"]).resolve() == Path.cwd()
 
 
 def test_options_are_those_of_the_spec(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def job(root: Path, data: DataSpec) -> Job:
     return Job(root, root / "artifacts", root / "artifacts", {}, {"data": data})
 
 
-def made(root: Path, **settings: Any) -> dict[str, pa.Table]:
+def data_splits(root: Path, **settings: Any) -> dict[str, pa.Table]:
     """Run the stage and give the table of each split."""
     work.main(job(root, spec(**settings)))
     return {name: pq.read_table(root / f"artifacts/data/{name}.parquet") for name in ("train", "valid", "test")}

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlspec.errors import StageError
-from tests.parts.data.project import csv, made, write
+from tests.parts.data.project import csv, data_splits, write
 
 FOLDER = "data/collected"
 
@@ -22,10 +22,10 @@ def collect(root: Path, name: str, columns: dict[str, list[object]]) -> None:
 
 def test_rows_join_train_alone_with_their_origin(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": csv(16)})
-    before = made(tmp_path)
+    before = data_splits(tmp_path)
     collect(tmp_path, "2.parquet", {"sentence": ["new"], "label": ["yes"]})
     collect(tmp_path, "1.parquet", {"label": ["no", "yes"], "sentence": ["one", None], "more": [1, 2]})
-    after = made(tmp_path, collected=FOLDER)
+    after = data_splits(tmp_path, collected=FOLDER)
     assert after["valid"].equals(before["valid"])
     assert after["test"].equals(before["test"])
     added = after["train"].slice(before["train"].num_rows).select(["sentence", "label"]).to_pylist()
@@ -44,7 +44,7 @@ def test_rows_join_train_alone_with_their_origin(tmp_path: Path) -> None:
 
 def test_without_files_nothing_changes(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": csv(16), f"{FOLDER}/README.md": ""})
-    assert made(tmp_path, collected=FOLDER) == made(tmp_path)
+    assert data_splits(tmp_path, collected=FOLDER) == data_splits(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_file_that_does_not_fit_is_named(tmp_path: Path, columns: dict[str, li
     write(tmp_path, {"data/rows.csv": csv(16)})
     collect(tmp_path, "1.parquet", columns)
     with pytest.raises(StageError) as caught:
-        made(tmp_path, collected=FOLDER)
+        data_splits(tmp_path, collected=FOLDER)
     assert f"{FOLDER}/1.parquet {message}" in caught.value.message
     assert caught.value.help
 
@@ -67,15 +67,15 @@ def test_a_file_that_does_not_fit_is_named(tmp_path: Path, columns: dict[str, li
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": csv(16), f"{FOLDER}/1.parquet": b"PAR1"})
     with pytest.raises(StageError, match=f"cannot read {FOLDER}/1.parquet"):
-        made(tmp_path, collected=FOLDER)
+        data_splits(tmp_path, collected=FOLDER)
 
 
 def test_values_that_violate_a_check_stop_the_stage(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": csv(16)})
     collect(tmp_path, "1.parquet", {"sentence": ["a sentence", "ab"], "label": ["no", "yes"]})
     with pytest.raises(StageError) as caught:
-        made(tmp_path, collected=FOLDER, checks={"sentence": {"min_length": 3}, "other": {"not_null": True}})
+        data_splits(tmp_path, collected=FOLDER, checks={"sentence": {"min_length": 3}, "other": {"not_null": True}})
     assert "other" in caught.value.message
     with pytest.raises(StageError) as caught:
-        made(tmp_path, collected=FOLDER, checks={"sentence": {"min_length": 3}})
+        data_splits(tmp_path, collected=FOLDER, checks={"sentence": {"min_length": 3}})
     assert f"{FOLDER}/1.parquet" in caught.value.message

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlspec.errors import StageError
-from tests.parts.data.project import made, rows, write
+from tests.parts.data.project import data_splits, rows, write
 
 SIGNS = {";": ";", "tab": "\t", "|": "|"}
 COUNT = 16
@@ -23,7 +23,7 @@ def lines(sign: str, values: list[str], header: bool = True) -> str:
 def refusal(root: Path, text: str, **settings: Any) -> StageError:
     write(root, {"data/rows.csv": text})
     with pytest.raises(StageError) as caught:
-        made(root, **settings)
+        data_splits(root, **settings)
     return caught.value
 
 
@@ -36,7 +36,7 @@ def test_the_delimiter_is_named_whatever_the_values_contain(sign: str, values: l
     written = '"\\t"' if sign == "\t" else f'"{sign}"'
     assert error.message == "data/rows.csv has no column `sentence`"
     assert error.help == f"the delimiter is {written}: `data: {{format: {{delimiter: {written}}}}}`"
-    assert len(rows(made(tmp_path, format={"delimiter": sign}))) == COUNT
+    assert len(rows(data_splits(tmp_path, format={"delimiter": sign}))) == COUNT
 
 
 @pytest.mark.parametrize("quoted", [False, True])
@@ -53,11 +53,11 @@ def test_rows_without_a_header_are_compared_by_their_number_of_values(sign: str,
     names = {"header": False, "columns": ["sentence", "label"]}
     error = refusal(tmp_path, lines(sign, [value], header=False), format=names)
     assert error.help.startswith("the delimiter is ")
-    assert len(rows(made(tmp_path, format={**names, "delimiter": sign}))) == COUNT
+    assert len(rows(data_splits(tmp_path, format={**names, "delimiter": sign}))) == COUNT
 
 
 def test_a_header_that_has_the_columns_is_not_a_reason_for_another_delimiter(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": lines(",", ["a; b{}"]).replace("sentence,label", "sentence,label,x;y")})
     with pytest.raises(StageError, match="3") as caught:
-        made(tmp_path)
+        data_splits(tmp_path)
     assert "delimiter is" not in caught.value.help

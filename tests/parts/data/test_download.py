@@ -57,9 +57,9 @@ class Server:
 
     def _start(self, request: BaseHTTPRequestHandler) -> int:
         """The offset at which a request resumes: only if its version is this one (RFC 9110)."""
-        asked, version = request.headers.get("Range"), request.headers.get("If-Range")
+        requested, version = request.headers.get("Range"), request.headers.get("If-Range")
         same = version in (None, self.headers.get("ETag"), self.headers.get("Last-Modified"))
-        return int(asked.removeprefix("bytes=").removesuffix("-")) if asked and same else 0
+        return int(requested.removeprefix("bytes=").removesuffix("-")) if requested and same else 0
 
     def _head(self, request: BaseHTTPRequestHandler, status: int, headers: dict[str, str]) -> None:
         request.send_response(status)
@@ -70,17 +70,17 @@ class Server:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    told = Server()
+    messages = Server()
 
     class Answers(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            if told.breaks and told.breaks[0] < 0:
-                told.breaks.pop(0)
-                told.ranges.append("dropped")
+            if messages.breaks and messages.breaks[0] < 0:
+                messages.breaks.pop(0)
+                messages.ranges.append("dropped")
             else:
-                told.answer(self)
+                messages.answer(self)
             self.close_connection = True
 
         def log_message(self, *_: object) -> None:
@@ -88,8 +88,8 @@ def server() -> Iterator[Server]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as running:
         threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
-        told.address = f"http://127.0.0.1:{running.server_port}/rows.bin"
-        yield told
+        messages.address = f"http://127.0.0.1:{running.server_port}/rows.bin"
+        yield messages
         running.shutdown()
 
 
@@ -123,9 +123,9 @@ def test_it_resumes_where_the_connection_broke(
     assert server.ranges == [None, "bytes=1000-", "bytes=4000-"]
     assert download.waits == [1, 1]
     assert download.left == ["rows.bin"]
-    said = capsys.readouterr().out
-    assert "was interrupted after 1,000 of 10,240 bytes; retrying in 1 s" in said
-    assert "resuming at byte 4,000 of 10,240" in said
+    output = capsys.readouterr().out
+    assert "was interrupted after 1,000 of 10,240 bytes; retrying in 1 s" in output
+    assert "resuming at byte 4,000 of 10,240" in output
 
 
 def test_the_next_run_resumes_where_the_last_one_stopped(download: Download, server: Server) -> None:
@@ -215,7 +215,7 @@ def test_one_that_refuses_is_not(download: Download, server: Server) -> None:
     assert download.waits == []
 
 
-def test_a_note_of_another_address_or_none_is_not_believed(download: Download, server: Server) -> None:
+def test_a_note_of_another_address_or_none_is_ignored(download: Download, server: Server) -> None:
     (download.folder / ".rows.bin.part").write_bytes(b"x" * 50)
     for note in ("", "[]", '{"address": "a", "version": "b", "length": 100}'):
         (download.folder / ".rows.bin.part.json").write_text(note)
@@ -228,9 +228,9 @@ def test_a_whole_part_needs_only_its_place(download: Download, server: Server) -
     with pytest.raises(StageError):
         download()
     (download.folder / ".rows.bin.part").write_bytes(CONTENTS)
-    asked = len(server.ranges)
+    requested = len(server.ranges)
     assert download(DIGEST) == DIGEST
-    assert len(server.ranges) == asked
+    assert len(server.ranges) == requested
 
 
 def test_git_passes_over_what_has_not_arrived_yet(tmp_path: Path) -> None:

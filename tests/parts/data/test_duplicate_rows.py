@@ -13,15 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.parts.data.project import csv, made, write
+from tests.parts.data.project import csv, data_splits, write
 from tests.parts.data.test_images import picture
 
 TEXT = "sentence,label\n" + "".join(f"s{row},{'no' if row % 2 else 'yes'}\n" for row in range(16))
 TWICE = TEXT + "s3,yes\ns3,no\n"
 
 
-def said(root: Path, capsys: pytest.CaptureFixture[str], **settings: Any) -> list[str]:
-    made(root, **settings)
+def warnings_of(root: Path, capsys: pytest.CaptureFixture[str], **settings: Any) -> list[str]:
+    data_splits(root, **settings)
     return [line for line in capsys.readouterr().out.splitlines() if "different label" in line]
 
 
@@ -49,7 +49,7 @@ FILES: dict[str, str | bytes] = {
 @pytest.mark.parametrize("name", FILES)
 def test_a_text_with_two_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     write(tmp_path, {f"data/{name}": FILES[name]})
-    (warning,) = said(tmp_path, capsys, source=f"data/{name}")
+    (warning,) = warnings_of(tmp_path, capsys, source=f"data/{name}")
     assert warning.startswith("warning: 3 rows share their inputs with a row of a different label: ")
     assert f"data/{name} row 17 is `yes`" in warning
     assert f"data/{name} row 4 is `no`" in warning or f"data/{name} row 18 is `no`" in warning
@@ -58,7 +58,7 @@ def test_a_text_with_two_labels(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_the_splits_are_compared_with_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path, {"data/rows.csv": csv(), "data/test.csv": csv(8).replace(",yes", ",YES").replace(",no", ",yes")})
     write(tmp_path, {"data/test.csv": (tmp_path / "data/test.csv").read_text().replace("YES", "no")})
-    (warning,) = said(tmp_path, capsys, split={"valid": 0.25, "test": "data/test.csv"})
+    (warning,) = warnings_of(tmp_path, capsys, split={"valid": 0.25, "test": "data/test.csv"})
     assert warning.startswith("warning: 16 rows share their inputs with a row of a different label: ")
     assert warning.endswith("; and 5 more")
     assert "data/test.csv row " in warning
@@ -70,7 +70,7 @@ def test_equal_numbers_are_equal_inputs(
 ) -> None:
     body = "".join(f"{row + 5},{'no' if row % 2 else 'yes'}\n" for row in range(16))
     write(tmp_path, {"data/rows.csv": f"size,label\n{body}{value[0]},no\n{value[1]},yes\n-2,no\n"})
-    (warning,) = said(tmp_path, capsys, inputs={"size": "number"})
+    (warning,) = warnings_of(tmp_path, capsys, inputs={"size": "number"})
     assert warning.startswith("warning: 2 rows ")
 
 
@@ -79,7 +79,7 @@ def test_a_picture_in_two_class_folders(tmp_path: Path, capsys: pytest.CaptureFi
         write(tmp_path, {f"data/pets/{kind}/{i}.png": picture(shade + i) for i in range(8)})
     write(tmp_path, {"data/pets/dog/copy.png": picture(3)})
     how: dict[str, Any] = {"source": "data/pets", "inputs": {"picture": "image"}, "target": {"column": "kind"}}
-    (warning,) = said(tmp_path, capsys, **how)
+    (warning,) = warnings_of(tmp_path, capsys, **how)
     assert warning.startswith("warning: 2 rows share their inputs with a row of a different label: ")
     assert "data/pets/dog/copy.png is `dog`" in warning
     assert "data/pets/cat/3.png is `cat`" in warning
@@ -120,7 +120,7 @@ def test_a_picture_saved_again_with_another_label(
         lines = [f"pets/{path},{path[:3]}" for path in files]
         write(tmp_path, {"data/rows.csv": "\n".join(["picture,kind", *lines])})
         how["source"] = "data/rows.csv"
-    (warning,) = said(tmp_path, capsys, **how)
+    (warning,) = warnings_of(tmp_path, capsys, **how)
     assert warning.startswith("warning: 2 rows share their inputs with a row of a different label: ")
     assert ("data/rows.csv row 4 is `cat`" if table else "data/pets/cat/3.png is `cat`") in warning
 
@@ -137,16 +137,16 @@ def test_pictures_that_differ_in_a_single_pixel_are_not_the_same(
 
     write(tmp_path, {f"data/pets/{kind}/{i}.png": wide(kind, i) for kind in ("cat", "dog") for i in range(8)})
     how: dict[str, Any] = {"source": "data/pets", "inputs": {"picture": "image"}, "target": {"column": "kind"}}
-    assert said(tmp_path, capsys, **how) == []
+    assert warnings_of(tmp_path, capsys, **how) == []
     write(tmp_path, {"data/pets/dog/copy.png": wide("cat", 3)})
-    assert len(said(tmp_path, capsys, **how)) == 1
+    assert len(warnings_of(tmp_path, capsys, **how)) == 1
 
 
 def test_pictures_of_test_saved_again_in_train(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for kind, shade in (("cat", 0), ("dog", 100)):
         write(tmp_path, {f"data/pets/{kind}/{i}.png": saved(shade + i, "PNG") for i in range(8)})
         write(tmp_path, {f"data/other/{kind}/{i}.bmp": saved(shade + i + (5 if i else 0), "BMP") for i in range(4)})
-    made(tmp_path, source="data/pets", inputs={"picture": "image"}, target={"column": "kind"},
+    data_splits(tmp_path, source="data/pets", inputs={"picture": "image"}, target={"column": "kind"},
          split={"valid": 0.2, "test": "data/other"})  # fmt: skip
     train = {row["file"] for row in pq.read_table(tmp_path / "artifacts/data/origins.parquet").to_pylist()
              if row["split"] == "train"}  # fmt: skip
@@ -156,7 +156,7 @@ def test_pictures_of_test_saved_again_in_train(tmp_path: Path, capsys: pytest.Ca
 
 def test_repeated_rows_with_one_label_do_not_contradict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path, {"data/rows.csv": TEXT + "s3,no\ns3,no\n"})
-    assert said(tmp_path, capsys) == []
+    assert warnings_of(tmp_path, capsys) == []
     numbers = "size,price\n" + "".join(f"{row % 4},{row}\n" for row in range(16))
     write(tmp_path, {"data/rows.csv": numbers})
-    assert said(tmp_path, capsys, inputs={"size": "number"}, target={"column": "price", "type": "number"}) == []
+    assert warnings_of(tmp_path, capsys, inputs={"size": "number"}, target={"column": "price", "type": "number"}) == []

@@ -18,7 +18,7 @@ import pytest
 from mlspec.errors import StageError
 from mlspec.parts.data.download import HttpsRedirects
 from tests.conftest import missing
-from tests.parts.data.project import csv, fetched, made, read, rows, write
+from tests.parts.data.project import csv, data_splits, fetched, read, rows, write
 
 CONTENTS = csv(40).encode()
 DIGEST = hashlib.sha256(CONTENTS).hexdigest()
@@ -59,11 +59,11 @@ def test_a_file_over_http(tmp_path: Path, server: str, path: str, capsys: pytest
     settings: dict[str, Any] = {"source": server + path, "sha256": DIGEST, "format": {"type": "csv"}}
     fetched(tmp_path, **settings)
     assert DIGEST in capsys.readouterr().out
-    assert len(rows(made(tmp_path, **settings))) == 40
+    assert len(rows(data_splits(tmp_path, **settings))) == 40
     assert [p.name for p in (tmp_path / "data/raw").iterdir()] == ["moved" if path == "/moved" else "rows.csv"]
 
 
-def test_another_digest_is_refused_and_the_old_file_stays(tmp_path: Path, server: str) -> None:
+def test_another_digest_is_refused_and_the_old_file_is_kept(tmp_path: Path, server: str) -> None:
     write(tmp_path, {"data/raw/rows.csv": "old"})
     with pytest.raises(StageError, match=f"the sha256 of .* is {DIGEST}"):
         fetched(tmp_path, source=f"{server}/rows.csv", sha256="0" * 64)
@@ -102,7 +102,7 @@ def test_each_split_from_its_own_address(tmp_path: Path, server: str) -> None:
     split = {"valid": f"{server}/valid/rows.csv", "test": 0.25}
     settings: dict[str, Any] = {"source": f"{server}/rows.csv", "split": split}
     fetched(tmp_path, **settings, sha256={"train": DIGEST, "valid": DIGEST})
-    tables = made(tmp_path, **settings)
+    tables = data_splits(tmp_path, **settings)
     assert {name: t.num_rows for name, t in tables.items()} == {"train": 30, "valid": 40, "test": 10}
     with pytest.raises(StageError, match=r"the sha256 of .*valid/rows\.csv is"):
         fetched(tmp_path, **settings, sha256={"valid": "0" * 64})
@@ -150,7 +150,7 @@ def _until_up(port: int, running: subprocess.Popen[bytes], log: Path) -> None:
 def test_an_object_of_s3(tmp_path: Path, s3: Any) -> None:
     s3.put_object(Bucket="bucket", Key="raw/rows.csv", Body=CONTENTS)
     fetched(tmp_path, source="s3://bucket/raw/rows.csv", sha256=DIGEST)
-    assert len(rows(made(tmp_path, source="s3://bucket/raw/rows.csv"))) == 40
+    assert len(rows(data_splits(tmp_path, source="s3://bucket/raw/rows.csv"))) == 40
 
 
 @pytest.mark.parametrize("source", ["s3://bucket/many/", "s3://bucket/many/*.csv"])
@@ -163,7 +163,7 @@ def test_many_objects_of_s3(tmp_path: Path, s3: Any, source: str) -> None:
     settings: dict[str, Any] = {"source": source, "format": {"type": "csv"}}
     fetched(tmp_path, **settings)
     assert sorted(p.name for p in (tmp_path / "data/raw/many").iterdir()) == ["1.csv", "2.csv"]
-    assert len(rows(made(tmp_path, **settings))) == 40
+    assert len(rows(data_splits(tmp_path, **settings))) == 40
     assert read(tmp_path, "profile.json")["rows"] == 40
 
 

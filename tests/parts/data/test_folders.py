@@ -9,9 +9,9 @@ import pytest
 
 from mlspec.errors import StageError
 from mlspec.sections.data import DataSpec
-from tests.parts.data.project import made, read, rows, write
+from tests.parts.data.project import data_splits, read, rows, write
 from tests.parts.data.test_images import picture
-from tests.parts.data.test_source_files import POINTER, refused, said
+from tests.parts.data.test_source_files import POINTER, decisions_of, refused
 
 HOW: dict[str, Any] = {"source": "data/pets", "inputs": {"picture": "image"}, "target": {"column": "kind"}}
 
@@ -23,9 +23,9 @@ def pets(root: Path, *folders: str, count: int = 8, ending: str = "png", **how: 
 
 
 def labels(root: Path, **settings: Any) -> list[str]:
-    made(root, **(HOW | settings))
-    found: list[str] = read(root, "schema.json")["target"]["labels"]
-    return found
+    data_splits(root, **(HOW | settings))
+    record: list[str] = read(root, "schema.json")["target"]["labels"]
+    return record
 
 
 CROSSED = ("cat/monday", "cat/tuesday", "dog/monday", "dog/tuesday")
@@ -39,7 +39,7 @@ def test_folders_below_class_folders_are_asked_for(tmp_path: Path) -> None:  # h
     assert "level: 2  monday, tuesday" in error.message
     assert "data: {target: {level: 1}}" in error.help
     assert labels(tmp_path, target={"column": "kind", "level": 1}) == ["cat", "dog"]
-    assert "column kind: the name of the first folder below the source: cat, dog" in said(tmp_path)
+    assert "column kind: the name of the first folder below the source: cat, dog" in decisions_of(tmp_path)
     for level in (2, -1):
         assert labels(tmp_path, target={"column": "kind", "level": level}) == ["monday", "tuesday"]
 
@@ -110,7 +110,7 @@ WRITTEN_AS = {"tif": "tiff", "jfif": "jpeg", "jpe": "jpeg", "pgm": "ppm", "jp2":
 def test_no_format_vanishes(tmp_path: Path, ending: str) -> None:
     pets(tmp_path, "cat")
     pets(tmp_path, "dog", ending=ending, format=WRITTEN_AS.get(ending, ending.lower()), size=(16, 16))
-    tables = made(tmp_path, **HOW)
+    tables = data_splits(tmp_path, **HOW)
     assert len(rows(tables)) == 16
     assert read(tmp_path, "schema.json")["target"]["labels"] == ["cat", "dog"]
 
@@ -137,17 +137,17 @@ def test_other_files_are_reported_by_extension(tmp_path: Path) -> None:
     pets(tmp_path, "cat", "dog")
     others = ("cat/notes.txt", "dog/notes.txt", "Thumbs.db", "cat/.DS_Store", "cat/._0.png", ".ipynb_checkpoints/0.png")
     write(tmp_path, {f"data/pets/{name}": "something" for name in others})
-    assert len(rows(made(tmp_path, **HOW))) == 16
-    assert "files: 3 of 19 files not read: .txt (2), .db (1)" in said(tmp_path)
-    assert "files: 3 hidden files not read: .png (2), .ds_store (1)" in said(tmp_path).lower()
+    assert len(rows(data_splits(tmp_path, **HOW))) == 16
+    assert "files: 3 of 19 files not read: .txt (2), .db (1)" in decisions_of(tmp_path)
+    assert "files: 3 hidden files not read: .png (2), .ds_store (1)" in decisions_of(tmp_path).lower()
 
 
 def test_content_says_what_a_file_is(tmp_path: Path) -> None:
     pets(tmp_path, "cat", "dog")
     write(tmp_path, {"data/pets/cat/photo.png": picture(1, format="jpeg"), "data/pets/dog/0011": picture(2)})
-    assert len(rows(made(tmp_path, **HOW))) == 18
-    assert "images picture: 1 of 18 images: named .png, read as JPEG" in said(tmp_path)
-    assert "files: 1 file read as images by content: 0011 (1)" in said(tmp_path)
+    assert len(rows(data_splits(tmp_path, **HOW))) == 18
+    assert "images picture: 1 of 18 images: named .png, read as JPEG" in decisions_of(tmp_path)
+    assert "files: 1 file read as images by content: 0011 (1)" in decisions_of(tmp_path)
 
 
 def test_images_that_are_placeholders_or_empty(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_images_behind_a_link(tmp_path: Path) -> None:  # treeverse/dvc#764, #16
     (root / "data/pets").symlink_to(tmp_path / "disk/data/pets")
     for source in ("data/pets", "data/pets/*/*.png"):
         assert labels(root, source=source) == ["cat", "dog"]
-        assert f"data/pets links to a path outside the project: {tmp_path / 'disk/data/pets'}" in said(root)
+        assert f"data/pets links to a path outside the project: {tmp_path / 'disk/data/pets'}" in decisions_of(root)
 
 
 def test_a_linked_class_folder_is_declared(tmp_path: Path) -> None:
@@ -173,5 +173,5 @@ def test_a_linked_class_folder_is_declared(tmp_path: Path) -> None:
     pets(tmp_path / "disk", "dog")
     (tmp_path / "data/pets/dog").symlink_to(tmp_path / "disk/data/pets/dog")
     with pytest.raises(StageError, match="data/pets/dog is a link to a folder"):
-        made(tmp_path, **HOW)
+        data_splits(tmp_path, **HOW)
     assert labels(tmp_path, deps=["data/pets/dog"]) == ["cat", "dog"]

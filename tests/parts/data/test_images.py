@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 from mlspec.errors import StageError
 from mlspec.runtime.preprocess import load
 from mlspec.runtime.preprocess.fit import fit
-from tests.parts.data.project import made, read, rows, spec, write
+from tests.parts.data.project import data_splits, read, rows, spec, write
 
 TARGET = {"column": "label", "labels": ["ant", "bee"]}
 
@@ -37,7 +37,7 @@ def test_a_folder_for_each_class(tmp_path: Path) -> None:
     folder(tmp_path)
     write(tmp_path, {"data/ant/notes.txt": "not a valid image"})
     for source in ("data", "data/*/*.png"):
-        tables = made(tmp_path, source=source, inputs={"image": "image"}, target=TARGET)
+        tables = data_splits(tmp_path, source=source, inputs={"image": "image"}, target=TARGET)
         assert {t.schema.field("image").type for t in tables.values()} == {pa.binary()}
         assert sorted((r["image"], r["label"]) for r in rows(tables)) == sorted(
             [(picture(10 * i), 0) for i in range(8)] + [(picture(10 * i + 99), 1) for i in range(8)]
@@ -50,7 +50,7 @@ def test_labels_are_the_folders_where_the_spec_names_none(tmp_path: Path) -> Non
     folder(tmp_path)
     write(tmp_path, {"valid/bee/1.png": picture(1)})
     split = {"valid": "valid", "test": 0.25}
-    tables = made(tmp_path, source="data", inputs={"image": "image"}, target={"column": "label"}, split=split)
+    tables = data_splits(tmp_path, source="data", inputs={"image": "image"}, target={"column": "label"}, split=split)
     assert read(tmp_path, "schema.json")["target"]["labels"] == ["ant", "bee"]
     assert tables["valid"]["label"].to_pylist() == [1]
 
@@ -59,10 +59,10 @@ def test_size_and_channels_are_given_or_the_most_frequent(tmp_path: Path) -> Non
     folder(tmp_path, mode="RGB")
     for name in ("x", "y"):
         write(tmp_path, {f"data/bee/{name}.png": picture(3, size=(9, 9))})
-    made(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)
+    data_splits(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)
     assert read(tmp_path, "schema.json")["inputs"]["image"] == {"type": "image", "channels": 3, "height": 6, "width": 4}
     given = {"type": "image", "channels": 1, "height": 2, "width": 3}
-    made(tmp_path, source="data", inputs={"image": given}, target=TARGET)
+    data_splits(tmp_path, source="data", inputs={"image": given}, target=TARGET)
     assert read(tmp_path, "schema.json")["inputs"]["image"] == given
     profile = read(tmp_path, "profile.json")["columns"]["image"]
     assert {"channels", "height", "width", "mean", "std"} <= profile.keys()
@@ -72,7 +72,7 @@ def test_damaged_images_are_reported(tmp_path: Path) -> None:
     folder(tmp_path)
     write(tmp_path, {"data/ant/bad.png": picture(1)[:40], "data/ant/empty.jpg": b"", "data/wasp/1.png": picture(1)})
     with pytest.raises(StageError) as caught:
-        made(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)
+        data_splits(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)
     assert "image is not a valid image of a supported format (PNG, JPEG, ...): 1 row" in caught.value.message
     assert "    data/ant/bad.png: " in caught.value.message
     assert "label is not one of: ant, bee: 1 row\n      data/wasp/1.png: 'wasp'" in caught.value.message
@@ -87,16 +87,16 @@ def test_a_table_of_paths(tmp_path: Path, format: dict[str, str]) -> None:
         lines.append(f"img/{i}.png,{i / 2},{'bee' if i % 2 else 'ant'}")
     write(tmp_path, {"data/a.csv": "\n".join(lines)})
     inputs = {"image": "image", "weight": "number"}
-    tables = made(tmp_path, source="data/a.csv", inputs=inputs, target=TARGET, format=format)
+    tables = data_splits(tmp_path, source="data/a.csv", inputs=inputs, target=TARGET, format=format)
     assert sorted(r["image"] for r in rows(tables)) == sorted(picture(i) for i in range(12))
 
 
-def test_paths_that_lead_nowhere_or_outside(tmp_path: Path) -> None:
+def test_dangling_paths_and_paths_outside(tmp_path: Path) -> None:
     root = tmp_path / "project"
     write(tmp_path, {"secret.png": picture(1), "project/data/1.png": picture(1)})
     write(root, {"data/a.csv": "image,label\n1.png,ant\n../../secret.png,ant\n2.png,bee\n,bee\n"})
     with pytest.raises(StageError) as caught:
-        made(root, source="data/a.csv", inputs={"image": "image"}, target=TARGET)
+        data_splits(root, source="data/a.csv", inputs={"image": "image"}, target=TARGET)
     for line, what in ((3, "is outside the project"), (4, "is a path without a readable file"), (5, "is missing")):
         assert what in caught.value.message
         assert f"data/a.csv line {line}: " in caught.value.message
@@ -107,19 +107,19 @@ def test_bytes_in_parquet(tmp_path: Path, wrapped: bool) -> None:
     images = [picture(i) for i in range(8)]
     column = [{"bytes": i, "path": None} for i in images] if wrapped else images
     pq.write_table(pa.table({"image": column, "label": ["ant", "bee"] * 4}), tmp_path / "a.parquet")
-    tables = made(tmp_path, source="a.parquet", inputs={"image": "image"}, target=TARGET)
+    tables = data_splits(tmp_path, source="a.parquet", inputs={"image": "image"}, target=TARGET)
     assert sorted(r["image"] for r in rows(tables)) == sorted(images)
 
 
 def test_a_column_of_numbers_holds_no_images(tmp_path: Path) -> None:
     pq.write_table(pa.table({"image": [1, 2], "label": ["ant", "bee"]}), tmp_path / "a.parquet")
     with pytest.raises(StageError, match="the image column `image` contains int64"):
-        made(tmp_path, source="a.parquet", inputs={"image": "image"}, target=TARGET)
+        data_splits(tmp_path, source="a.parquet", inputs={"image": "image"}, target=TARGET)
 
 
 def test_what_the_stage_makes_is_what_preprocessing_reads(tmp_path: Path) -> None:
     folder(tmp_path, mode="RGB")
-    table = made(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)["train"]
+    table = data_splits(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)["train"]
     schema = read(tmp_path, "schema.json")
     fit({"image": table["image"].to_pylist()}, schema["inputs"], tmp_path / "preprocess")
     made_of = load(tmp_path / "preprocess")
@@ -140,7 +140,7 @@ def test_absolute_paths_in_a_column_are_refused(tmp_path: Path) -> None:
         tmp_path, "/1.png,ant", f"{tmp_path}/data/1.png,bee", "C:\\x\\1.png,bee", "data/../../1.png,ant", "1.png,bee"
     )
     with pytest.raises(StageError) as caught:
-        made(tmp_path, source="data/a.csv", inputs={"image": "image"}, target=TARGET)
+        data_splits(tmp_path, source="data/a.csv", inputs={"image": "image"}, target=TARGET)
     assert "is an absolute path; make it relative to the folder of the table, or to data.format.images: 3 rows" in (
         caught.value.message
     )
@@ -154,9 +154,9 @@ def test_paths_with_backslashes_repeats_and_a_link(tmp_path: Path) -> None:
     paths_of(root, *(f"img\\{i}.png,{'bee' if i % 2 else 'ant'}" for i in range(8)), "./img/0.png,ant")
     (root / "data/img").symlink_to(tmp_path / "disk")
     with pytest.raises(StageError, match="data/img is a link to a folder") as caught:
-        made(root, source="data/a.csv", inputs={"image": "image"}, target=TARGET)
+        data_splits(root, source="data/a.csv", inputs={"image": "image"}, target=TARGET)
     assert "data: {deps: [data/img]}" in caught.value.message
-    tables = made(root, source="data/a.csv", inputs={"image": "image"}, target=TARGET, deps=["data/img"])
+    tables = data_splits(root, source="data/a.csv", inputs={"image": "image"}, target=TARGET, deps=["data/img"])
     assert len(rows(tables)) == 9
     readings = [row["reading"] for row in read(root, "decisions.json")["decisions"]]
     assert "8 paths with `\\` read with `/`" in readings
@@ -173,9 +173,9 @@ def deep(largest: int) -> bytes:
 def test_16_bits_of_which_12_are_used_are_refused(tmp_path: Path) -> None:
     write(tmp_path, {f"data/{kind}/{i}.png": deep(4000 + i) for kind in ("ant", "bee") for i in range(8)})
     with pytest.raises(StageError, match="has 16 bits per pixel, but no value above 4007"):
-        made(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)
+        data_splits(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)
     write(tmp_path, {"data/bee/9.png": deep(65535)})
-    made(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)
+    data_splits(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)
     readings = [row["reading"] for row in read(tmp_path, "decisions.json")["decisions"]]
     assert "17 of 17 images: 16 bits per channel scaled to 8, e.g. data/ant/0.png" in readings
 
@@ -184,12 +184,12 @@ def test_a_struct_with_paths_and_with_placeholders(tmp_path: Path) -> None:
     write(tmp_path, {"data/1.png": picture(7)})
     column = [{"bytes": None, "path": "1.png"}, *({"bytes": picture(i), "path": f"{i}.png"} for i in range(7))]
     pq.write_table(pa.table({"image": column, "label": ["ant", "bee"] * 4}), tmp_path / "data/a.parquet")
-    tables = made(tmp_path, source="data/a.parquet", inputs={"image": "image"}, target=TARGET)
+    tables = data_splits(tmp_path, source="data/a.parquet", inputs={"image": "image"}, target=TARGET)
     assert sorted(r["image"] for r in rows(tables)) == sorted(picture(i) for i in range(8))
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
     pq.write_table(pa.table({"image": [pointer, picture(1)], "label": ["ant", "bee"]}), tmp_path / "data/a.parquet")
     with pytest.raises(StageError, match="image is a git-lfs pointer"):
-        made(tmp_path, source="data/a.parquet", inputs={"image": "image"}, target=TARGET)
+        data_splits(tmp_path, source="data/a.parquet", inputs={"image": "image"}, target=TARGET)
 
 
 def half_clear(shade: int) -> bytes:
@@ -207,11 +207,11 @@ def test_a_background_is_the_same_in_training_and_serving(tmp_path: Path, backgr
     folder(tmp_path, mode="RGB")
     write(tmp_path, {f"data/ant/clear{i}.png": half_clear(40 * i) for i in range(6)})
     inputs = {"image": {"type": "image", **({"background": background} if background else {})}}
-    table = made(tmp_path, source="data", inputs=inputs, target=TARGET)["train"]
-    said = {row["reading"]: row["key"] for row in read(tmp_path, "decisions.json")["decisions"]}
+    table = data_splits(tmp_path, source="data", inputs=inputs, target=TARGET)["train"]
+    output = {row["reading"]: row["key"] for row in read(tmp_path, "decisions.json")["decisions"]}
     behind_all = f"transparent pixels composited on {background or 'white'}"
     reading = f"6 of 22 images: {behind_all}, e.g. data/ant/clear0.png"
-    assert said[reading] == "data.inputs.image.background"
+    assert output[reading] == "data.inputs.image.background"
     described = read(tmp_path, "schema.json")["inputs"]
     fit({"image": table["image"].to_pylist()}, described, tmp_path / "preprocess", raw=True)
     served = load(tmp_path / "preprocess").features([{"image": half_clear(200)}])[0]["pixels"]
@@ -238,14 +238,14 @@ def test_colour_profiles_that_are_not_applied_are_a_warning(tmp_path: Path, caps
     folder(tmp_path)
     how: dict[str, Any] = {"source": "data", "inputs": {"image": "image"}, "target": TARGET}
     write(tmp_path, {"data/ant/srgb.jpg": with_profile(3, "sRGB built-in")})
-    made(tmp_path, **how)
+    data_splits(tmp_path, **how)
     assert "profile" not in capsys.readouterr().out
     write(tmp_path, {f"data/ant/p3-{i}.jpg": with_profile(i, "Display P3") for i in range(2)})
     write(
         tmp_path,
         {"data/bee/adobe.jpg": with_profile(9, "Adobe RGB"), "data/bee/print.jpg": with_profile(9, "Coated", "CMYK")},
     )
-    made(tmp_path, **how)
+    data_splits(tmp_path, **how)
     named = "Display P3 (2), Adobe RGB (1), Coated (1)"
     assert (
         "warning: 4 of 21 images of `image` have a colour profile other than sRGB, which is not applied: "

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlspec.errors import StageError
-from tests.parts.data.project import made, rows, write
+from tests.parts.data.project import data_splits, rows, write
 
 ROW = '{"sentence": "s", "label": "no", "meta": {"a": [1]}}'
 SENTENCES = [json.dumps({"sentence": f"s{at}", "label": ["no", "yes"][at % 2]}) for at in range(14)]
@@ -41,21 +41,21 @@ def test_a_key_with_several_values_is_refused_and_the_help_leads_to_the_table(
 ) -> None:
     write(tmp_path, {f"data/{form}": contents(form, [*SENTENCES, row, ROW, row])})
     with pytest.raises(StageError) as caught:
-        made(tmp_path, source=f"data/{form}")
+        data_splits(tmp_path, source=f"data/{form}")
     assert caught.value.code == "repeated-key"
     assert f"rows have the key `{key}` more than once: 2 rows" in caught.value.message
     for line in (15, 17):
         assert f"data/{form} line {line}: " in caught.value.message
     assert f"keep one `{key}` in each of these rows" in caught.value.help
     write(tmp_path, {f"data/{form}": contents(form, [*SENTENCES, ROW, ROW])})
-    assert len(rows(made(tmp_path, source=f"data/{form}"))) == 16
+    assert len(rows(data_splits(tmp_path, source=f"data/{form}"))) == 16
 
 
 @pytest.mark.parametrize("form", ["a.jsonl", "a.json"])
 def test_faults_of_several_kinds_are_all_named(tmp_path: Path, form: str) -> None:
     write(tmp_path, {f"data/{form}": contents(form, [*SENTENCES, *REPEATED.values(), "[1]"])})
     with pytest.raises(StageError) as caught:
-        made(tmp_path, source=f"data/{form}")
+        data_splits(tmp_path, source=f"data/{form}")
     assert caught.value.code == "repeated-key"
     for key in REPEATED:
         assert f"the key `{key}` more than once: 1 row" in caught.value.message
@@ -65,6 +65,6 @@ def test_faults_of_several_kinds_are_all_named(tmp_path: Path, form: str) -> Non
 def test_a_syntax_error_behind_a_repeated_key_is_not_hidden(tmp_path: Path) -> None:
     write(tmp_path, {"data/a.jsonl": "\n".join([*SENTENCES, '{"a": 1, "a": 2} x', '{"a": 1, "a": 2, "b"}'])})
     with pytest.raises(StageError) as caught:
-        made(tmp_path, source="data/a.jsonl")
+        data_splits(tmp_path, source="data/a.jsonl")
     assert "rows are not JSON: 2 rows" in caught.value.message
     assert not caught.value.code

@@ -42,7 +42,7 @@ def section(**keys: str) -> str:
     return "\n".join(f"  {key}: {value}" for key, value in {**base, **keys}.items())
 
 
-def found(root: Path, data: str, model: str = "{type: text-classifier}") -> list[tuple[str, str]]:
+def findings(root: Path, data: str, model: str = "{type: text-classifier}") -> list[tuple[str, str]]:
     """Codes, each with the text that its caret points at."""
     try:
         diagnostics = compile_project(spec(root, data, model), parts=_parts()).warnings
@@ -135,16 +135,16 @@ FAULTS: dict[str, tuple[str, list[tuple[str, str]]]] = {
 
 @pytest.mark.parametrize(("data", "expected"), FAULTS.values(), ids=FAULTS)
 def test_a_fault(tmp_path: Path, data: str, expected: list[tuple[str, str]]) -> None:
-    assert found(tmp_path, data) == expected
+    assert findings(tmp_path, data) == expected
 
 
 def test_what_only_a_custom_model_could_be_given(tmp_path: Path) -> None:
     data = section(inputs="{a: text, b: text, c: text}")
-    assert found(tmp_path, data, "{class: 'src.data:Model'}")[0] == ("input-mismatch", "inputs")
+    assert findings(tmp_path, data, "{class: 'src.data:Model'}")[0] == ("input-mismatch", "inputs")
     data = section(source="a.csv", inputs="{image: image}")
-    assert found(tmp_path, data, "{type: image-classifier}") == [("input-mismatch", "a.csv")]
+    assert findings(tmp_path, data, "{type: image-classifier}") == [("input-mismatch", "a.csv")]
     data = section(source="data/img", inputs="{image: image}", target="{type: number}")
-    assert ("conflicting-options", "number") in found(tmp_path, data, "{type: image-classifier}")
+    assert ("conflicting-options", "number") in findings(tmp_path, data, "{type: image-classifier}")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_what_only_a_custom_model_could_be_given(tmp_path: Path) -> None:
     ],
 )
 def test_no_fault(tmp_path: Path, data: str) -> None:
-    assert found(tmp_path, data) == []
+    assert findings(tmp_path, data) == []
 
 
 def stages(root: Path, data: str, model: str = "{type: text-classifier}") -> dict[str, Stage]:

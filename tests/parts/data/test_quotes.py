@@ -32,7 +32,7 @@ def whole(text: str, format: dict[str, Any], dialect: Dialect) -> tuple[int, boo
     return None if strict or last == [END] else (before + 1, True)
 
 
-def found(text: str, format: dict[str, Any], dialect: Dialect) -> tuple[int, bool] | None:
+def quote_error(text: str, format: dict[str, Any], dialect: Dialect) -> tuple[int, bool] | None:
     try:
         well_quoted(spec(format=format), text.encode(), "a.csv", dialect, 1)
     except StageError as error:
@@ -51,5 +51,5 @@ def test_the_first_fault_is_the_same(format: dict[str, Any]) -> None:
         text = "".join(dice.choices(PIECES, k=dice.randint(1, 30)))
         expected = whole(text, format, dialect) if '"' in text else None
         faults += expected is not None
-        assert found(text, format, dialect) == expected, text
+        assert quote_error(text, format, dialect) == expected, text
     assert faults > 100

@@ -16,7 +16,7 @@ from mlspec.errors import StageError  # noqa: E402
 from mlspec.learning.split_rows import load, origin  # noqa: E402
 from mlspec.runtime.preprocess import Feature  # noqa: E402
 from mlspec.runtime.preprocess.bundle_errors import BadRow  # noqa: E402
-from tests.parts.data.project import made, write  # noqa: E402
+from tests.parts.data.project import data_splits, write  # noqa: E402
 
 
 def sources(root: Path) -> dict[str, list[str]]:
@@ -31,7 +31,7 @@ def sources(root: Path) -> dict[str, list[str]]:
 
 def test_every_row_has_its_file_and_number(tmp_path: Path) -> None:
     sources(tmp_path)
-    tables = made(tmp_path, source="p/*.csv", split={"valid": 0.25, "test": "t.csv"})
+    tables = data_splits(tmp_path, source="p/*.csv", split={"valid": 0.25, "test": "t.csv"})
     data = tmp_path / "artifacts/data"
     for split, table in tables.items():
         for at, text in enumerate(table["sentence"].to_pylist()):
@@ -74,7 +74,7 @@ def test_a_file_with_lines_is_named_by_the_line_on_which_a_row_begins(way: str, 
     raw = gzip.compress(text.encode()) if packed else text
     write(tmp_path, {f"{folder}{file}": raw for folder in ("", "v/", "t/")})
     own = {"valid": f"v/{file}", "test": f"t/{file}"}
-    tables = made(tmp_path, source=file, format=options, split=own, target={"column": "label"})
+    tables = data_splits(tmp_path, source=file, format=options, split=own, target={"column": "label"})
     for split, table in tables.items():
         for at, sentence in enumerate(table["sentence"].to_pylist()):
             folder = {"train": "", "valid": "v/", "test": "t/"}[split]
@@ -90,7 +90,7 @@ def test_a_file_without_lines_is_named_by_the_row(tmp_path: Path) -> None:
         pa.table({"sentence": [f"r.parquet row {i}" for i in range(1, 13)], "label": ["yes", "no"] * 6}),
         tmp_path / "r.parquet",
     )
-    tables = made(tmp_path, source="r.parquet")
+    tables = data_splits(tmp_path, source="r.parquet")
     for split, table in tables.items():
         for at, sentence in enumerate(table["sentence"].to_pylist()):
             assert origin(tmp_path / "artifacts/data", split, at) == sentence
@@ -107,7 +107,7 @@ class Refuses:
 
 def test_a_row_that_the_preprocessing_refuses_is_named_by_its_source(tmp_path: Path) -> None:
     sources(tmp_path)
-    tables = made(tmp_path, source="p/*.csv", split={"valid": 0.25, "test": "t.csv"})
+    tables = data_splits(tmp_path, source="p/*.csv", split={"valid": 0.25, "test": "t.csv"})
     data = tmp_path / "artifacts/data"
     expected = tables["train"]["sentence"][1].as_py()
     with pytest.raises(StageError) as caught:
@@ -126,7 +126,7 @@ def test_images_are_named_by_their_own_file(tmp_path: Path) -> None:
     raw = io.BytesIO()
     Image.new("L", (4, 4)).save(raw, "PNG")
     write(tmp_path, {f"pets/{'cat' if i % 2 else 'dog'}/{i}.png": raw.getvalue() for i in range(20)})
-    made(tmp_path, source="pets", inputs={"p": "image"}, target={"column": "kind"})
+    data_splits(tmp_path, source="pets", inputs={"p": "image"}, target={"column": "kind"})
     name = origin(tmp_path / "artifacts/data", "train", 0)
     assert (tmp_path / name).is_file()
     shutil.rmtree(tmp_path / "pets")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlspec.errors import StageError
-from tests.parts.data.project import made, rows, write
+from tests.parts.data.project import data_splits, rows, write
 
 ROWS = [f"sentence {at},{['no', 'yes'][at % 2]}" for at in range(16)]
 
@@ -15,7 +15,7 @@ ROWS = [f"sentence {at},{['no', 'yes'][at % 2]}" for at in range(16)]
 def refused(root: Path, header: str, lines: list[str]) -> StageError:
     write(root, {"data/rows.csv": "\n".join([header, *lines]) + "\n"})
     with pytest.raises(StageError) as caught:
-        made(root)
+        data_splits(root)
     return caught.value
 
 
@@ -24,7 +24,7 @@ def test_some_rows_lack_the_columns_without_a_name(tmp_path: Path) -> None:
     assert "rows have 2 columns, not 4: 3 rows\n      data/rows.csv line 2: 'sentence 0,no'" in error.message
     assert "delete the 2 columns without a name after `label` from the header and from every row" in error.help
     write(tmp_path, {"data/rows.csv": "\n".join(["sentence,label", *ROWS])})
-    assert len(rows(made(tmp_path))) == 16
+    assert len(rows(data_splits(tmp_path))) == 16
 
 
 def test_some_rows_end_with_separators(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_some_rows_end_with_separators(tmp_path: Path) -> None:
     assert "rows have 4 columns, not 2: 2 rows" in error.message
     assert "delete the trailing separators of these rows, so that each has 2 columns" in error.help
     write(tmp_path, {"data/rows.csv": "\n".join(["sentence,label", *ROWS])})
-    assert len(rows(made(tmp_path))) == 16
+    assert len(rows(data_splits(tmp_path))) == 16
 
 
 @pytest.mark.parametrize("header", ["sentence,label,note", "sentence,label,,note"])

@@ -13,20 +13,20 @@ import pytest
 
 from mlspec.errors import StageError
 from mlspec.parts.data.source_files import files
-from tests.parts.data.project import csv, made, read, rows, table, write
+from tests.parts.data.project import csv, data_splits, read, rows, table, write
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "a" * 64 + "\nsize 12\n"
 PAGE = "<!DOCTYPE html>\n<html><body>Sign in</body></html>\n"
 ERROR = '<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>'
 
 
-def said(root: Path) -> str:
+def decisions_of(root: Path) -> str:
     return "\n".join(f"{d['subject']}: {d['reading']}" for d in read(root, "decisions.json")["decisions"])
 
 
 def refused(root: Path, **settings: Any) -> StageError:
     with pytest.raises(StageError) as caught:
-        made(root, **settings)
+        data_splits(root, **settings)
     return caught.value
 
 
@@ -50,15 +50,15 @@ def test_a_placeholder_is_not_data(tmp_path: Path, name: str, text: str, what: s
 def test_a_table_that_begins_with_markup_is_data(tmp_path: Path) -> None:
     table = "\n".join(f"<html>{i}</html>,{'yes' if i % 2 else 'no'}" for i in range(16))
     write(tmp_path, {"data/rows.csv": table})
-    assert len(rows(made(tmp_path, format={"columns": ["sentence", "label"]}))) == 16
+    assert len(rows(data_splits(tmp_path, format={"columns": ["sentence", "label"]}))) == 16
 
 
 def test_data_behind_a_link_out_of_the_project(tmp_path: Path) -> None:
     root = tmp_path / "project"
     write(tmp_path, {"disk/rows.csv": csv(), "project/mlproject.yaml": ""})
     (root / "data").symlink_to(tmp_path / "disk")
-    assert len(rows(made(root))) == 16
-    assert f"files: data links to a path outside the project: {tmp_path / 'disk'}" in said(root)
+    assert len(rows(data_splits(root))) == 16
+    assert f"files: data links to a path outside the project: {tmp_path / 'disk'}" in decisions_of(root)
 
 
 def test_a_linked_folder_inside_of_the_data_is_declared(tmp_path: Path) -> None:
@@ -69,11 +69,11 @@ def test_a_linked_folder_inside_of_the_data_is_declared(tmp_path: Path) -> None:
         error = refused(root, source=source, format={"type": "csv"})
         assert "data/more is a link to a folder" in error.message
         assert "deps: [data/more]" in error.help
-        assert len(rows(made(root, source=source, format={"type": "csv"}, deps=["data/more"]))) == 32
+        assert len(rows(data_splits(root, source=source, format={"type": "csv"}, deps=["data/more"]))) == 32
 
 
 @pytest.mark.parametrize("source", ["data", "data/**/*.csv"])
-def test_links_that_lead_nowhere_or_round(tmp_path: Path, source: str) -> None:
+def test_dangling_and_circular_links(tmp_path: Path, source: str) -> None:
     write(tmp_path, {"data/a.csv": csv()})
     link = tmp_path / "data/more.csv"
     link.symlink_to("nowhere.csv")
@@ -101,21 +101,21 @@ def test_what_dvc_tracks_and_is_not_there(tmp_path: Path) -> None:
 
 def test_a_folder_whose_name_is_a_pattern(tmp_path: Path) -> None:
     write(tmp_path, {"data/[ab]/x.csv": csv()})
-    assert len(rows(made(tmp_path, source="data/[ab]/x.csv"))) == 16
+    assert len(rows(data_splits(tmp_path, source="data/[ab]/x.csv"))) == 16
     write(tmp_path, {"data/a/x.csv": csv(20)})
     error = refused(tmp_path, source="data/[ab]/x.csv")
     assert "is an existing path, and also a pattern that matches 1 others" in error.message
     followed = error.help.partition("source: '")[2].partition("'")[0]
-    assert len(rows(made(tmp_path, source=followed))) == 16
+    assert len(rows(data_splits(tmp_path, source=followed))) == 16
 
 
 def test_endings_in_upper_case(tmp_path: Path) -> None:
     write(tmp_path, {"data/a.csv": csv(), "data/B.CSV": csv(20)})
-    assert len(rows(made(tmp_path, source="data/B.CSV"))) == 20
+    assert len(rows(data_splits(tmp_path, source="data/B.CSV"))) == 20
     error = refused(tmp_path, source="data/*.csv")
     assert error.message == "1 file would match data/*.csv if upper and lower case were equal: data/B.CSV"
     followed = error.help.partition("source: '")[2].partition("'")[0]
-    assert len(rows(made(tmp_path, source=followed, format={"type": "csv"}))) == 36
+    assert len(rows(data_splits(tmp_path, source=followed, format={"type": "csv"}))) == 36
 
 
 def test_several_kinds_of_tables(tmp_path: Path) -> None:
@@ -128,20 +128,20 @@ def test_files_that_are_not_tables_are_skipped_and_reported(tmp_path: Path) -> N
     write(
         tmp_path, {f"data/{name}": csv() for name in ("a.csv", "a.csv.bak", "README.md", ".hidden.csv", ".gitignore")}
     )
-    assert len(rows(made(tmp_path, source="data", format={"type": "csv"}))) == 16
-    assert "files: 2 of 3 files not read: .bak (1), .md (1)" in said(tmp_path)
-    assert "files: 1 hidden file not read: .csv (1)" in said(tmp_path)
+    assert len(rows(data_splits(tmp_path, source="data", format={"type": "csv"}))) == 16
+    assert "files: 2 of 3 files not read: .bak (1), .md (1)" in decisions_of(tmp_path)
+    assert "files: 1 hidden file not read: .csv (1)" in decisions_of(tmp_path)
 
 
 def test_a_hidden_file_that_is_named_is_read(tmp_path: Path) -> None:
     write(tmp_path, {"data/.rows.csv": csv()})
-    assert len(rows(made(tmp_path, source="data/.rows.csv"))) == 16
+    assert len(rows(data_splits(tmp_path, source="data/.rows.csv"))) == 16
 
 
 def test_names_with_odd_characters(tmp_path: Path) -> None:
     for name in ("two\nlines.csv", "a b.csv", "ä.csv", "tab\t.csv"):
         write(tmp_path, {f"data/{name}": csv()})
-    assert len(rows(made(tmp_path, source="data/*.csv"))) == 64
+    assert len(rows(data_splits(tmp_path, source="data/*.csv"))) == 64
     (tmp_path / os.fsdecode(b"data/\xff.csv")).write_text(csv())
     error = refused(tmp_path, source="data/*.csv")
     assert error.message == "the file name data/\\udcff.csv is not valid UTF-8"
@@ -195,14 +195,14 @@ def test_parquet_under_another_name(tmp_path: Path) -> None:
     error = refused(tmp_path, source="data/a.csv")
     assert error.message == "data/a.csv is a parquet file"
     assert "`data: {format: {type: parquet}}`" in error.help
-    assert len(rows(made(tmp_path, source="data/a.csv", format={"type": "parquet"}))) == 16
+    assert len(rows(data_splits(tmp_path, source="data/a.csv", format={"type": "parquet"}))) == 16
 
 
 @pytest.mark.parametrize("text", ["%PDF,label\n", "ORC,label\n", "Objx,label\n", "{\\rt,label\n", "PAR1,label\n"])
 def test_a_table_that_begins_like_another_kind(tmp_path: Path, text: str) -> None:
     name = text.partition(",")[0]
     write(tmp_path, {"data/a.csv": text + "a,no\nb,yes\n" * 8})
-    assert len(rows(made(tmp_path, source="data/a.csv", inputs={name: "category"}))) == 16
+    assert len(rows(data_splits(tmp_path, source="data/a.csv", inputs={name: "category"}))) == 16
 
 
 def test_dates_where_numbers_are_expected_are_shown_as_text(tmp_path: Path) -> None:

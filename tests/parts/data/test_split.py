@@ -16,7 +16,7 @@ from mlspec.parts.data.raw_rows import Piece, Raw, joined
 from mlspec.parts.data.split import divided
 from tests.parts.data.project import spec
 
-Found = dict[str, list[int]]
+SplitRows = dict[str, list[int]]
 
 
 def raw(targets: list[int], groups: list[Any] | None = None) -> Raw:
@@ -24,10 +24,10 @@ def raw(targets: list[int], groups: list[Any] | None = None) -> Raw:
     return joined([Piece("rows.csv", table, range(1, len(targets) + 1))], ["label"])
 
 
-def split(targets: list[int], groups: list[Any] | None = None, **how: Any) -> Found:
-    found, failures = divided(spec(split=how), raw(targets, groups))
+def split(targets: list[int], groups: list[Any] | None = None, **how: Any) -> SplitRows:
+    result, failures = divided(spec(split=how), raw(targets, groups))
     assert not failures
-    return found
+    return result
 
 
 CLASSES = st.lists(st.integers(0, 3), min_size=40, max_size=200)
@@ -39,22 +39,22 @@ SHARES = st.sampled_from([0.1, 0.15, 0.2, 0.25, 0.3])
 def test_every_row_is_in_one_split_and_the_sizes_keep_to_the_shares(
     targets: list[int], valid: float, test: float, seed: int, stratify: bool
 ) -> None:
-    found = split(targets, valid=valid, test=test, seed=seed, stratify=stratify)
-    assert sorted(row for rows in found.values() for row in rows) == list(range(len(targets)))
-    assert all(rows and rows == sorted(rows) for rows in found.values())
+    result = split(targets, valid=valid, test=test, seed=seed, stratify=stratify)
+    assert sorted(row for rows in result.values() for row in rows) == list(range(len(targets)))
+    assert all(rows and rows == sorted(rows) for rows in result.values())
     for name, share in (("valid", valid), ("test", test)):
-        assert abs(len(found[name]) - share * len(targets)) <= (1 if stratify else 0.5)
+        assert abs(len(result[name]) - share * len(targets)) <= (1 if stratify else 0.5)
 
 
 @given(CLASSES, st.integers(0, 99))
 @settings(deadline=None, max_examples=60)
 def test_a_stratified_split_keeps_the_shares_of_each_class(targets: list[int], seed: int) -> None:
-    found = split(targets, valid=0.2, test=0.2, seed=seed)
+    result = split(targets, valid=0.2, test=0.2, seed=seed)
     whole = Counter(targets)
     for name in ("valid", "test"):
-        for target, count in Counter(targets[row] for row in found[name]).items():
+        for target, count in Counter(targets[row] for row in result[name]).items():
             assert abs(count - 0.2 * whole[target]) < 1.5
-    assert {targets[row] for row in found["train"]} == set(targets)
+    assert {targets[row] for row in result["train"]} == set(targets)
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 30)), min_size=60, max_size=150), st.booleans())
@@ -62,30 +62,30 @@ def test_a_stratified_split_keeps_the_shares_of_each_class(targets: list[int], s
 def test_a_group_stays_together(groups: list[int | None], stratify: bool) -> None:
     targets = [i % 2 for i in range(len(groups))]
     try:
-        found = split(targets, groups, valid=0.2, test=0.2, group="who", stratify=stratify)
+        result = split(targets, groups, valid=0.2, test=0.2, group="who", stratify=stratify)
     except StageError:
         assert len(set(groups)) < 8
         return
     homes: dict[int, set[str]] = {}
-    for name, rows in found.items():
+    for name, rows in result.items():
         for row in rows:
             if groups[row] is not None:
                 homes.setdefault(groups[row], set()).add(name)
     assert all(len(names) == 1 for names in homes.values())
     largest = max(Counter(groups[row] for row in range(len(groups)) if groups[row] is not None).values(), default=1)
-    assert abs(len(found["valid"]) - 0.2 * len(groups)) <= largest + 1
+    assert abs(len(result["valid"]) - 0.2 * len(groups)) <= largest + 1
 
 
 def test_the_split_is_the_same_on_every_machine() -> None:
-    found = split([i % 3 for i in range(30)], valid=0.2, test=0.1, seed=7)
-    assert found["valid"] == [2, 5, 10, 18, 27, 28]
-    assert found["test"] == [4, 21, 23]
+    result = split([i % 3 for i in range(30)], valid=0.2, test=0.1, seed=7)
+    assert result["valid"] == [2, 5, 10, 18, 27, 28]
+    assert result["test"] == [4, 21, 23]
 
 
 def test_another_seed_is_another_split() -> None:
     targets = [i % 2 for i in range(50)]
-    made = {json.dumps(split(targets, valid=0.2, test=0.2, seed=seed)) for seed in range(20)}
-    assert len(made) == 20
+    created = {json.dumps(split(targets, valid=0.2, test=0.2, seed=seed)) for seed in range(20)}
+    assert len(created) == 20
 
 
 def test_rows_that_are_added_leave_most_others_where_they_were() -> None:
@@ -100,7 +100,7 @@ def test_a_class_with_one_row_is_trained_on() -> None:
 
 
 def test_shares_that_leave_nothing_are_refused() -> None:
-    with pytest.raises(StageError, match=r"take 1\.4 of the rows, so none are left for train"):
+    with pytest.raises(StageError, match=r"add up to 1\.4, so no rows are left for train"):
         split([0, 1] * 50, valid=0.9, test=0.5)
 
 

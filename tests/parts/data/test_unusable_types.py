@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlspec.errors import StageError
-from tests.parts.data.project import made, rows
+from tests.parts.data.project import data_splits, rows
 
 EDIT = re.compile(r"pandas: `(df\[.*?)`(?: |$)", re.MULTILINE)
 DAYS = [datetime.timedelta(1), datetime.timedelta(2)]
@@ -49,7 +49,7 @@ def written(root: Path, column: pa.Array) -> None:
 
 def refused(root: Path, role: str) -> StageError:
     with pytest.raises(StageError) as caught:
-        made(root, source="a.parquet", **ROLES[role])
+        data_splits(root, source="a.parquet", **ROLES[role])
     return caught.value
 
 
@@ -59,7 +59,7 @@ def test_the_edit_that_the_help_names_leads_to_the_table(tmp_path: Path, kind: s
     pandas = pytest.importorskip("pandas")
     written(tmp_path, COLUMNS[kind])
     if "binary" in kind and role in TEXTS:
-        assert {row["y"] for row in rows(made(tmp_path, source="a.parquet", **ROLES[role]))} in (
+        assert {row["y"] for row in rows(data_splits(tmp_path, source="a.parquet", **ROLES[role]))} in (
             {"no", "yes"},
             {"ab", "cd"},
         )
@@ -75,9 +75,9 @@ def test_the_edit_that_the_help_names_leads_to_the_table(tmp_path: Path, kind: s
     elif role == "labels" and kind not in ("binary", "large-binary", "dictionary-of-binary"):
         assert "is not one of: no, yes" in refused(tmp_path, role).message
     else:
-        found = {row["y"] for row in rows(made(tmp_path, source="a.parquet", **ROLES[role]))}
-        assert len(found) == 2
-        assert role not in NUMBERS or found == ({86400, 172800} if kind == "duration" else {3600, 7200})
+        actual = {row["y"] for row in rows(data_splits(tmp_path, source="a.parquet", **ROLES[role]))}
+        assert len(actual) == 2
+        assert role not in NUMBERS or actual == ({86400, 172800} if kind == "duration" else {3600, 7200})
 
 
 @pytest.mark.parametrize("role", ROLES)

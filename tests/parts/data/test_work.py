@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from mlspec.parts.data import work
-from tests.parts.data.project import csv, job, made, spec, write
+from tests.parts.data.project import csv, data_splits, job, spec, write
 
 
 def limited(root: Path, size: int) -> None:
@@ -24,11 +24,11 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_the_old_files_stay_if_one_cannot_be_written(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": csv(16)})
-    made(tmp_path)
+    data_splits(tmp_path)
     before = contents(tmp_path / "artifacts/data")
     write(tmp_path, {"data/rows.csv": csv(400)})
     write(tmp_path / "other", {"data/rows.csv": csv(400)})
-    made(tmp_path / "other")
+    data_splits(tmp_path / "other")
     sizes = [len(content) for content in contents(tmp_path / "other/artifacts/data").values()]
     for size in (size - 1 for size in set(sizes)):
         process = get_context("fork").Process(target=limited, args=(tmp_path, size))
@@ -37,6 +37,6 @@ def test_the_old_files_stay_if_one_cannot_be_written(tmp_path: Path) -> None:
         assert process.exitcode == 1, size
         assert contents(tmp_path / "artifacts/data") == before, size
     assert {"train.parquet", "origins.parquet", "schema.json", "profile.json", "decisions.json"} <= set(before)
-    assert made(tmp_path)["train"].num_rows == 200
+    assert data_splits(tmp_path)["train"].num_rows == 200
     assert set(contents(tmp_path / "artifacts/data")) == set(before)
     assert [path.name for path in (tmp_path / "artifacts").iterdir()] == ["data"]

@@ -18,19 +18,19 @@ FILES = ("lambda/function.json", "lambda/log-group.json", "lambda/deploy-policy.
          "elasticsearch/index-template.json", "kibana/dashboard.ndjson", "kibana/rules/error-rate.json")  # fmt: skip
 
 
-def made(folder: Path, text: str, environment: str | None) -> dict[str, str]:
+def generated_files(folder: Path, text: str, environment: str | None) -> dict[str, str]:
     spec = folder / "mlproject.yaml"
     spec.write_text(text, encoding="utf-8")
     return {file.path: file.text for file in compile_project(spec, environment).files}
 
 
 def function(folder: Path, text: str, environment: str | None = None) -> str:
-    return str(json.loads(made(folder, text, environment)["lambda/function.json"])["FunctionName"])
+    return str(json.loads(generated_files(folder, text, environment)["lambda/function.json"])["FunctionName"])
 
 
 def test_names_end_with_the_environment_by_default(tmp_path: Path) -> None:
     text = SPEC + "environments: {staging: {}, prod: {deploy: {lambda: {memory: 4096}}}}\n"
-    trees = [made(tmp_path, text, environment) for environment in (None, "staging", "prod")]
+    trees = [generated_files(tmp_path, text, environment) for environment in (None, "staging", "prod")]
     for path in FILES:
         assert len({tree[path] for tree in trees}) == 3, path
     assert [function(tmp_path, text, e) for e in (None, "staging", "prod")] == ["cola", "cola-staging", "cola-prod"]
@@ -56,12 +56,12 @@ def test_a_name_is_made_of_characters_that_a_function_may_have(tmp_path: Path) -
 def test_a_shared_name_is_refused_and_names_both(tmp_path: Path, overlays: str, both: str, chosen: str | None) -> None:
     text = SPEC if "prod" in overlays else NAMED
     with pytest.raises(SpecError) as caught:
-        made(tmp_path, text + f"environments: {overlays}\n", chosen)
-    (found,) = caught.value.diagnostics
-    assert found.code == "shared-function"
-    assert found.span is not None
-    assert both in found.message
-    assert "environments.staging.deploy.lambda.name" in found.help
+        generated_files(tmp_path, text + f"environments: {overlays}\n", chosen)
+    (finding,) = caught.value.diagnostics
+    assert finding.code == "shared-function"
+    assert finding.span is not None
+    assert both in finding.message
+    assert "environments.staging.deploy.lambda.name" in finding.help
 
 
 def test_names_of_their_own_and_other_regions_are_accepted(tmp_path: Path) -> None:
@@ -73,10 +73,10 @@ def test_names_of_their_own_and_other_regions_are_accepted(tmp_path: Path) -> No
     assert function(tmp_path, NAMED + account, "staging") == "answers"
 
 
-def found(folder: Path, text: str, environment: str | None = None) -> list[tuple[str, str, str]]:
+def findings(folder: Path, text: str, environment: str | None = None) -> list[tuple[str, str, str]]:
     """Code, message and help of every error."""
     with pytest.raises(SpecError) as caught:
-        made(folder, text, environment)
+        generated_files(folder, text, environment)
     return [(d.code, d.message, d.help) for d in caught.value.diagnostics]
 
 
@@ -85,26 +85,26 @@ def test_two_environments_of_one_region_are_compared_too(tmp_path: Path, region:
     overlays = f"environments: {{one: {{{region}}}, two: {{{region}}}}}\n"
     assert ("shared-function", "`two` and the environment `one`") in [
         (code, message.partition("environment ")[2].partition(" would")[0])
-        for code, message, _ in found(tmp_path, NAMED + overlays)
+        for code, message, _ in findings(tmp_path, NAMED + overlays)
     ]
 
 
 def test_a_region_equal_to_the_default_does_not_separate_environments(tmp_path: Path) -> None:
     overlays = "environments: {staging: {deploy: {lambda: {region: eu-west-1}}}}\n"
-    assert [code for code, *_ in found(tmp_path, NAMED + overlays)] == ["shared-function"]
+    assert [code for code, *_ in findings(tmp_path, NAMED + overlays)] == ["shared-function"]
 
 
 def test_names_behind_references_are_compared_as_they_come_out(tmp_path: Path) -> None:
     text = NAMED.replace("name: answers", "name: '${project.name}-fn'")
     own = "environments: {staging: {project: {name: other}}}\n"
     assert function(tmp_path, text + own, "staging") == "other-fn"
-    assert [code for code, *_ in found(tmp_path, text + "environments: {staging: {}}\n")] == ["shared-function"]
+    assert [code for code, *_ in findings(tmp_path, text + "environments: {staging: {}}\n")] == ["shared-function"]
 
 
 @pytest.mark.parametrize("chosen", [None, "us"])
 def test_one_role_of_two_regions_is_refused(tmp_path: Path, chosen: str | None) -> None:
     """The policy of each would allow the logs of its own region alone."""
-    ((code, message, help),) = found(
+    ((code, message, help),) = findings(
         tmp_path, NAMED + "environments: {us: {registry: {ecr: {region: us-east-1}}}}\n", chosen
     )
     assert code == "shared-role"
@@ -116,7 +116,7 @@ def test_what_an_administrator_made_may_be_shared(tmp_path: Path) -> None:
     """A role, a boundary, a network: mlspec changes none of them."""
     given = f"role: '{ROLE}', vpc: {{subnets: [subnet-1], security_groups: [sg-1]}}"
     text = SPEC.replace("{lambda: {}}", f"{{lambda: {{{given}}}}}")
-    tree = made(tmp_path, text + "environments: {staging: {}, prod: {}}\n", "staging")
+    tree = generated_files(tmp_path, text + "environments: {staging: {}, prod: {}}\n", "staging")
     assert json.loads(tree["lambda/function.json"])["Role"] == ROLE
 
 
@@ -127,7 +127,9 @@ def test_a_repository_may_be_shared_with_the_same_settings(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("chosen", [None, "prod"])
 def test_a_repository_with_two_settings_is_refused_and_names_both(tmp_path: Path, chosen: str | None) -> None:
-    ((code, message, help),) = found(tmp_path, SPEC + "environments: {prod: {registry: {ecr: {keep: 50}}}}\n", chosen)
+    ((code, message, help),) = findings(
+        tmp_path, SPEC + "environments: {prod: {registry: {ecr: {keep: 50}}}}\n", chosen
+    )
     assert code == "shared-repository"
     assert message == (
         "the environment `prod` and the spec without an environment share the repository `cola`, and give it another "
@@ -144,14 +146,14 @@ def test_an_environment_with_a_name_of_its_own_does_not_hide_what_others_share(
 ) -> None:
     overlays = "environments: {staging: {}, prod: {deploy: {lambda: {name: answers-prod}}}}\n"
     with pytest.raises(SpecError) as caught:
-        made(tmp_path, NAMED + overlays, chosen)
+        generated_files(tmp_path, NAMED + overlays, chosen)
     assert [d.code for d in caught.value.diagnostics] == ["shared-function"]
 
 
 def test_a_name_that_is_another_environments_default_is_refused(tmp_path: Path) -> None:
     overlays = "environments: {staging: {}, prod: {deploy: {lambda: {name: cola-staging}}}}\n"
     with pytest.raises(SpecError) as caught:
-        made(tmp_path, SPEC + overlays, None)
+        generated_files(tmp_path, SPEC + overlays, None)
     assert "`prod` and the environment `staging`" in caught.value.diagnostics[0].message
 
 
@@ -172,8 +174,8 @@ def test_a_shared_data_stream_is_refused_and_names_both(
 ) -> None:
     text = SPEC.replace("elasticsearch: {}", f"elasticsearch: {index}") + f"environments: {overlays}\n"
     with pytest.raises(SpecError) as caught:
-        made(tmp_path, text, chosen)
-    (found,) = caught.value.diagnostics
-    assert (found.code, found.span is not None) == ("shared-index", True)
-    assert both in found.message
-    assert "environments.staging.monitor.elasticsearch.index" in found.help
+        generated_files(tmp_path, text, chosen)
+    (finding,) = caught.value.diagnostics
+    assert (finding.code, finding.span is not None) == ("shared-index", True)
+    assert both in finding.message
+    assert "environments.staging.monitor.elasticsearch.index" in finding.help

@@ -98,6 +98,6 @@ def test_rollouts(text: str, expected: list[str], tmp_path) -> None:
     ("image", "expected"),
     [("{max_size: 10.1GB}", ["image-too-large"]), ("{max_size: 10GB}", []), ("{max_body: 7MB}", ["payload-too-large"])],
 )
-def test_what_lambda_asks_of_the_image(image: str, expected: list[str], tmp_path) -> None:
+def test_what_lambda_requires_of_the_image(image: str, expected: list[str], tmp_path) -> None:
     assert codes(tmp_path, LAMBDA.replace("{docker: {}}", f"{{docker: {image}}}")) == expected
     assert codes(tmp_path, f"{EXPORT}package: {{docker: {image}}}\n") == []

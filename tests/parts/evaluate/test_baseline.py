@@ -17,8 +17,8 @@ TARGET = torch.tensor([0, 1, 1, 1, 2, 1, 0, 1, 1, 1])
 
 
 def test_the_most_frequent_label() -> None:
-    found = classified(torch.zeros(10, 3), TARGET)
-    constant = label(["accuracy", "mcc", "log_loss", "balanced_accuracy"], found, LABELS)
+    result = classified(torch.zeros(10, 3), TARGET)
+    constant = label(["accuracy", "mcc", "log_loss", "balanced_accuracy"], result, LABELS)
     shares = [0.2, 0.7, 0.1]
     assert constant.answer == "yes"
     assert constant.metrics["accuracy"] == pytest.approx(0.7)
@@ -45,37 +45,39 @@ def test_the_mean() -> None:
         ({"auroc": None}, False),
     ],
 )
-def test_only_a_model_that_is_better_by_nothing_is_doubted(metrics: dict[str, float | None], doubted: bool) -> None:
+def test_only_a_model_that_does_not_beat_the_baseline_is_reported(
+    metrics: dict[str, float | None], doubted: bool
+) -> None:
     floor = label([*metrics], classified(torch.zeros(10, 3), TARGET), LABELS)
-    said = no_better(metrics, floor)
-    assert bool(said) is doubted
+    output = no_better(metrics, floor)
+    assert bool(output) is doubted
     if doubted:
         baseline = "the majority-class baseline (`yes` for every row)"
-        assert said.startswith(
+        assert output.startswith(
             f"the model does not beat {baseline}: accuracy {metrics['accuracy']:.4g}, baseline 0.7\n"
         )
-        assert "\n  help: raise train.max_epochs; " in said
-        assert set(re.findall(r"train\.([a-z_]+)", said)) <= TrainSpec.model_fields.keys()
+        assert "\n  help: raise train.max_epochs; " in output
+        assert set(re.findall(r"train\.([a-z_]+)", output)) <= TrainSpec.model_fields.keys()
 
 
 def test_a_number_is_compared_with_the_constant_baseline() -> None:
     floor = number(["rmse"], torch.tensor([1.0, 3.0]))
-    said = no_better({"rmse": 2.0}, floor)
-    assert said.startswith("the model does not beat the constant baseline (2 for every row): rmse 2, baseline 1\n")
+    output = no_better({"rmse": 2.0}, floor)
+    assert output.startswith("the model does not beat the constant baseline (2 for every row): rmse 2, baseline 1\n")
     assert no_better({"rmse": 0.5}, floor) == ""
 
 
 @pytest.mark.parametrize(
-    ("answers", "actual", "said"),
+    ("answers", "actual", "message"),
     [
         (["no"] * 4, ["no", "no", "no", "yes"], "the model predicts `no` for every row of test; 75.0% of them"),
         (["no", "no", "yes", "no"], ["no", "no", "no", "yes"], ""),
         (["no"] * 4, ["no"] * 4, ""),
     ],
 )
-def test_a_model_that_always_answers_the_same_is_doubted(answers: list[str], actual: list[str], said: str) -> None:
-    assert single_answer(answers, ["no", "yes"], actual).startswith(said)
-    assert bool(single_answer(answers, ["no", "yes"], actual)) is bool(said)
+def test_a_constant_model_is_reported(answers: list[str], actual: list[str], message: str) -> None:
+    assert single_answer(answers, ["no", "yes"], actual).startswith(message)
+    assert bool(single_answer(answers, ["no", "yes"], actual)) is bool(message)
 
 
 @pytest.mark.parametrize(

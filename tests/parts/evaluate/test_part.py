@@ -32,7 +32,7 @@ train:
 """
 
 
-def said(folder: Path, spec: str) -> list[Diagnostic]:
+def diagnostics_of(folder: Path, spec: str) -> list[Diagnostic]:
     path = folder / "mlproject.yaml"
     path.write_text(spec, encoding="utf-8")
     try:
@@ -42,7 +42,7 @@ def said(folder: Path, spec: str) -> list[Diagnostic]:
 
 
 def codes(folder: Path, spec: str) -> list[str]:
-    return [d.code for d in said(folder, spec)]
+    return [d.code for d in diagnostics_of(folder, spec)]
 
 
 def test_a_full_section_is_right(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_full_section_is_right(tmp_path: Path) -> None:
         '  gates: {mcc: ">= 0.2", "recall[no]": "> 0.1", "accuracy@origin=*": ">= 0.5",\n'
         '          "accuracy@origin=gj04": ">= 0.5", "accuracy@length=10..40": ">= 0.5", ece: "<= 0.2"}\n'
     )
-    assert said(tmp_path, spec) == []
+    assert diagnostics_of(tmp_path, spec) == []
 
 
 @pytest.mark.parametrize(
@@ -74,24 +74,24 @@ def test_a_gate_on_what_is_not_computed(tmp_path: Path, gate: str, message: str)
         "  slices: {origin: {}, length: {column: sentence, by: length, bins: [10, 40]}}\n"
         f'  gates: {{"{gate}": ">= 0.2"}}\n'
     )
-    (found,) = said(tmp_path, spec)
-    assert found.code == "gate-without-metric"
-    assert found.message == message
-    assert found.help
-    assert found.span is not None
-    assert found.source[found.span.column - 1 : found.span.end - 1].strip('"') == gate
+    (result,) = diagnostics_of(tmp_path, spec)
+    assert result.code == "gate-without-metric"
+    assert result.message == message
+    assert result.help
+    assert result.span is not None
+    assert result.source[result.span.column - 1 : result.span.end - 1].strip('"') == gate
 
 
 def test_the_help_names_the_key_to_change(tmp_path: Path) -> None:
-    found = said(tmp_path, CLASSES + 'evaluate: {metrics: [accuracy], gates: {mcc: ">= 0"}}\n')
-    assert found[0].help == "evaluate.metrics: [accuracy, mcc]"
-    found = said(tmp_path, CLASSES + 'evaluate: {gates: {"accuracy@origin=a": ">= 0"}}\n')
-    assert found[0].help == "evaluate.slices: [origin]"
+    result = diagnostics_of(tmp_path, CLASSES + 'evaluate: {metrics: [accuracy], gates: {mcc: ">= 0"}}\n')
+    assert result[0].help == "evaluate.metrics: [accuracy, mcc]"
+    result = diagnostics_of(tmp_path, CLASSES + 'evaluate: {gates: {"accuracy@origin=a": ">= 0"}}\n')
+    assert result[0].help == "evaluate.slices: [origin]"
 
 
 def test_a_metric_of_another_kind_of_target(tmp_path: Path) -> None:
-    (found,) = said(tmp_path, CLASSES + "evaluate: {metrics: [accuracy, r2]}\n")
-    assert (found.code, found.message) == (
+    (result,) = diagnostics_of(tmp_path, CLASSES + "evaluate: {metrics: [accuracy, r2]}\n")
+    assert (result.code, result.message) == (
         "unfit-metric",
         "`r2` does not apply to the target: `label` is a class",
     )

@@ -17,8 +17,8 @@ def test_values_the_most_frequent_first() -> None:
 
 def test_bins_hold_their_lower_edge() -> None:
     assert names_of_bins([1, 2.5]) == ["<1", "1..2.5", ">=2.5"]
-    found = cut([0.5, 1, 2.5, 9, float("nan")], Slice(bins=[1, 2.5]))
-    assert found == {"<1": [0], "1..2.5": [1], ">=2.5": [2, 3], "(missing)": [4]}
+    result = cut([0.5, 1, 2.5, 9, float("nan")], Slice(bins=[1, 2.5]))
+    assert result == {"<1": [0], "1..2.5": [1], ">=2.5": [2, 3], "(missing)": [4]}
 
 
 def test_lengths_of_texts() -> None:

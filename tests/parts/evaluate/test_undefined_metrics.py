@@ -33,10 +33,10 @@ def test_a_metric_has_a_reason_exactly_where_it_has_no_value(case: str) -> None:
     draw = torch.Generator().manual_seed(1)
     labels = 3 if "three" in case else 2
     outputs = torch.randn((len(targets), labels) if task == "classification" else (len(targets),), generator=draw)
-    found = scores(task, NAMES[task], outputs, torch.tensor(targets))
-    missing = {name for name, value in found.items() if value is None}
+    result = scores(task, NAMES[task], outputs, torch.tensor(targets))
+    missing = {name for name, value in result.items() if value is None}
     assert missing == {name for name in NAMES[task] if undefined(name, targets)}
-    assert reasons(found, targets).keys() == missing
+    assert reasons(result, targets).keys() == missing
 
 
 def test_a_reason_has_the_numbers() -> None:
@@ -62,7 +62,7 @@ def test_a_gate_is_refused_where_no_slice_has_a_value() -> None:
 
 def test_a_monitor_is_refused_by_its_key() -> None:
     watched = {"sweep.metric": "valid/mape", "train.checkpoint.monitor": "valid/loss"}
-    found = shown(monitors(watched, "regression", [0.0, 1.0]))
-    assert found is not None
-    assert found[0].startswith("sweep.metric: `valid/mape` is undefined on the validation rows: 1 of 2 rows")
+    result = shown(monitors(watched, "regression", [0.0, 1.0]))
+    assert result is not None
+    assert result[0].startswith("sweep.metric: `valid/mape` is undefined on the validation rows: 1 of 2 rows")
     assert shown(monitors(watched, "regression", [2.0, 1.0])) is None

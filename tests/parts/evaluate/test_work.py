@@ -64,23 +64,23 @@ def test_a_classification(trained: Trained) -> None:
         "length: {column: sentence, by: length, bins: [20, 40]}}}\n",
     )
     project.run("evaluate")
-    found = read(project, "evaluate")
+    record = read(project, "evaluate")
     test = pq.read_table(project.artifacts / "data/test.parquet")
     predicted = pq.read_table(project.artifacts / "evaluate/predictions.parquet")
-    assert found["rows"] == test.num_rows == predicted.num_rows
+    assert record["rows"] == test.num_rows == predicted.num_rows
     right = [a == b for a, b in zip(*(predicted[c].to_pylist() for c in ("actual", "predicted")), strict=True)]
-    assert found["metrics"]["accuracy"] == pytest.approx(np.mean(right), abs=1e-5)
-    assert found["metrics"]["accuracy"] > 0.8
+    assert record["metrics"]["accuracy"] == pytest.approx(np.mean(right), abs=1e-5)
+    assert record["metrics"]["accuracy"] > 0.8
     assert predicted["actual"].to_pylist() == [("sad", "glad")[i] for i in test["label"].to_pylist()]
-    assert list(found["per_class"]) == ["sad", "glad"]
-    assert found["per_class"]["sad"]["support"] == test["label"].to_pylist().count(0)
+    assert list(record["per_class"]) == ["sad", "glad"]
+    assert record["per_class"]["sad"]["support"] == test["label"].to_pylist().count(0)
     origins = test["origin"].to_pylist()
     for origin in "abc":
         chosen = [ok for ok, o in zip(right, origins, strict=True) if o == origin]
-        entry = found["slices"][f"origin={origin}"]
+        entry = record["slices"][f"origin={origin}"]
         assert entry["rows"] == len(chosen)
         assert entry["metrics"]["accuracy"] == pytest.approx(np.mean(chosen), abs=1e-5)
-    lengths = {name: entry["rows"] for name, entry in found["slices"].items() if name.startswith("length=")}
+    lengths = {name: entry["rows"] for name, entry in record["slices"].items() if name.startswith("length=")}
     assert list(lengths) == ["length=<20", "length=20..40", "length=>=40"]
     assert sum(lengths.values()) == test.num_rows
     assert [tuple(r.values()) for r in rows(project.artifacts / "plots/confusion.csv")] == list(
@@ -88,7 +88,7 @@ def test_a_classification(trained: Trained) -> None:
     )
     table = rows(project.artifacts / "plots/calibration.csv")
     assert sum(int(row["count"]) for row in table) == test.num_rows
-    assert 0 <= found["calibration"]["ece"] <= 1
+    assert 0 <= record["calibration"]["ece"] <= 1
 
 
 def test_two_runs_write_the_same(trained: Trained) -> None:
@@ -103,11 +103,11 @@ def test_two_runs_write_the_same(trained: Trained) -> None:
 def test_a_number(trained: Trained) -> None:
     project = trained("numbers", "evaluate: {metrics: [rmse, r2], slices: {size: {bins: [0]}, town: {}}}\n")
     project.run("evaluate")
-    found = read(project, "evaluate")
-    assert found["task"] == "regression"
-    assert found["metrics"]["r2"] > 0.8
-    assert found["calibration"] is None
-    assert set(found["slices"]) == {
+    record = read(project, "evaluate")
+    assert record["task"] == "regression"
+    assert record["metrics"]["r2"] > 0.8
+    assert record["calibration"] is None
+    assert set(record["slices"]) == {
         "size=<0", "size=>=0", "size=(missing)", "town=Bonn", "town=Ulm", "town=Hof", "town=(missing)",
     }  # fmt: skip
     pairs = rows(project.artifacts / "plots/fit.csv")
@@ -118,9 +118,9 @@ def test_a_number(trained: Trained) -> None:
 def test_images_whose_labels_come_from_the_folders(trained: Trained) -> None:
     project = trained("images", "evaluate: {metrics: [accuracy, f1, mcc, auroc, average_precision]}\n")
     project.run("evaluate")
-    found = read(project, "evaluate")
-    assert list(found["per_class"]) == ["left", "right", "top"]
-    assert found["metrics"]["auroc"] > 0.9
+    record = read(project, "evaluate")
+    assert list(record["per_class"]) == ["left", "right", "top"]
+    assert record["metrics"]["auroc"] > 0.9
 
 
 def test_a_slice_of_a_column_that_is_not_there(trained: Trained) -> None:
@@ -137,13 +137,13 @@ def test_gates_pass(trained: Trained) -> None:
         'ece: "<= 0.5"}}\n',
     )
     project.run("evaluate", "gate")
-    found = read(project, "gates")
+    record = read(project, "gates")
     assert json.loads((project.artifacts / "evaluate/passed.json").read_text()) == {"passed": True}
-    assert found["passed"] is True
-    assert [g["metric"] for g in found["gates"]] == ["mcc", "recall[sad]", "accuracy@origin=*", "ece"]
+    assert record["passed"] is True
+    assert [g["metric"] for g in record["gates"]] == ["mcc", "recall[sad]", "accuracy@origin=*", "ece"]
     slices = {n: e["metrics"]["accuracy"] for n, e in read(project, "evaluate")["slices"].items()}
-    assert found["gates"][2]["value"] == min(slices.values())
-    assert slices[found["gates"][2]["slice"]] == min(slices.values())
+    assert record["gates"][2]["value"] == min(slices.values())
+    assert slices[record["gates"][2]["slice"]] == min(slices.values())
 
 
 def test_a_failed_gate_stops_the_pipeline_after_its_record_is_written(trained: Trained) -> None:
@@ -154,10 +154,10 @@ def test_a_failed_gate_stops_the_pipeline_after_its_record_is_written(trained: T
     with pytest.raises(StageError) as caught:
         project.run("gate")
     assert not passed.exists()
-    found = read(project, "gates")
-    assert found["passed"] is False
-    assert [g["passed"] for g in found["gates"]] == [True, False]
-    assert f"mae {found['gates'][1]['value']:.4g} fails the gate <= 0.001" in caught.value.message
+    record = read(project, "gates")
+    assert record["passed"] is False
+    assert [g["passed"] for g in record["gates"]] == [True, False]
+    assert f"mae {record['gates'][1]['value']:.4g} fails the gate <= 0.001" in caught.value.message
     assert "r2" not in caught.value.message
     assert "evaluate.gates" in caught.value.help
 
@@ -173,9 +173,9 @@ def test_a_value_that_is_not_defined_misses_its_gate(trained: Trained) -> None:
     project = trained("text", 'evaluate: {metrics: [auroc], gates: {auroc: ">= 0.1"}}\n')
     project.run("evaluate")
     path = project.artifacts / "metrics/evaluate.json"
-    found = json.loads(path.read_text())
-    found["metrics"]["auroc"] = None
-    path.write_text(json.dumps(found))
+    record = json.loads(path.read_text())
+    record["metrics"]["auroc"] = None
+    path.write_text(json.dumps(record))
     with pytest.raises(StageError, match="auroc is undefined"):
         project.run("gate")
 

@@ -9,7 +9,7 @@ import pytest
 from mlspec.compiler import compile_project
 from mlspec.parts.export.opsets import EXPORTED, newest
 from mlspec.parts.package.serving_pins import ONNXRUNTIME
-from tests.parts.evaluate.test_part import CLASSES, codes, said
+from tests.parts.evaluate.test_part import CLASSES, codes, diagnostics_of
 
 
 @pytest.mark.parametrize("opset", [EXPORTED[0], EXPORTED[-1]])
@@ -19,9 +19,9 @@ def test_opsets_that_can_be_written_and_served(tmp_path: Path, opset: int) -> No
 
 @pytest.mark.parametrize("opset", [7, 17, 24, 99])
 def test_opsets_that_cannot(tmp_path: Path, opset: int) -> None:
-    (found,) = said(tmp_path, CLASSES + f"export: {{onnx: {{opset: {opset}}}}}\n")
-    assert found.code == "unfit-opset"
-    assert str(opset) in found.message
+    (result,) = diagnostics_of(tmp_path, CLASSES + f"export: {{onnx: {{opset: {opset}}}}}\n")
+    assert result.code == "unfit-opset"
+    assert str(opset) in result.message
 
 
 def test_the_newest_opset_of_a_release() -> None:
@@ -52,7 +52,7 @@ def test_the_serving_release_reads_what_the_table_says() -> None:
     assert not loads(newest(ONNXRUNTIME) + 1)
 
 
-def test_settings_that_do_not_go_together(tmp_path: Path) -> None:
+def test_settings_that_exclude_each_other(tmp_path: Path) -> None:
     spec = CLASSES + "export: {onnx: {max_metric_drop: 0.01}}\n"
     assert codes(tmp_path, spec) == ["conflicting-options"]
     assert codes(tmp_path, spec.replace("max_metric", "quantize: int8, max_metric")) == []

@@ -37,21 +37,21 @@ def report(project: Applied) -> Any:
 def test_text(trained: Trained) -> None:
     project = trained("text", "evaluate: {metrics: [mcc]}\nexport: {onnx: {batch_sizes: [1, 3, 64]}}\n")
     project.run("evaluate", "export")
-    found = report(project)
+    result = report(project)
     bundle = project.artifacts / "bundle"
     assert sorted(p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()) == [
         "lineage.json", "model.onnx", "preprocess/preprocess.json", "preprocess/tokenizer.json", "profile.json",
         "signature.json",
     ]  # fmt: skip
-    assert found["opset"] == 18
-    assert found["size_bytes"] == (bundle / "model.onnx").stat().st_size
-    assert found["int8"] is None
-    assert found["parity"]["max_abs_difference"] < 1e-4
-    checked = found["parity"]["checked"]
+    assert result["opset"] == 18
+    assert result["size_bytes"] == (bundle / "model.onnx").stat().st_size
+    assert result["int8"] is None
+    assert result["parity"]["max_abs_difference"] < 1e-4
+    checked = result["parity"]["checked"]
     assert {c["batch"] for c in checked} == {1, 3, 64}
     assert len({c["length"] for c in checked}) > 1
-    assert found["metric"]["name"] == "mcc"
-    assert found["metric"]["torch"] == found["metric"]["onnx"]
+    assert result["metric"]["name"] == "mcc"
+    assert result["metric"]["torch"] == result["metric"]["onnx"]
     graph = onnx.load(bundle / "model.onnx")
     shapes = {v.name: [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in graph.graph.input}
     assert shapes == {"input_ids": ["batch", "length"], "attention_mask": ["batch", "length"]}
@@ -110,10 +110,10 @@ def test_a_module_of_the_users_whose_forward_takes_any_inputs(trained: Trained) 
 def test_int8(trained: Trained, kind: str) -> None:
     project = trained(kind, "export: {onnx: {quantize: int8, max_metric_drop: 0.1}}\n")
     project.run("export")
-    found = report(project)
-    assert found["int8"]["size_bytes"] == (project.artifacts / "bundle/model.onnx").stat().st_size
-    assert found["int8"]["size_bytes"] < found["size_bytes"]
-    assert found["int8"]["drop"] <= 0.1
+    result = report(project)
+    assert result["int8"]["size_bytes"] == (project.artifacts / "bundle/model.onnx").stat().st_size
+    assert result["int8"]["size_bytes"] < result["size_bytes"]
+    assert result["int8"]["drop"] <= 0.1
     operators = {n.op_type for n in onnx.load(project.artifacts / "bundle/model.onnx").graph.node}
     assert operators & {"MatMulInteger", "QuantizeLinear", "DynamicQuantizeLinear"}
 
@@ -188,16 +188,16 @@ def test_lineage(trained: Trained) -> None:
     subprocess.run([*git, "add", "mlproject.yaml"], check=True)
     subprocess.run([*git, "commit", "-qm", "first"], check=True)
     project.run("evaluate", "gate", "export")
-    found = json.loads((project.artifacts / "bundle/lineage.json").read_text())
+    record = json.loads((project.artifacts / "bundle/lineage.json").read_text())
     head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    assert found["git"] == {"commit": head, "dirty": False}
-    assert found["project"] == "prices"
-    assert set(found["data"]) == {"train.parquet", "valid.parquet", "test.parquet", "schema.json"}
-    assert found["metrics"]["evaluate"]["r2"] > 0.1
-    assert found["metrics"]["gates"][0]["passed"] is True
-    assert found["packages"]["torch"] == torch.__version__
-    assert found["config"]["train"]["max_epochs"] == 12
-    assert set(found["files"]) == {"model.onnx", "preprocess/preprocess.json", "profile.json", "signature.json"}
+    assert record["git"] == {"commit": head, "dirty": False}
+    assert record["project"] == "prices"
+    assert set(record["data"]) == {"train.parquet", "valid.parquet", "test.parquet", "schema.json"}
+    assert record["metrics"]["evaluate"]["r2"] > 0.1
+    assert record["metrics"]["gates"][0]["passed"] is True
+    assert record["packages"]["torch"] == torch.__version__
+    assert record["config"]["train"]["max_epochs"] == 12
+    assert set(record["files"]) == {"model.onnx", "preprocess/preprocess.json", "profile.json", "signature.json"}
 
 
 def test_a_threshold_reaches_serving(trained: Trained) -> None:
@@ -249,7 +249,7 @@ def test_a_refusal_without_words_is_still_one() -> None:
     assert "ValueError" in refusal(ValueError(), Path("/")).message
 
 
-def test_the_old_bundle_stays_if_the_new_one_is_refused(trained: Trained) -> None:
+def test_the_old_bundle_is_kept_if_the_new_one_is_refused(trained: Trained) -> None:
     project = trained("numbers", "export: {onnx: {max_size: 9MB}}\n")
     project.run("export")
     bundle = project.artifacts / "bundle"

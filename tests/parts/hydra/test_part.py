@@ -59,9 +59,9 @@ def composed(folder: Path, project: Project, overrides: list[str]) -> dict[str, 
         (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
         (folder / file.path).write_text(file.text, encoding="utf-8")
     with initialize_config_dir(str(folder / "conf"), version_base="1.3"):
-        found = OmegaConf.to_container(compose("config", overrides), resolve=True)
-    assert isinstance(found, dict)
-    return {str(key): value for key, value in found.items()}
+        result = OmegaConf.to_container(compose("config", overrides), resolve=True)
+    assert isinstance(result, dict)
+    return {str(key): value for key, value in result.items()}
 
 
 def project(values: Mapping[str, Any], **sections: Any) -> Project:
@@ -80,7 +80,7 @@ def test_what_hydra_composes_is_what_the_spec_says(
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, "it's", "\\'", "a,b", "x=1", "ü"])
-def test_an_override_is_read_back_as_it_was(text: str) -> None:
+def test_an_override_is_read_back_unchanged(text: str) -> None:
     if "\n" in text or "\x85" in text:
         pytest.skip("an override is one line")
     override = OverridesParser.create().parse_override(f"a.b={written(text)}")
@@ -94,10 +94,10 @@ def test_an_override_is_read_back_as_it_was(text: str) -> None:
 def test_an_experiment_is_laid_over_the_values(tmp_path: Path) -> None:
     experiments = Experiments({"fast": {"train.max_epochs": 1, "train.optimizer": {"momentum": 0.5}}})
     values = {"train": TrainSpec().model_dump(mode="json"), "experiments": experiments.model_dump(mode="json")}
-    found = composed(tmp_path, project(values, experiments=experiments), ["experiment=fast"])
-    assert found["train"]["max_epochs"] == 1
-    assert found["train"]["optimizer"] == {**values["train"]["optimizer"], "momentum": 0.5}
-    assert "experiments" not in found
+    result = composed(tmp_path, project(values, experiments=experiments), ["experiment=fast"])
+    assert result["train"]["max_epochs"] == 1
+    assert result["train"]["optimizer"] == {**values["train"]["optimizer"], "momentum": 0.5}
+    assert "experiments" not in result
 
 
 def test_the_sweep_in_the_format_of_wandb() -> None:
@@ -119,20 +119,20 @@ def test_the_sweep_in_the_format_of_wandb() -> None:
     values = {"sweep": sweep.model_dump(mode="json")}
     info = ProjectInfo(name="cola")
     files = render(part.artifacts(project(values, sweep=sweep, track=track, project=info), STAGES), {})
-    found = yaml.safe_load(next(file.text for file in files if file.path == "sweep.yaml"))
-    assert found["project"] == "cola: 1"
-    assert found["command"][:3] == ["mlspec", "run", "train"]
-    assert found["command"][-1] == "${args_no_hyphens}"
-    assert found["metric"] == {"name": "valid/f1", "goal": "maximize"}
-    assert found["run_cap"] == 7
-    assert found["early_terminate"] == {"type": "hyperband", "min_iter": 2, "eta": 4, "strict": False}
-    assert found["parameters"]["train.learning_rate"] == {
+    result = yaml.safe_load(next(file.text for file in files if file.path == "sweep.yaml"))
+    assert result["project"] == "cola: 1"
+    assert result["command"][:3] == ["mlspec", "run", "train"]
+    assert result["command"][-1] == "${args_no_hyphens}"
+    assert result["metric"] == {"name": "valid/f1", "goal": "maximize"}
+    assert result["run_cap"] == 7
+    assert result["early_terminate"] == {"type": "hyperband", "min_iter": 2, "eta": 4, "strict": False}
+    assert result["parameters"]["train.learning_rate"] == {
         "distribution": "log_uniform_values",
         "min": 1e-5,
         "max": 1e-3,
     }
-    assert found["parameters"]["train.batch_size"] == {"values": [16, 32]}
-    assert found["parameters"]["train.max_epochs"]["distribution"] == "q_uniform"
+    assert result["parameters"]["train.batch_size"] == {"values": [16, 32]}
+    assert result["parameters"]["train.max_epochs"]["distribution"] == "q_uniform"
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ def test_a_sweep_varies_known_keys_within_their_limits(key: str, parameter: Any,
     sweep = Sweep.model_validate({"parameters": {key: parameter}})
     train = TrainSpec()
     values = {"train": train.model_dump(mode="json"), "sweep": sweep.model_dump(mode="json")}
-    found = {finding.code for finding in part.check(project(values, train=train, sweep=sweep))}
-    assert found == ({code} if code else set())
+    diagnostic = {finding.code for finding in part.check(project(values, train=train, sweep=sweep))}
+    assert diagnostic == ({code} if code else set())
 
 
 def test_an_error_in_a_section_causes_no_false_errors_in_the_sweep(tmp_path: Path) -> None:
@@ -200,8 +200,8 @@ def test_composing_and_validating_gives_the_values_of_the_spec(build: Build, tmp
     if not groups(build):
         return
     with initialize_config_dir(str(tmp_path / "conf"), version_base="1.3"):
-        found = OmegaConf.to_container(compose("config"), resolve=True)
-    validated = root_model(PARTS).model_validate_json(json.dumps(found)).model_dump(mode="json")
+        result = OmegaConf.to_container(compose("config"), resolve=True)
+    validated = root_model(PARTS).model_validate_json(json.dumps(result)).model_dump(mode="json")
     values = {name: build.project.values[name] for name in groups(build)}
     assert {name: read(name, validated[name]) for name in values} == {n: read(n, v) for n, v in values.items()}
 
@@ -210,8 +210,8 @@ def test_no_file_of_conf_contains_null(build: Build) -> None:
     """Except for the two keys of Hydra itself: https://hydra.cc/docs/1.3/configure_hydra/workdir/."""
     own = {"config.yaml: defaults.experiment", "config.yaml: hydra.output_subdir"}
     files = {file.path: yaml.safe_load(file.text) for file in build.files if file.path.startswith("conf/")}
-    found = {key for path, values in files.items() for key in nulls(values, f"{path.removeprefix('conf/')}: ")}
-    assert found == (own if files else set())
+    actual = {key for path, values in files.items() for key in nulls(values, f"{path.removeprefix('conf/')}: ")}
+    assert actual == (own if files else set())
 
 
 def test_every_parameter_of_dvc_has_a_value(build: Build) -> None:
@@ -247,7 +247,7 @@ def test_every_key_of_the_language_has_a_comment(build: Build) -> None:
 
 def test_sections_that_no_stage_reads_are_not_config_groups() -> None:
     build = compile_project(ROOT / "specs" / "full" / "mlproject.yaml")
-    assert {*build.project.sections} - {*groups(build)} == {"budget", "ci", "experiments", "lock", "orchestrate"}
+    assert {*build.project.sections} - {*groups(build)} == {"budget", "ci", "experiments", "lock", "orchestrate", "run"}
     model = root_model(PARTS)
     unread = [
         name for name in model.model_fields if name not in (*groups(build), "mlspec", "experiments", "environments")

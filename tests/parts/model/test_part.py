@@ -24,7 +24,7 @@ class Net(pl.LightningModule):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "code", "said"),
+    ("old", "new", "code", "message"),
     [
         ("class Net(", "clas Net(", "import-not-found", "`src.model` cannot be imported: line 3: invalid syntax"),
         ("class Net(", "class Nett(", "import-not-found", "`src.model` has no `Net`"),
@@ -32,7 +32,7 @@ class Net(pl.LightningModule):
         ("hidden: int", "hidden: int, depth: int", "bad-argument", "`Net` needs the argument `depth`"),
     ],
 )
-def test_a_class_that_cannot_be_instantiated(tmp_path: Path, old: str, new: str, code: str, said: str) -> None:
+def test_a_class_that_cannot_be_instantiated(tmp_path: Path, old: str, new: str, code: str, message: str) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "model.py").write_text(MODEL)
     spec = tmp_path / "mlproject.yaml"
@@ -42,4 +42,4 @@ def test_a_class_that_cannot_be_instantiated(tmp_path: Path, old: str, new: str,
     (tmp_path / "src" / "model.py").write_text(MODEL.replace(old, new))
     with pytest.raises(SpecError) as caught:
         compile_project(spec)
-    assert (code, said) in [(found.code, found.message) for found in caught.value.diagnostics]
+    assert (code, message) in [(finding.code, finding.message) for finding in caught.value.diagnostics]

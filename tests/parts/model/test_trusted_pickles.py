@@ -60,6 +60,6 @@ def test_without_the_scanner_it_says_so(
 ) -> None:
     monkeypatch.setitem(sys.modules, "picklescan.scanner", None)
     check_trusted(job(tmp_path, HARMLESS, HARMLESS), "model")
-    said = capsys.readouterr().out
-    assert "not scanned before it is loaded: w.pkl (picklescan is not installed)" in said
-    assert "pip install 'mlspec[audit]'" in said
+    output = capsys.readouterr().out
+    assert "not scanned before it is loaded: w.pkl (picklescan is not installed)" in output
+    assert "pip install 'mlspec[audit]'" in output

@@ -103,8 +103,10 @@ def test_retention_is_written_in_units_that_elasticsearch_has(given: str, writte
 
 
 def test_no_secret_enters_a_file(tmp_path: Path) -> None:
-    made = files(tmp_path, "monitor: {elasticsearch: {api_key: {env: MY_KEY_NAME}}}\n")
-    assert "MY_KEY_NAME" not in "".join(text for path, text in made.items() if path.startswith(("elastic", "kibana")))
+    generated = files(tmp_path, "monitor: {elasticsearch: {api_key: {env: MY_KEY_NAME}}}\n")
+    assert "MY_KEY_NAME" not in "".join(
+        text for path, text in generated.items() if path.startswith(("elastic", "kibana"))
+    )
 
 
 def test_rules_are_asked_for(tmp_path: Path) -> None:

@@ -39,19 +39,19 @@ def test_elasticsearch_is_named_by_variables_and_not_by_secrets(tmp_path: Path) 
 
 
 def test_without_monitor_nothing_is_logged(tmp_path: Path) -> None:
-    made = files(tmp_path, PACKAGE)
-    assert "monitoring.json" not in made
-    assert "monitoring.json" not in made["Dockerfile"]
-    assert "elasticsearch" not in made["requirements-serve.txt"]
+    generated = files(tmp_path, PACKAGE)
+    assert "monitoring.json" not in generated
+    assert "monitoring.json" not in generated["Dockerfile"]
+    assert "elasticsearch" not in generated["requirements-serve.txt"]
 
 
 def test_the_image_holds_the_policy_a_volume_and_the_client(tmp_path: Path) -> None:
-    made = files(tmp_path, PACKAGE + "monitor: {elasticsearch: {}}\n")
-    assert "COPY monitoring.json ./" in made["Dockerfile"]
-    assert "VOLUME /var/lib/mlspec" in made["Dockerfile"]
-    assert "!monitoring.json" in made[".dockerignore"]
-    assert "predictions:/var/lib/mlspec" in made["compose.yaml"]
-    assert "elasticsearch==" in made["requirements-serve.txt"]
+    generated = files(tmp_path, PACKAGE + "monitor: {elasticsearch: {}}\n")
+    assert "COPY monitoring.json ./" in generated["Dockerfile"]
+    assert "VOLUME /var/lib/mlspec" in generated["Dockerfile"]
+    assert "!monitoring.json" in generated[".dockerignore"]
+    assert "predictions:/var/lib/mlspec" in generated["compose.yaml"]
+    assert "elasticsearch==" in generated["requirements-serve.txt"]
     logged = files(tmp_path, PACKAGE + "monitor: {}\n")
     assert "elasticsearch==" not in logged["requirements-serve.txt"]
     zipped = (

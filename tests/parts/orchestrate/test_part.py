@@ -30,7 +30,7 @@ def test_findings(section: str, expected: list[str], tmp_path: Path) -> None:
 def test_an_unknown_orchestrator_is_located_and_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
         build(tmp_path, "orchestrate:\n  dagster: {}\n  metaflow: {}\n")
-    (found,) = caught.value.diagnostics
-    assert found.span is not None
-    assert (found.span.line, found.span.column) == (10, 3)
-    assert "`dagster`, `prefect` and `airflow`" in found.help
+    (finding,) = caught.value.diagnostics
+    assert finding.span is not None
+    assert (finding.span.line, finding.span.column) == (10, 3)
+    assert "`dagster`, `prefect` and `airflow`" in finding.help

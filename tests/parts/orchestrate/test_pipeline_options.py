@@ -15,10 +15,10 @@ ENVIRONMENTS = "environments:\n  prod: {model: {dropout: 0.2}}\n"
 
 
 def project(folder: Path, text: str, base: str = BASE) -> tuple[Project, Dagster]:
-    made = build(folder, text, base).project
-    options = made.need(Orchestrate).dagster
+    built = build(folder, text, base).project
+    options = built.need(Orchestrate).dagster
     assert options is not None
-    return made, options
+    return built, options
 
 
 def test_the_schedule_is_that_of_the_workflows_unless_it_has_its_own(tmp_path: Path) -> None:
@@ -35,16 +35,16 @@ def test_the_schedule_is_that_of_the_workflows_unless_it_has_its_own(tmp_path: P
 )
 def test_the_spec_without_an_environment_has_a_name_that_none_has(names: list[str], base: str, tmp_path: Path) -> None:
     text = "".join(f"  {name}: {{model: {{dropout: 0.2}}}}\n" for name in names)
-    made, _ = project(tmp_path, "orchestrate: {dagster: {}}\n" + ("environments:\n" + text if text else ""))
-    assert pipeline_options.environments(made) == {base: None, **{name: name for name in names}}
+    created, _ = project(tmp_path, "orchestrate: {dagster: {}}\n" + ("environments:\n" + text if text else ""))
+    assert pipeline_options.environments(created) == {base: None, **{name: name for name in names}}
 
 
 def test_raw_data_is_watched_where_it_is_in_files(tmp_path: Path) -> None:
-    made, _ = project(tmp_path, "orchestrate: {dagster: {}}\n")
-    assert pipeline_options.watches_data(made)
+    created, _ = project(tmp_path, "orchestrate: {dagster: {}}\n")
+    assert pipeline_options.watches_data(created)
     remote = BASE.replace("source: data/cola.csv", "source: https://example.org/cola.csv")
-    made, _ = project(tmp_path, "orchestrate: {dagster: {}}\n", remote)
-    assert not pipeline_options.watches_data(made)
+    created, _ = project(tmp_path, "orchestrate: {dagster: {}}\n", remote)
+    assert not pipeline_options.watches_data(created)
 
 
 def test_an_alarm_starts_a_training_only_where_the_spec_asks_for_one(tmp_path: Path) -> None:

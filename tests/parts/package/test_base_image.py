@@ -37,9 +37,9 @@ DOCKERFILE = "FROM python:3.11 AS a\nRUN x\nFROM python:3.11 AS b\n"
 )
 def test_the_digest_is_that_of_the_same_repository(known: str, base: str, tmp_path: Path) -> None:
     text = DOCKERFILE.replace("python:3.11", base)
-    made, stood = pin(fake(tmp_path, known, pull=0), tmp_path, text, base, "linux/amd64")
-    assert stood == f"{base}@{DIGEST}"
-    assert made.count(f"FROM {base}@{DIGEST} AS") == 2
+    created, existing = pin(fake(tmp_path, known, pull=0), tmp_path, text, base, "linux/amd64")
+    assert existing == f"{base}@{DIGEST}"
+    assert created.count(f"FROM {base}@{DIGEST} AS") == 2
     assert (tmp_path / "Dockerfile.lock").read_text().endswith(f"\n{base}@{DIGEST}\n")
 
 
@@ -62,7 +62,7 @@ def test_a_pinned_dockerfile_needs_no_registry(tmp_path: Path) -> None:
     assert not (tmp_path / "asked").exists()
 
 
-def test_other_lines_of_the_lock_stay(tmp_path: Path) -> None:
+def test_other_lines_of_the_lock_are_kept(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile.lock").write_text(f"debian:12@{DIGEST}\n")
     pin(fake(tmp_path, f"python@{DIGEST}", pull=0), tmp_path, DOCKERFILE, "python:3.11", "linux/amd64")
     assert f"debian:12@{DIGEST}" in (tmp_path / "Dockerfile.lock").read_text()

@@ -46,10 +46,10 @@ def test_each_folder_keeps_a_tag_of_its_own(
     set_tags(client, second, name, two)
     assert client.inspect(name).id == client.inspect(folder_tag(name, two)).id == second
     assert client.inspect(folder_tag(name, one)).id == first
-    said = capsys.readouterr().out
-    assert said.startswith(f"warning: {name}:latest was the image of a project of the same name in another folder")
-    assert folder_tag(name, one) in said
-    assert folder_tag(name, two) in said
+    output = capsys.readouterr().out
+    assert output.startswith(f"warning: {name}:latest was the image of a project of the same name in another folder")
+    assert folder_tag(name, one) in output
+    assert folder_tag(name, two) in output
 
 
 def test_the_same_folder_moves_its_tags_and_says_nothing(

@@ -69,12 +69,12 @@ def test_a_zip_is_for_lambda(tmp_path: Path) -> None:
 
 
 def test_a_zip_needs_no_docker(tmp_path: Path) -> None:
-    made = build(tmp_path, EXPORT + "package: {zip: {}}\n" + REGISTRY + "deploy: {lambda: {}}\n")
-    assert not {"Dockerfile", "compose.yaml", ".dockerignore"} & {f.path for f in made.files}
-    stages = {s.name: s for s in made.plan.stages}
+    built = build(tmp_path, EXPORT + "package: {zip: {}}\n" + REGISTRY + "deploy: {lambda: {}}\n")
+    assert not {"Dockerfile", "compose.yaml", ".dockerignore"} & {f.path for f in built.files}
+    stages = {s.name: s for s in built.plan.stages}
     assert stages["package"].outputs[0].path == "artifacts/function.zip"
     assert (stages["image"].needs, stages["image"].inputs) == ((), ("artifacts/bundle", "artifacts/function.zip"))
-    requirements = next(f.text for f in made.files if f.path == "requirements-serve.txt")
+    requirements = next(f.text for f in built.files if f.path == "requirements-serve.txt")
     assert "awslambdaric" not in requirements  # Lambda's own Python brings it
 
 
@@ -83,9 +83,9 @@ def test_an_image_needs_an_exported_model(tmp_path: Path) -> None:
 
 
 def test_no_package_no_files(tmp_path: Path) -> None:
-    made = build(tmp_path, "")
-    assert not [f for f in made.files if f.part == "package"]
-    assert made.plan.stage("package") is None
+    built = build(tmp_path, "")
+    assert not [f for f in built.files if f.part == "package"]
+    assert built.plan.stage("package") is None
 
 
 def test_the_pins_of_an_image_for_lambda_have_its_client() -> None:
@@ -124,6 +124,14 @@ def test_hadolint_has_nothing_to_say(text: str, description: str, tmp_path: Path
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def test_the_image_names_its_authors(tmp_path: Path) -> None:
+    authors = '[Ada <ada@example.org>, "Bo\\tB"]'
+    named = BASE.replace("name: cola,", f"name: cola, authors: {authors},")
+    assert 'image.authors="Ada <ada@example.org>, Bo B"' in files(tmp_path, PACKAGE, named)["Dockerfile"]
+    assert "image.authors" not in files(tmp_path, PACKAGE)["Dockerfile"]
+    assert codes(tmp_path, PACKAGE, named.replace("\\t", "\\e")) == ["bad-format"]
+
+
 def test_compose_starts_the_image_locked_down(tmp_path: Path) -> None:
     (service,) = yaml.safe_load(files(tmp_path, PACKAGE)["compose.yaml"])["services"].values()
     assert service["read_only"] is True
@@ -146,12 +154,12 @@ def test_the_context_holds_the_runtime_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "artifacts" / "image").mkdir()
     (tmp_path / "artifacts" / "image" / "old").write_text("")
     work.main(job(tmp_path))
-    found = {
+    actual = {
         p.relative_to(tmp_path / "artifacts" / "image").as_posix()
         for p in (tmp_path / "artifacts" / "image").rglob("*.py")
     }
-    assert {"mlspec/__init__.py", "mlspec/runtime/http.py", "mlspec/runtime/preprocess/text.py"} <= found
-    assert not [p for p in found if not p.startswith(("mlspec/runtime/", "mlspec/__init__"))]
+    assert {"mlspec/__init__.py", "mlspec/runtime/http.py", "mlspec/runtime/preprocess/text.py"} <= actual
+    assert not [p for p in actual if not p.startswith(("mlspec/runtime/", "mlspec/__init__"))]
     assert not (tmp_path / "artifacts" / "image" / "old").exists()
 
 

@@ -44,16 +44,16 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> ExpectedPredictions:
 
 
 def test_the_bundles_own_answers_pass(expected: ExpectedPredictions) -> None:
-    found = [(200, answer) for answer in expected.answers]
-    assert len(found) == len(expected.bodies()) == 3
-    assert expected.compare("it", found) == 0
+    results = [(200, answer) for answer in expected.answers]
+    assert len(results) == len(expected.bodies()) == 3
+    assert expected.compare("it", results) == 0
     assert json.loads(json.loads(expected.events()[1])["body"]) == expected.rows[1]
     envelopes = [{"statusCode": 200, "body": json.dumps(answer)} for answer in expected.answers]
     assert expected.compare_events("it", envelopes) < 1e-12
 
 
 @pytest.mark.parametrize(
-    ("status", "found", "message"),
+    ("status", "actual", "message"),
     [
         (400, {"error": "no such input"}, r"it answers with HTTP 400 to \{"),
         (500, None, r"it answers with HTTP 500"),
@@ -64,16 +64,16 @@ def test_the_bundles_own_answers_pass(expected: ExpectedPredictions) -> None:
         (200, None, r"instead of the bundle's"),
     ],
 )
-def test_another_answer_is_refused(status: int, found: Any, message: str, expected: ExpectedPredictions) -> None:
+def test_another_answer_is_refused(status: int, actual: Any, message: str, expected: ExpectedPredictions) -> None:
     first, second, _ = expected.answers
     with pytest.raises(StageError, match=message):
-        expected.compare("it", [(200, first), (200, second), (status, found)])
+        expected.compare("it", [(200, first), (200, second), (status, actual)])
 
 
-@pytest.mark.parametrize("found", [None, {}, {"errorMessage": "Task timed out"}, "x"])
-def test_a_function_that_failed_is_refused(found: Any, expected: ExpectedPredictions) -> None:
+@pytest.mark.parametrize("actual", [None, {}, {"errorMessage": "Task timed out"}, "x"])
+def test_a_function_that_failed_is_refused(actual: Any, expected: ExpectedPredictions) -> None:
     with pytest.raises(StageError, match=r"it fails: "):
-        expected.compare_events("it", [found] * 3)
+        expected.compare_events("it", [actual] * 3)
 
 
 INPUTS = [{"name": "sentence", "type": "text"}, {"name": "age", "type": "number"}, {"name": "city", "type": "category"},
@@ -86,12 +86,12 @@ def test_rows_are_generated_from_the_profile_the_vocabulary_and_the_image_size(t
     (bundle / "signature.json").write_text(json.dumps(signature | {"inputs": INPUTS}))
     columns = {"age": {"quantiles": {"0.05": 18, "0.5": 40, "0.95": 70}}, "city": {"top": [{"value": "Bonn"}]}}
     (bundle / "profile.json").write_text(json.dumps({"columns": columns}))
-    found = rows(bundle)
-    assert [row["age"] for row in found] == [18, 40, 70]
-    assert [row["city"] for row in found] == ["Bonn", None, None]
-    assert len({len(str(row["sentence"]).split()) for row in found}) == 3
-    assert len({row["face"] for row in found}) == 3
-    assert "dog" in str(found[2]["sentence"])
+    actual = rows(bundle)
+    assert [row["age"] for row in actual] == [18, 40, 70]
+    assert [row["city"] for row in actual] == ["Bonn", None, None]
+    assert len({len(str(row["sentence"]).split()) for row in actual}) == 3
+    assert len({row["face"] for row in actual}) == 3
+    assert "dog" in str(actual[2]["sentence"])
 
 
 def test_without_a_profile_the_rows_still_fit(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ export:
 PREP = "class Prep:\n    def __call__(self, rows): ...\n"
 
 
-def found(root: Path, imported: str, package: str, spec: str = SPEC) -> list[Diagnostic]:
+def diagnostics_of(root: Path, imported: str, package: str, spec: str = SPEC) -> list[Diagnostic]:
     files: dict[str, str | bytes] = {"mlproject.yaml": spec + package, "src/net.py": "class Net: ...\n"}
     written(root, {**files, "src/prep.py": f"{imported}\n{PREP}"})
     try:
@@ -48,11 +48,11 @@ def found(root: Path, imported: str, package: str, spec: str = SPEC) -> list[Dia
     ],
 )
 def test_an_installed_package_is_not_reported(imported: str, package: str, tmp_path: Path) -> None:
-    assert found(tmp_path, imported, package) == []
+    assert diagnostics_of(tmp_path, imported, package) == []
 
 
 @pytest.mark.parametrize(
-    ("imported", "package", "said", "help"),
+    ("imported", "package", "message", "help"),
     [
         ("import torch", "package:\n", "src/prep.py:1 imports torch, which the serving image", "with numpy alone"),
         ("import PIL", "package:\n", "imports PIL", "package.requirements: {pillow: "),
@@ -68,22 +68,22 @@ def test_an_installed_package_is_not_reported(imported: str, package: str, tmp_p
     ],
 )
 def test_what_is_missing_is_named_with_the_line_to_add(
-    imported: str, package: str, said: str, help: str, tmp_path: Path
+    imported: str, package: str, message: str, help: str, tmp_path: Path
 ) -> None:
-    (diagnostic,) = found(tmp_path, imported, package)
+    (diagnostic,) = diagnostics_of(tmp_path, imported, package)
     assert diagnostic.code == "import-not-served"
-    assert said in diagnostic.message
+    assert message in diagnostic.message
     assert help in diagnostic.help
     assert diagnostic.span is not None
 
 
 def test_a_help_followed_to_the_letter_is_right(tmp_path: Path) -> None:
     """The release is that of the machine that trains."""
-    (diagnostic,) = found(tmp_path, "import pyarrow", "package:\n")
+    (diagnostic,) = diagnostics_of(tmp_path, "import pyarrow", "package:\n")
     _, _, entry = diagnostic.help.partition("package.requirements: ")
     entry = entry.partition("}")[0] + "}"
     package = f"package: {{requirements: {entry}}}\n"
-    assert found(tmp_path, "import pyarrow", package) == []
+    assert diagnostics_of(tmp_path, "import pyarrow", package) == []
     build = compile_project(tmp_path / "mlproject.yaml")
     text = next(file.text for file in build.files if file.path == "requirements-serve.txt")
     assert entry.strip("{}").replace(": ", "==").replace('"', "") in text.splitlines()
@@ -93,16 +93,16 @@ def test_a_compiled_module_of_the_project_is_refused(tmp_path: Path) -> None:
     from importlib.machinery import EXTENSION_SUFFIXES
 
     written(tmp_path, {f"src/fast{EXTENSION_SUFFIXES[0]}": b"x"})
-    (diagnostic,) = found(tmp_path, "from src import fast", "package:\n")
+    (diagnostic,) = diagnostics_of(tmp_path, "from src import fast", "package:\n")
     assert diagnostic.code == "import-not-served"
     assert "which is compiled for this machine" in diagnostic.message
 
 
 def test_an_installed_class_is_refused(tmp_path: Path) -> None:
-    (diagnostic,) = found(tmp_path, "", "", SPEC.replace("src.prep:Prep", "numpy:array"))
+    (diagnostic,) = diagnostics_of(tmp_path, "", "", SPEC.replace("src.prep:Prep", "numpy:array"))
     assert diagnostic.code == "bad-preprocess"
 
 
 def test_a_preprocessing_is_for_a_model_of_the_projects_own(tmp_path: Path) -> None:
     spec = SPEC.replace('class: "src.net:Net", ', "type: tabular, ")
-    assert [diagnostic.code for diagnostic in found(tmp_path, "", "", spec)] == ["unknown-key"]
+    assert [diagnostic.code for diagnostic in diagnostics_of(tmp_path, "", "", spec)] == ["unknown-key"]

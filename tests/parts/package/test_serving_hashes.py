@@ -29,9 +29,9 @@ def test_every_pin_has_a_wheel_for_both_processors(python: str) -> None:
 
 def test_a_build_has_hashes_of_all_packages_or_of_none(tmp_path: Path) -> None:
     def texts(package: str) -> tuple[str, str, list[str]]:
-        made = build(tmp_path, f"{EXPORT}package: {package}\n")
-        files = {file.path: file.text for file in made.files}
-        return files["requirements-serve.txt"], files["Dockerfile"], [w.code for w in made.warnings]
+        built = build(tmp_path, f"{EXPORT}package: {package}\n")
+        files = {file.path: file.text for file in built.files}
+        return files["requirements-serve.txt"], files["Dockerfile"], [w.code for w in built.warnings]
 
     requirements, dockerfile, warnings = texts("{docker: {}}")
     assert requirements.count("==") == len(re.findall(r"== *\S+ \\\n +--hash", requirements))

@@ -25,17 +25,17 @@ SERVER: dict[str, Any] = {
 PROD = {**SERVER, "name": "prod", "parameters": {"environment": "prod", "release": False}, "schedules": []}
 
 
-def found(folder: Path, *deployments: dict[str, Any], text: str = TEXT) -> list[str]:
+def differences_of(folder: Path, *deployments: dict[str, Any], text: str = TEXT) -> list[str]:
     files = {file.path: file.text for file in build(folder, text).files}
     return list(differences(yaml.safe_load(files["prefect.yaml"]), deployments, ROOT))
 
 
 def test_nothing_differs_after_a_deployment(tmp_path: Path) -> None:
-    assert found(tmp_path, SERVER, PROD) == []
+    assert differences_of(tmp_path, SERVER, PROD) == []
 
 
 @pytest.mark.parametrize(
-    ("edit", "told"),
+    ("edit", "text"),
     [
         ({"work_pool_name": "gpus"}, 'work pool ("gpus")'),
         ({"parameters": {"environment": "prod"}}, 'parameters ({"environment": "prod"})'),
@@ -45,36 +45,36 @@ def test_nothing_differs_after_a_deployment(tmp_path: Path) -> None:
         ({"pull_steps": None}, "pull steps (null)"),
     ],
 )
-def test_what_was_edited_on_the_server(edit: dict[str, Any], told: str, tmp_path: Path) -> None:
-    expected = f"the deployment base differs on the server in {told}: prefect deploy --all"
-    assert found(tmp_path, {**SERVER, **edit}, PROD) == [expected]
+def test_what_was_edited_on_the_server(edit: dict[str, Any], text: str, tmp_path: Path) -> None:
+    expected = f"the deployment base differs on the server in {text}: prefect deploy --all"
+    assert differences_of(tmp_path, {**SERVER, **edit}, PROD) == [expected]
 
 
 def test_pull_steps_of_an_earlier_spec(tmp_path: Path) -> None:
     text = TEXT.replace('"0 3 * * 1"', '"0 3 * * 1", repository: "https://example.org/a/b"')
-    told = found(tmp_path, SERVER, PROD, text=text)
-    assert [line.partition(" (")[0] for line in told] == [
+    messages = differences_of(tmp_path, SERVER, PROD, text=text)
+    assert [line.partition(" (")[0] for line in messages] == [
         "the deployment base differs on the server in pull steps",
         "the deployment prod differs on the server in pull steps",
     ]
 
 
 def test_deployments_that_only_one_side_has(tmp_path: Path) -> None:
-    assert found(tmp_path, SERVER, {**SERVER, "name": "old"}) == [
+    assert differences_of(tmp_path, SERVER, {**SERVER, "name": "old"}) == [
         "the deployment prod is not on the server: prefect deploy --all",
         "the deployment old is on the server and not in the spec: prefect deployment delete 'cola/old'",
     ]
 
 
 def test_a_server_is_asked_only_where_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = build(tmp_path, TEXT)
-    texts = {file.path: file.text for file in made.files}
+    built = build(tmp_path, TEXT)
+    texts = {file.path: file.text for file in built.files}
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    assert notices(made.project, texts, ROOT) == []
+    assert notices(built.project, texts, ROOT) == []
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    (line,) = notices(made.project, texts, ROOT)
+    (line,) = notices(built.project, texts, ROOT)
     assert "PREFECT_API_URL does not answer" in line
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/with a space")
-    (line,) = notices(made.project, texts, ROOT)
+    (line,) = notices(built.project, texts, ROOT)
     assert "PREFECT_API_URL does not answer" in line
     assert notices(build(tmp_path, "train: {}\n").project, {}, ROOT) == []

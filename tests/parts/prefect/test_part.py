@@ -14,8 +14,8 @@ PROD = "environments:\n  prod: {model: {dropout: 0.2}}\n"
 
 
 def test_a_deployment_for_each_environment(tmp_path: Path) -> None:
-    made = files(tmp_path, 'orchestrate: {prefect: {schedule: "0 3 * * 1", work_pool: gpus}}\n' + PROD)
-    document = yaml.safe_load(made["prefect.yaml"])
+    generated = files(tmp_path, 'orchestrate: {prefect: {schedule: "0 3 * * 1", work_pool: gpus}}\n' + PROD)
+    document = yaml.safe_load(generated["prefect.yaml"])
     assert "pull" not in document, "Prefect sets the folder that `prefect deploy` runs in"
     base, prod = document["deployments"]
     assert (base["name"], base["parameters"]) == ("base", {"environment": None, "release": False})
@@ -58,8 +58,8 @@ def test_workers_clone_the_repository_and_go_to_the_folder_of_the_project(folder
 )
 def test_results_are_pushed_by_default_where_the_clone_is_deleted(options: str, pushes: bool, tmp_path: Path) -> None:
     base = BASE.replace("  source: data/cola.csv\n", "  source: data/cola.csv\n  remote: s3://bucket/dvc\n")
-    made = files(tmp_path, f"orchestrate: {{prefect: {{{options}}}}}\n", base)
-    assert ('"--push"' in made["orchestrate/prefect/flow.py"]) is pushes
+    generated = files(tmp_path, f"orchestrate: {{prefect: {{{options}}}}}\n", base)
+    assert ('"--push"' in generated["orchestrate/prefect/flow.py"]) is pushes
 
 
 def test_other_stages_change_no_file(tmp_path: Path) -> None:

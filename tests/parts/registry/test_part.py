@@ -36,17 +36,17 @@ def test_names_that_ecr_takes(name: str, tmp_path: Path) -> None:
 
 
 def test_a_repository_policy_only_where_other_services_need_the_images(tmp_path: Path) -> None:
-    made = files(tmp_path, REGISTRY)
-    assert "ecr/repository-policy.json" not in made
-    assert "ecr/github-trust.json" not in made
-    made = files(tmp_path, REGISTRY.replace("}}", ', pull_accounts: ["210987654321"]}}'))
-    (statement,) = json.loads(made["ecr/repository-policy.json"])["Statement"]
+    generated = files(tmp_path, REGISTRY)
+    assert "ecr/repository-policy.json" not in generated
+    assert "ecr/github-trust.json" not in generated
+    generated = files(tmp_path, REGISTRY.replace("}}", ', pull_accounts: ["210987654321"]}}'))
+    (statement,) = json.loads(generated["ecr/repository-policy.json"])["Statement"]
     assert statement["Principal"] == {"AWS": ["arn:aws:iam::210987654321:root"]}
 
 
 def test_other_partitions_of_aws(tmp_path: Path) -> None:
-    made = files(tmp_path, REGISTRY.replace("eu-west-1", "cn-north-1"))
-    resource = json.loads(made["ecr/push-policy.json"])["Statement"][1]["Resource"]
+    generated = files(tmp_path, REGISTRY.replace("eu-west-1", "cn-north-1"))
+    resource = json.loads(generated["ecr/push-policy.json"])["Statement"][1]["Resource"]
     assert resource == "arn:aws-cn:ecr:cn-north-1:123456789012:repository/cola"
 
 
@@ -56,28 +56,28 @@ def expired(rules: list[dict[str, Any]], images: list[tuple[int, set[str]]]) -> 
     reached: set[int] = set()
     gone: set[int] = set()
     for rule in sorted(rules, key=lambda r: int(r["rulePriority"])):
-        wanted = rule["selection"]
+        expected = rule["selection"]
         chosen = [
             (age, n)
             for n, (age, tags) in enumerate(images)
             if n not in reached
             and (
                 not tags
-                if wanted["tagStatus"] == "untagged"
-                else tags and all(any(fnmatch(tag, p) for tag in tags) for p in wanted["tagPatternList"])
+                if expected["tagStatus"] == "untagged"
+                else tags and all(any(fnmatch(tag, p) for tag in tags) for p in expected["tagPatternList"])
             )
         ]
         reached |= {n for _, n in chosen}
-        if wanted["countType"] == "imageCountMoreThan":
-            gone |= {n for _, n in sorted(chosen)[wanted["countNumber"] :]}
+        if expected["countType"] == "imageCountMoreThan":
+            gone |= {n for _, n in sorted(chosen)[expected["countNumber"] :]}
         else:
-            gone |= {n for age, n in chosen if age > wanted["countNumber"]}
+            gone |= {n for age, n in chosen if age > expected["countNumber"]}
     return gone
 
 
 def test_what_is_live_never_expires(tmp_path: Path) -> None:
-    made = files(tmp_path, REGISTRY.replace("}}", ", keep: 2}}"))
-    rules = json.loads(made["ecr/lifecycle-policy.json"])["rules"]
+    generated = files(tmp_path, REGISTRY.replace("}}", ", keep: 2}}"))
+    rules = json.loads(generated["ecr/lifecycle-policy.json"])["rules"]
     images = [(9, set()), (1, set()), (400, {"a-1", "keep-7"}), (300, {"b-1", "keep-8"}), (30, {"c"}), (20, {"d"}),
               (10, {"e"})]  # fmt: skip
     assert expired(rules, images) == {0, 4}

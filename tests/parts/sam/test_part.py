@@ -101,9 +101,9 @@ def test_each_secret_has_a_parameter_of_its_own() -> None:
 def test_the_name_of_a_stack_is_valid(function: str, expected: str, tmp_path: Path) -> None:
     spec = tmp_path / "mlproject.yaml"
     write(tmp_path, SPECS["image"].replace("lambda: {", f"lambda: {{name: {function}, "))
-    found = stack_function(compile_project(spec).project)
-    assert found is not None
-    assert [stack_name(found, part) for part in ("service", "foundation")] == [expected, f"{expected}-foundation"]
+    result = stack_function(compile_project(spec).project)
+    assert result is not None
+    assert [stack_name(result, part) for part in ("service", "foundation")] == [expected, f"{expected}-foundation"]
 
 
 def test_an_alarm_is_on_the_new_version_and_rolls_back(tmp_path: Path) -> None:

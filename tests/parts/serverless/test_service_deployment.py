@@ -207,7 +207,7 @@ def test_a_function_that_exists_without_a_stack_is_refused(deployed: Callable[..
     project.shipped.spec("deploy: {lambda:", "deploy: {iac: serverless, lambda:")
     with pytest.raises(StageError, match="exists already and is not in a stack") as raised:
         project.planned("service")
-    assert "`iac: terraform`, which takes it over" in raised.value.help
+    assert "mlspec apply --adopt" in raised.value.help
     with pytest.raises(StageError, match=r"ecr repository .* exists already"):
         project.planned("foundation")
 

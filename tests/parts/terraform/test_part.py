@@ -95,9 +95,9 @@ def test_terraforms_own_tests_of_the_modules_pass(
 
 
 def test_each_environment_has_a_state_of_its_own(tmp_path: Path) -> None:
-    made = files(tmp_path, SPECS["image"])
+    generated = files(tmp_path, SPECS["image"])
     other = files(tmp_path, SPECS["image"].replace("lambda: {", "lambda: {name: cola-prod, "))
-    states = [re.findall(r'path = "(.*)"', one["terraform/service/versions.tf"]) for one in (made, other)]
+    states = [re.findall(r'path = "(.*)"', one["terraform/service/versions.tf"]) for one in (generated, other)]
     assert states == [["cola.tfstate"], ["cola-prod.tfstate"]]
 
 

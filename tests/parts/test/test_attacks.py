@@ -71,7 +71,7 @@ def test_rows_that_are_predicted_correctly_and_have_a_text_are_attacked() -> Non
     ]
 
 
-def test_other_inputs_stay_as_they_are() -> None:
+def test_other_inputs_are_unchanged() -> None:
     model, predictor = victim()
     assert model.scores(4, [["a godo day"], ["a good dya"]]) == [[0.8, 0.2], [pytest.approx(0.1), 0.9]]
     assert predictor.rows[-2:] == [
@@ -88,7 +88,7 @@ def test_the_largest_score_is_that_of_the_predicted_label(threshold: float, glad
     assert (high >= low) == bool(glad)
 
 
-def test_the_bundle_has_the_last_word() -> None:
+def test_the_prediction_of_the_bundle_counts() -> None:
     model, _ = victim()
     model.count(report(4, "a godo day"))
     model.count(report(7, "a bda day"))  # the bundle still says sad

@@ -12,7 +12,7 @@ import pytest
 
 from mlspec.compiler import compile_project
 from tests.conftest import CHECKOUT
-from tests.parts.evaluate.test_part import CLASSES, NUMBERS, codes, said
+from tests.parts.evaluate.test_part import CLASSES, NUMBERS, codes, diagnostics_of
 
 HOSTILE = "it's \"q\" \\ {= x =} {{ y }} '''"
 
@@ -25,10 +25,10 @@ def files(folder: Path, spec: str) -> dict[str, str]:
 
 def test_a_disturbance_of_an_input_that_is_not_there(tmp_path: Path) -> None:
     spec = CLASSES + "export:\ntest: {robustness: {perturbations: [typos, brightness]}}\n"
-    (found,) = said(tmp_path, spec)
-    assert found.code == "unfit-perturbation"
-    assert found.message == "`brightness` perturbs images, and the model has no such input"
-    assert found.help == "perturbations for these inputs: `typos`, `case`, `punctuation`, `whitespace`, `accents`"
+    (result,) = diagnostics_of(tmp_path, spec)
+    assert result.code == "unfit-perturbation"
+    assert result.message == "`brightness` perturbs images, and the model has no such input"
+    assert result.help == "perturbations for these inputs: `typos`, `case`, `punctuation`, `whitespace`, `accents`"
     assert codes(tmp_path, NUMBERS + "export:\ntest: {robustness: {perturbations: [noise, missing]}}\n") == []
     assert codes(tmp_path, NUMBERS + "export:\ntest: {robustness: {perturbations: [case]}}\n") == ["unfit-perturbation"]
 
@@ -37,7 +37,7 @@ def test_a_disturbance_of_an_input_that_is_not_there(tmp_path: Path) -> None:
     ("base", "options", "message", "help"),
     [
         (NUMBERS, "{direction: {sise: increasing}}", "input not found: `sise`", "did you mean `size`?"),
-        (CLASSES, "{direction: {sentence: increasing}}", "`sentence` is a text, and only a number can grow", ""),
+        (CLASSES, "{direction: {sentence: increasing}}", "`sentence` is a text, and only a number can increase", ""),
         (
             NUMBERS,
             "{direction: {size: {trend: increasing, label: a}}}",
@@ -56,7 +56,7 @@ def test_a_disturbance_of_an_input_that_is_not_there(tmp_path: Path) -> None:
 def test_an_expectation_about_what_is_not_there(
     tmp_path: Path, base: str, options: str, message: str, help: str
 ) -> None:
-    findings = said(tmp_path, base + f"export:\ntest: {options}\n")
+    findings = diagnostics_of(tmp_path, base + f"export:\ntest: {options}\n")
     assert message in findings[0].message
     assert help in (findings[0].help or "")
 
@@ -64,21 +64,23 @@ def test_an_expectation_about_what_is_not_there(
 def test_a_direction_of_a_class_needs_one_of_its_labels(tmp_path: Path) -> None:
     base = CLASSES.replace("{sentence: text}", "{size: number}").replace("sentence]", "size]")
     base = base.replace("text-classifier", "tabular")
-    (missing,) = said(tmp_path, base + "export:\ntest: {direction: {size: increasing}}\n")
+    (missing,) = diagnostics_of(tmp_path, base + "export:\ntest: {direction: {size: increasing}}\n")
     assert missing.code == "unfit-direction"
     assert missing.help == "size: {trend: increasing, label: no}"
-    (unknown,) = said(tmp_path, base + "export:\ntest: {direction: {size: {trend: increasing, label: nope}}}\n")
+    (unknown,) = diagnostics_of(
+        tmp_path, base + "export:\ntest: {direction: {size: {trend: increasing, label: nope}}}\n"
+    )
     assert unknown.code == "unknown-label"
 
 
 def test_an_attack_needs_a_classification_of_texts(tmp_path: Path) -> None:
     attacked = "export:\ntest: {textattack: {}}\n"
     assert codes(tmp_path, CLASSES + attacked) == []
-    (number,) = said(tmp_path, NUMBERS + attacked)
+    (number,) = diagnostics_of(tmp_path, NUMBERS + attacked)
     assert number.code == "unfit-attack"
     assert number.message == "TextAttack attacks a classification of texts, and the target is a number"
     tabular = CLASSES.replace("{sentence: text}", "{size: number}").replace("sentence]", "size]")
-    (category,) = said(tmp_path, tabular.replace("text-classifier", "tabular") + attacked)
+    (category,) = diagnostics_of(tmp_path, tabular.replace("text-classifier", "tabular") + attacked)
     assert category.message == "TextAttack attacks a classification of texts, and the model has no such input"
 
 
@@ -87,7 +89,7 @@ def test_the_python_of_an_attack_is_a_path(path: str, tmp_path: Path) -> None:
     import json
 
     spec = CLASSES + f"export:\ntest: {{textattack: {{python: {json.dumps(path)}}}}}\n"
-    (fault,) = said(tmp_path, spec.replace("${{", "$${{"))
+    (fault,) = diagnostics_of(tmp_path, spec.replace("${{", "$${{"))
     assert fault.code == "bad-format"
     assert fault.source.startswith("test: {textattack")
 
@@ -124,9 +126,9 @@ def test_an_attack_is_a_stage_of_its_own(tmp_path: Path) -> None:
 
 def test_files_only_where_the_section_is(tmp_path: Path) -> None:
     assert files(tmp_path, CLASSES) == {}
-    made = files(tmp_path, CLASSES + "export:\ntest:\n")
+    generated = files(tmp_path, CLASSES + "export:\ntest:\n")
     kinds = ("unit", "data", "model", "contract")
-    assert set(made) == {"tests/conftest.py", *(f"tests/test_{kind}.py" for kind in kinds)}
+    assert set(generated) == {"tests/conftest.py", *(f"tests/test_{kind}.py" for kind in kinds)}
     assert "tests/test_load.py" in files(tmp_path, CLASSES + "export:\ntest: {load: {}}\n")
 
 
@@ -134,8 +136,8 @@ def test_the_projects_own_code_is_imported(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src/data.py").write_text("def load():\n    return []\n")
     spec = CLASSES.replace("data/cola.tsv\n  format: {columns: [origin, label, sentence]}", "src.data:load")
-    made = files(tmp_path, spec + "export:\ntest:\n")
-    assert '"data.source": "src.data:load"' in made["tests/test_unit.py"]
+    generated = files(tmp_path, spec + "export:\ntest:\n")
+    assert '"data.source": "src.data:load"' in generated["tests/test_unit.py"]
 
 
 @pytest.mark.parametrize(
@@ -172,8 +174,8 @@ def test_hostile_values_stay_data(tmp_path: Path) -> None:
     name = json.dumps(HOSTILE)
     spec = CLASSES.replace('"no"', name).replace("format: {columns: [origin, label, sentence]}", "format: {type: tsv}")
     spec = spec.replace("{sentence: text}", f"{{{name}: text}}")
-    made = files(tmp_path, spec + "export:\ntest:\n")
-    tree = ast.parse(made["tests/test_data.py"])
+    generated = files(tmp_path, spec + "export:\ntest:\n")
+    tree = ast.parse(generated["tests/test_data.py"])
     values = {
         node.targets[0].id: ast.literal_eval(node.value)
         for node in tree.body

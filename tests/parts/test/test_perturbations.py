@@ -40,16 +40,16 @@ def test_every_name_has_a_way_for_every_input_it_fits() -> None:
 
 
 @pytest.mark.parametrize("name", [n for n, kinds in FITS.items() if "text" in kinds])
-def test_texts_change_a_little_and_by_the_seed_alone(name: Any) -> None:
-    made = texts(name)
-    assert made == texts(name)
-    assert all(text != SENTENCE for text in made)
-    assert all(abs(len(text) - len(SENTENCE)) <= 10 for text in made)
+def test_texts_change_a_little_and_only_with_the_seed(name: Any) -> None:
+    generated = texts(name)
+    assert generated == texts(name)
+    assert all(text != SENTENCE for text in generated)
+    assert all(abs(len(text) - len(SENTENCE)) <= 10 for text in generated)
     others = [perturbed(name, {"s": SENTENCE}, i, TEXT, 1, 1.0)["s"] for i in range(40)]
-    assert others != made or name in ("accents", "punctuation")  # here there is but one way
+    assert others != generated or name in ("accents", "punctuation")  # here there is but one way
 
 
-def test_typos_are_slips() -> None:
+def test_typos_are_slips_of_the_keyboard() -> None:
     for text in texts("typos"):
         assert sum(a != b for a, b in zip(text, SENTENCE, strict=False)) < len(SENTENCE)
         assert len(set(text.split()) & set(SENTENCE.split())) >= 6
@@ -57,7 +57,7 @@ def test_typos_are_slips() -> None:
     assert all(len(set(text.split()) & set(SENTENCE.split())) < 9 for text in strong)
 
 
-def test_words_stay_where_only_their_dress_changes() -> None:
+def test_words_are_kept_where_only_their_form_changes() -> None:
     assert {t.lower() for t in texts("case")} == {SENTENCE.lower()}
     assert {" ".join(t.split()) for t in texts("whitespace")} == {SENTENCE}
     assert {t.rstrip(".! ") for t in texts("punctuation")} == {SENTENCE.rstrip(".")}
@@ -67,7 +67,7 @@ def test_words_stay_where_only_their_dress_changes() -> None:
 
 @pytest.mark.parametrize("text", ["", "?", "123", "日本語"])
 @pytest.mark.parametrize("name", [n for n, kinds in FITS.items() if "text" in kinds])
-def test_odd_texts_are_no_trouble(name: Any, text: str) -> None:
+def test_unusual_texts_are_accepted(name: Any, text: str) -> None:
     assert all(isinstance(t, str) for t in texts(name, text, 5))
 
 
@@ -80,7 +80,7 @@ def test_numbers_move_by_a_part_of_their_spread() -> None:
     assert perturbed("noise", {"x": None, "y": 1.0, "t": ""}, 0, inputs, 0, 1.0)["x"] is None
 
 
-def test_one_input_goes_missing() -> None:
+def test_one_input_becomes_missing() -> None:
     inputs = {"x": {"type": "number"}, "c": {"type": "category"}, "t": {"type": "text"}}
     rows = [perturbed("missing", {"x": 1.0, "c": "a", "t": "b"}, i, inputs, 0, 1.0) for i in range(30)]
     assert {sum(v is None for v in row.values()) for row in rows} == {1}
@@ -90,22 +90,22 @@ def test_one_input_goes_missing() -> None:
 @pytest.mark.parametrize("name", [n for n, kinds in FITS.items() if "image" in kinds])
 def test_images_keep_their_size_and_most_of_their_look(name: Any) -> None:
     raw, inputs = picture(), {"i": {"type": "image"}}
-    made = [perturbed(name, {"i": raw}, i, inputs, 0, 1.0)["i"] for i in range(6)]
-    assert made == [perturbed(name, {"i": raw}, i, inputs, 0, 1.0)["i"] for i in range(6)]
-    for other in made:
+    created = [perturbed(name, {"i": raw}, i, inputs, 0, 1.0)["i"] for i in range(6)]
+    assert created == [perturbed(name, {"i": raw}, i, inputs, 0, 1.0)["i"] for i in range(6)]
+    for other in created:
         assert other != raw
         assert pixels(other).shape == pixels(raw).shape
     if name != "shift":
-        assert np.abs(pixels(made[0]) - pixels(raw)).mean() < 25
+        assert np.abs(pixels(created[0]) - pixels(raw)).mean() < 25
     else:
-        assert any((pixels(other)[1:] == pixels(raw)[:-1]).all() for other in made)
+        assert any((pixels(other)[1:] == pixels(raw)[:-1]).all() for other in created)
 
 
 def test_coloured_images() -> None:
     out = io.BytesIO()
     Image.new("RGBA", (5, 7), (200, 100, 50, 255)).save(out, "PNG")
-    made = perturbed("brightness", {"i": out.getvalue()}, 0, {"i": {"type": "image"}}, 0, 1.0)["i"]
-    assert pixels(made).shape == (7, 5, 3)
+    created = perturbed("brightness", {"i": out.getvalue()}, 0, {"i": {"type": "image"}}, 0, 1.0)["i"]
+    assert pixels(created).shape == (7, 5, 3)
 
 
 def test_images_are_decoded_as_in_training() -> None:
@@ -113,12 +113,12 @@ def test_images_are_decoded_as_in_training() -> None:
     out = io.BytesIO()
     Image.fromarray(np.full((8, 8), 30_000, np.uint16)).save(out, "png")
     described: dict[str, Any] = {"i": {"type": "image", "background": "black"}}
-    made = perturbed("noise", {"i": out.getvalue()}, 0, described, 0, 0.0)["i"]
-    assert set(pixels(made).ravel().tolist()) == {117}
+    created = perturbed("noise", {"i": out.getvalue()}, 0, described, 0, 0.0)["i"]
+    assert set(pixels(created).ravel().tolist()) == {117}
     layered = np.full((8, 8, 4), 90, np.uint8)
     layered[:, :4, 3] = 0
     layered[:, 4:, 3] = 255
     out = io.BytesIO()
     Image.fromarray(layered).save(out, "png")
-    made = perturbed("noise", {"i": out.getvalue()}, 0, described, 0, 0.0)["i"]
-    assert pixels(made)[0, :, 0].tolist() == [0] * 4 + [90] * 4
+    created = perturbed("noise", {"i": out.getvalue()}, 0, described, 0, 0.0)["i"]
+    assert pixels(created)[0, :, 0].tolist() == [0] * 4 + [90] * 4

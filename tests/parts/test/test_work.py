@@ -22,28 +22,28 @@ def report(project: Applied) -> Any:
     return json.loads((project.artifacts / "metrics/robustness.json").read_text())
 
 
-def test_answers_that_stay(trained: Trained) -> None:
+def test_answers_that_do_not_change(trained: Trained) -> None:
     project = trained("images", "export:\ntest: {robustness: {min_agreement: 0.5, sample: 20}}\n")
     project.run("export", "robustness")
-    found = report(project)
-    assert found["passed"] is True
-    assert found["min_agreement"] == 0.5
-    assert list(found["perturbations"]) == ["noise", "brightness", "shift"]
-    assert all(entry["rows"] <= 20 for entry in found["perturbations"].values())
+    result = report(project)
+    assert result["passed"] is True
+    assert result["min_agreement"] == 0.5
+    assert list(result["perturbations"]) == ["noise", "brightness", "shift"]
+    assert all(entry["rows"] <= 20 for entry in result["perturbations"].values())
     first = (project.artifacts / "metrics/robustness.json").read_bytes()
     project.run("robustness")
     assert (project.artifacts / "metrics/robustness.json").read_bytes() == first
 
 
-def test_answers_that_do_not_stay_are_shown(trained: Trained) -> None:
+def test_answers_that_change_are_shown(trained: Trained) -> None:
     project = trained("text", "export:\ntest: {robustness: {perturbations: [typos, whitespace], strength: 10}}\n")
     project.run("export")
     with pytest.raises(StageError) as caught:
         project.run("robustness")
-    found = report(project)
-    assert found["passed"] is False
-    assert found["perturbations"]["typos"]["agreement"] < 0.9
-    assert found["perturbations"]["whitespace"]["agreement"] == 1.0
+    result = report(project)
+    assert result["passed"] is False
+    assert result["perturbations"]["typos"]["agreement"] < 0.9
+    assert result["perturbations"]["whitespace"]["agreement"] == 1.0
     assert "typos: " in caught.value.message
     assert "whitespace" not in caught.value.message
     assert " to glad" in caught.value.message or " to sad" in caught.value.message

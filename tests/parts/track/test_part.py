@@ -36,7 +36,7 @@ def test_without_a_training_nothing_is_uploaded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("login", "found"),
+    ("login", "expected"),
     [
         ("", []),
         (", token: {env: A}", []),
@@ -46,8 +46,8 @@ def test_without_a_training_nothing_is_uploaded(tmp_path: Path) -> None:
         (", username: {env: A}, password: {env: B}, token: {env: C}", ["conflicting-options"]),
     ],
 )
-def test_a_login_is_a_user_with_a_password_or_a_token(tmp_path: Path, login: str, found: list[str]) -> None:
-    assert codes(tmp_path, f"train: {{}}\ntrack: {{mlflow: {{{URI}{login}}}}}\n") == found
+def test_a_login_is_a_user_with_a_password_or_a_token(tmp_path: Path, login: str, expected: list[str]) -> None:
+    assert codes(tmp_path, f"train: {{}}\ntrack: {{mlflow: {{{URI}{login}}}}}\n") == expected
 
 
 def test_every_tracker_of_the_language_is_registered() -> None:

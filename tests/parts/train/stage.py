@@ -6,44 +6,79 @@ import contextlib
 import os
 import signal
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import spawn
 from pathlib import Path
 
+from mlspec.job import Job
 from tests.forked import CONTEXT
 from tests.parts.projects import Applied
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended: its exit code, negative for a signal, and what it said."""
+    """How a process ended: its exit code, negative for a signal, and its output."""
 
     code: int | None
-    said: str
+    output: str
 
 
-def run(project: Applied, step: int = -1, number: signal.Signals = signal.SIGKILL) -> Ended:
-    """Run `train`; with a `step`, the process gets the signal just before the optimizer's step of that number."""
+def run(project: Applied, step: int = -1, number: signal.Signals = signal.SIGKILL, devices: int = 1) -> Ended:
+    """Run `train`; with a `step`, the process gets the signal just before the optimizer's step of that number.
+
+    Of several `devices` the last process gets it.
+    """
     log = project.root / "train.log"
-    process = CONTEXT.Process(target=_body, args=(str(project.root), step, number, str(log), spawn.get_executable()))
+    arguments = (str(project.root), step, number, devices, str(log), spawn.get_executable())
+    process = CONTEXT.Process(target=_body, args=arguments)
     process.start()
     process.join()
     return Ended(process.exitcode, log.read_text(encoding="utf-8"))
 
 
-def _body(root: str, step: int, number: signal.Signals, log: str, python: bytes) -> None:
+def _body(root: str, step: int, number: signal.Signals, devices: int, log: str, python: bytes) -> None:
     import multiprocessing
-
-    import pytorch_lightning as pl
 
     # Workers of a data loader are children of this process, as they are outside of tests, and end with it.
     multiprocessing.set_start_method("fork", force=True)
     spawn.set_executable(python)
     from mlspec.errors import MlspecError
+    from mlspec.parts.train.work import train_in_processes
+
+    if devices == 1:
+        _end_before(step, number)
+    with Path(log).open("w", encoding="utf-8", buffering=1) as out:
+        os.dup2(out.fileno(), 1)
+        os.dup2(out.fileno(), 2)
+        with contextlib.redirect_stdout(out):
+            try:
+                if devices == 1:
+                    Applied(Path(root)).run("train")
+                else:
+                    train_in_processes(Applied(Path(root)).job(), devices, partial(_one_of_several, step, number))
+            except MlspecError as error:
+                print(error.message, error.help, sep="\n")
+                os._exit(4)
+            except KeyboardInterrupt:
+                os._exit(130)
+
+
+def _one_of_several(step: int, number: signal.Signals, job: Job) -> float | None:
+    from mlspec.learning import ranks
+    from mlspec.parts.train.work import train_here
+
+    if os.environ["RANK"] == str(ranks.count() - 1):
+        _end_before(step, number)
+    return train_here(job)
+
+
+def _end_before(step: int, number: signal.Signals) -> None:
+    """Send this process a signal before that step of the optimizer: all but the end of the killed run is real."""
+    import pytorch_lightning as pl
 
     before = pl.LightningModule.on_before_optimizer_step
     left = [step]
 
-    # A hook that every module has: all but the end of the killed run is real.
     def end(module: pl.LightningModule, optimizer: object) -> None:
         if module.global_step == left[0]:
             left[0] = -1
@@ -51,13 +86,3 @@ def _body(root: str, step: int, number: signal.Signals, log: str, python: bytes)
         before(module, optimizer)  # type: ignore[arg-type]
 
     pl.LightningModule.on_before_optimizer_step = end  # type: ignore[method-assign, assignment]
-    with Path(log).open("w", encoding="utf-8", buffering=1) as out:
-        os.dup2(out.fileno(), 2)
-        with contextlib.redirect_stdout(out):
-            try:
-                Applied(Path(root)).run("train")
-            except MlspecError as error:
-                print(error.message, error.help, sep="\n")
-                os._exit(4)
-            except KeyboardInterrupt:
-                os._exit(130)

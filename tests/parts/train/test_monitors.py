@@ -80,11 +80,11 @@ def test_every_metric_that_a_module_logs_is_known(
     project.artifacts.mkdir()
     (project.artifacts / "data").symlink_to(prices)
     value = project.run("train")
-    found = json.loads((project.artifacts / "metrics" / "train.json").read_text(encoding="utf-8"))
+    record = json.loads((project.artifacts / "metrics" / "train.json").read_text(encoding="utf-8"))
     kept = VALUES[epoch - 1]
     assert value == kept
-    assert found["best"] == {"monitor": name, "mode": mode, "value": kept, "epoch": epoch, "step": 9 * epoch}
-    assert found["valid"] == {name: kept}
+    assert record["best"] == {"monitor": name, "mode": mode, "value": kept, "epoch": epoch, "step": 9 * epoch}
+    assert record["valid"] == {name: kept}
     rows = list(csv.DictReader((project.artifacts / "plots" / "train.csv").read_text(encoding="utf-8").splitlines()))
     assert [float(row[name]) for row in rows] == VALUES
     assert all(row["train_loss"] for row in rows)
@@ -102,11 +102,11 @@ def test_an_unknown_direction_is_asked_for_at_build(tmp_path: Path) -> None:
     project = own(tmp_path, "quality")
     with pytest.raises(SpecError) as raised:
         project.build()
-    (found,) = raised.value.diagnostics
-    assert found.code == "direction-not-known"
-    assert found.message == "the name `quality` does not imply whether smaller or larger is better"
-    assert found.help == "set train.checkpoint.mode: min if smaller is better, max if larger is"
-    assert found.span is not None
+    (finding,) = raised.value.diagnostics
+    assert finding.code == "direction-not-known"
+    assert finding.message == "the name `quality` does not imply whether smaller or larger is better"
+    assert finding.help == "set train.checkpoint.mode: min if smaller is better, max if larger is"
+    assert finding.span is not None
     # The help, followed to the letter.
     project.spec("monitor: 'quality'", "monitor: 'quality', mode: max")
     assert project.build().warnings == ()
@@ -174,12 +174,12 @@ def test_dvc_draws_each_metric_of_an_own_model(tmp_path: Path) -> None:
 )
 def test_a_direction_against_the_name_is_a_warning_with_both(name: str, mode: str, right: str, tmp_path: Path) -> None:
     project = own(tmp_path, name, f", mode: {mode}", trained="other")
-    (found,) = project.build().warnings
-    assert (found.code, found.severity) == ("unlikely-direction", "warning")
-    assert f"`mode: {mode}` selects the" in found.message
-    assert f"by its name {name} is better when {'smaller' if right == 'min' else 'larger'}" in found.message
-    assert found.help.startswith(f"set train.checkpoint.mode: {right};")
-    assert found.span is not None
+    (finding,) = project.build().warnings
+    assert (finding.code, finding.severity) == ("unlikely-direction", "warning")
+    assert f"`mode: {mode}` selects the" in finding.message
+    assert f"by its name {name} is better when {'smaller' if right == 'min' else 'larger'}" in finding.message
+    assert finding.help.startswith(f"set train.checkpoint.mode: {right};")
+    assert finding.span is not None
     # The help, followed to the letter.
     project.spec(f"mode: {mode}", f"mode: {right}")
     assert project.build().warnings == ()
@@ -187,9 +187,9 @@ def test_a_direction_against_the_name_is_a_warning_with_both(name: str, mode: st
 
 def test_a_goal_against_the_name_is_a_warning_with_both(tmp_path: Path) -> None:
     sweep = "sweep: {metric: valid/loss, goal: maximize, parameters: {train.seed: {values: [1, 2]}}}\n"
-    (found,) = projects.text(tmp_path, sweep).build().warnings
-    assert found.code == "unlikely-direction"
-    assert found.help.startswith("set sweep.goal: minimize;")
+    (finding,) = projects.text(tmp_path, sweep).build().warnings
+    assert finding.code == "unlikely-direction"
+    assert finding.help.startswith("set sweep.goal: minimize;")
 
 
 def test_the_stage_says_it_too(prices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,16 +204,16 @@ def test_one_name_for_training_and_validation_is_asked_for_at_build(tmp_path: Pa
     project = own(tmp_path, "loss", trained="loss")
     with pytest.raises(SpecError) as raised:
         project.build()
-    (found,) = raised.value.diagnostics
-    assert found.code == "ambiguous-metric"
+    (finding,) = raised.value.diagnostics
+    assert finding.code == "ambiguous-metric"
     lines = [
         at + 1 for at, line in enumerate((tmp_path / "src/model.py").read_text().splitlines()) if "self.log" in line
     ]
-    assert found.message.startswith(
+    assert finding.message.startswith(
         f"`loss` is logged by training_step (src/model.py:{lines[0]}) and by validation_step (src/model.py:{lines[1]})"
     )
     assert (
-        found.help
+        finding.help
         == "log them under two names, `train/loss` and `valid/loss`, and set train.checkpoint.monitor: valid/loss"
     )
     # The help, followed to the letter.
@@ -234,8 +234,8 @@ def test_one_name_that_is_not_monitored_is_a_warning(tmp_path: Path) -> None:
         .replace('self.log("val_loss"', 'self.log("gap", torch.ones(()))\n        self.log("val_loss"')
     )
     path.write_text(both, encoding="utf-8")
-    (found,) = project.build().warnings
-    assert (found.code, found.severity) == ("ambiguous-metric", "warning")
+    (finding,) = project.build().warnings
+    assert (finding.code, finding.severity) == ("ambiguous-metric", "warning")
 
 
 @pytest.mark.parametrize("monitored", [True, False])
@@ -248,13 +248,13 @@ def test_a_name_that_only_running_shows_to_be_logged_twice(
     path.write_text(computed, encoding="utf-8")
     project.artifacts.mkdir()
     (project.artifacts / "data").symlink_to(prices)
-    said = r"`loss` is logged by training_step \(src/model.py:\d+\) and by validation_step \(src/model.py:\d+\): one value overwrites the other"
+    output = r"`loss` is logged by training_step \(src/model.py:\d+\) and by validation_step \(src/model.py:\d+\): one value overwrites the other"
     if monitored:
-        with pytest.raises(StageError, match=said):
+        with pytest.raises(StageError, match=output):
             project.run("train")
     else:
         project.run("train")
-        assert re.search(f"warning: {said}", capsys.readouterr().out)
+        assert re.search(f"warning: {output}", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

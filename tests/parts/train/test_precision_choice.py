@@ -15,16 +15,16 @@ from tests.parts.projects import Applied
 from tests.parts.train.stage import run
 from tests.parts.train.test_work import curves, metrics, recorded, same, weights
 
-MEASURING = "train: measuring a few steps"
+MEASURING = "measuring a few steps"
 
 
 def project(root: Path, keys: str, kind: str = "text") -> Applied:
     """A project of two epochs with more keys in `train`."""
-    made: Applied = getattr(projects, kind)(root)
+    created: Applied = getattr(projects, kind)(root)
     epochs = {"text": "max_epochs: 8", "numbers": "max_epochs: 12"}[kind]
-    made.spec(epochs, f"max_epochs: 2, {keys}")
-    made.run("data")
-    return made
+    created.spec(epochs, f"max_epochs: 2, {keys}")
+    created.run("data")
+    return created
 
 
 def kept(project: Applied) -> Path:
@@ -42,9 +42,9 @@ def test_training_runs_as_if_the_spec_had_the_precision(tmp_path: Path) -> None:
     auto = project(tmp_path / "auto", "precision: auto")
     auto.run("train")
     record = metrics(auto)
-    found = record.pop("tuned")
-    assert recorded(auto)["precision"].startswith(f"{found['precision']}: ")
-    given = project(tmp_path / "given", f"precision: {found['precision']}")
+    content = record.pop("tuned")
+    assert recorded(auto)["precision"].startswith(f"{content['precision']}: ")
+    given = project(tmp_path / "given", f"precision: {content['precision']}")
     given.run("train")
     assert same(weights(auto, "last"), weights(given, "last"))
     assert curves(auto) == curves(given)
@@ -83,9 +83,9 @@ def test_a_killed_run_resumes_with_its_precision(tmp_path: Path) -> None:
     assert run(killed, 6).code == -signal.SIGKILL
     kept(killed).unlink()
     again = run(killed)
-    assert again.code == 0, again.said
-    assert "resuming the interrupted run" in again.said
-    assert MEASURING not in again.said
+    assert again.code == 0, again.output
+    assert "resuming the interrupted run" in again.output
+    assert MEASURING not in again.output
     assert metrics(killed)["tuned"] == {"precision": "bf16-mixed"}
     assert recorded(killed)["precision"] == "bf16-mixed: the device computes bfloat16"
 

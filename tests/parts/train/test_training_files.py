@@ -28,5 +28,5 @@ def test_the_old_model_stays_if_the_new_one_cannot_be_written(tmp_path: Path) ->
     )
     job = Job(tmp_path, tmp_path / "artifacts", tmp_path / "artifacts", {}, {})
     with pytest.raises(FileNotFoundError, match="preprocess"):
-        training_files.write(job, run, tmp_path / "scratch", TrainDecisions())
+        training_files.write(job, run, tmp_path / "scratch", TrainDecisions(), {})
     assert {path.name: path.read_text() for path in folder.iterdir()} == {"best.ckpt": "old"}

@@ -27,28 +27,28 @@ from tests.parts import projects
 )
 def test_it_can_stop_after_the_first_epoch_and_its_patience(patience: int, most: int, idle: bool) -> None:
     train = TrainSpec(max_epochs=most, early_stopping=EarlyStopping(patience=patience))
-    found = training_warnings.idle(train, most, "max_epochs")
-    assert (found is not None) == idle
+    result = training_warnings.idle(train, most, "max_epochs")
+    assert (result is not None) == idle
     assert training_warnings.idle(TrainSpec(max_epochs=most), most, "max_epochs") is None
 
 
-@pytest.mark.parametrize("wanted", ["patience", "max_epochs"])
-def test_at_build_it_is_a_warning_whose_help_works(wanted: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("expected", ["patience", "max_epochs"])
+def test_at_build_it_is_a_warning_whose_help_works(expected: str, tmp_path: Path) -> None:
     project = projects.text(tmp_path)
     project.spec("max_epochs: 8", "max_epochs: 8, early_stopping: {patience: 9}")
-    (found,) = project.build().warnings
-    assert (found.code, found.severity) == ("patience-too-long", "warning")
-    assert found.message == (
+    (finding,) = project.build().warnings
+    assert (finding.code, finding.severity) == ("patience-too-long", "warning")
+    assert finding.message == (
         "early stopping with patience 9 cannot stop before epoch 10, but train.max_epochs ends training after epoch 8"
     )
-    assert found.help == "set train.early_stopping.patience: 6 or lower, or raise train.max_epochs to 11 or higher"
+    assert finding.help == "set train.early_stopping.patience: 6 or lower, or raise train.max_epochs to 11 or higher"
     # The help, followed to the letter.
-    project.spec(*(("patience: 9", "patience: 6") if wanted == "patience" else ("max_epochs: 8", "max_epochs: 11")))
+    project.spec(*(("patience: 9", "patience: 6") if expected == "patience" else ("max_epochs: 8", "max_epochs: 11")))
     assert project.build().warnings == ()
 
 
 @pytest.mark.parametrize(
-    ("steps", "rows", "found"),
+    ("steps", "rows", "expected"),
     [
         (None, 100, (9, "max_epochs")),
         (20, 100, (2, "max_steps")),
@@ -57,8 +57,8 @@ def test_at_build_it_is_a_warning_whose_help_works(wanted: str, tmp_path: Path) 
         (1, 3, (1, "max_steps")),
     ],
 )
-def test_epochs_within_max_steps(steps: int | None, rows: int, found: tuple[int, str]) -> None:
-    assert epochs(TrainSpec(max_epochs=9, max_steps=steps, batch_size=10), rows) == found
+def test_epochs_within_max_steps(steps: int | None, rows: int, expected: tuple[int, str]) -> None:
+    assert epochs(TrainSpec(max_epochs=9, max_steps=steps, batch_size=10), rows) == expected
 
 
 def test_the_stage_warns_where_max_steps_decides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,18 +20,18 @@ RATE = "tune: {learning_rate: {min: 1e-5, max: 0.5, steps: 40}}"
 
 def project(root: Path, keys: str, kind: str = "text", more: str = "") -> Applied:
     """A project of two epochs with more keys in `train`."""
-    made: Applied = getattr(projects, kind)(root, more)
+    created: Applied = getattr(projects, kind)(root, more)
     epochs = {"text": "max_epochs: 8", "numbers": "max_epochs: 12"}[kind]
-    made.spec(epochs, f"max_epochs: 2, {keys}")
-    return made
+    created.spec(epochs, f"max_epochs: 2, {keys}")
+    return created
 
 
-def as_given(root: Path, found: dict[str, Any], kind: str = "text", keys: str = "") -> Applied:
+def as_given(root: Path, tuned: dict[str, Any], kind: str = "text", keys: str = "") -> Applied:
     """The same project with the values that were found in its spec, trained."""
     given = project(root, keys or "seed: 42", kind)
     rate = {"text": "learning_rate: 0.01", "numbers": "learning_rate: 0.02"}[kind]
-    given.spec("batch_size: 16", f"batch_size: {found.get('batch_size', 16)}")
-    given.spec(rate, f"learning_rate: {found.get('learning_rate', rate.split()[-1])}")
+    given.spec("batch_size: 16", f"batch_size: {tuned.get('batch_size', 16)}")
+    given.spec(rate, f"learning_rate: {tuned.get('learning_rate', rate.split()[-1])}")
     given.run("data", "train")
     return given
 
@@ -40,16 +40,16 @@ def test_training_runs_as_if_the_spec_had_the_values(tmp_path: Path, capsys: pyt
     keys = "schedule: {type: one-cycle}"
     one = project(tmp_path / "one", f"{keys}, tune: {{batch_size: {{max: 64}}, learning_rate: {{steps: 40}}}}")
     one.run("data", "train")
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     record = metrics(one)
-    found = record.pop("tuned")
-    assert (found["batch_size"], found["batch_size_limit"]) == (64, "max")
-    assert 1e-4 < found["learning_rate"] < 0.5
-    assert "train: a batch of 32 rows fits" in said
-    assert f"learning rate  {found['learning_rate']:g} instead of 0.01" in said
+    content = record.pop("tuned")
+    assert (content["batch_size"], content["batch_size_limit"]) == (64, "max")
+    assert 1e-4 < content["learning_rate"] < 0.5
+    assert "a batch of 32 rows fits" in output
+    assert f"learning rate  {content['learning_rate']:g} instead of 0.01" in output
     assert recorded(one)["batch size"] == "64 instead of 16: the maximum"
-    assert max(float(row["learning_rate"]) for row in curves(one)) <= found["learning_rate"]
-    other = as_given(tmp_path / "other", found, keys=keys)
+    assert max(float(row["learning_rate"]) for row in curves(one)) <= content["learning_rate"]
+    other = as_given(tmp_path / "other", content, keys=keys)
     assert same(weights(one, "last"), weights(other, "last"))
     assert curves(one) == curves(other)
     assert record == metrics(other)
@@ -66,9 +66,9 @@ def test_a_killed_run_does_not_search_again(tmp_path: Path) -> None:
     state["learning_rate"] = 0.0123
     file.write_text(json.dumps(state), encoding="utf-8")
     again = run(killed)
-    assert again.code == 0, again.said
-    assert "resuming the interrupted run" in again.said
-    assert "with rates from" not in again.said
+    assert again.code == 0, again.output
+    assert "resuming the interrupted run" in again.output
+    assert "with rates from" not in again.output
     assert metrics(killed)["tuned"]["learning_rate"] == 0.0123
     assert not file.exists()
 
@@ -80,15 +80,15 @@ def test_two_processes_find_one_rate(tmp_path: Path) -> None:
     two.run("data", "train")
     one = project(tmp_path / "one", RATE, "numbers")
     one.run("data", "train")
-    found = metrics(two)["tuned"]["learning_rate"]
-    assert found == pytest.approx(metrics(one)["tuned"]["learning_rate"], rel=1e-3)
+    record = metrics(two)["tuned"]["learning_rate"]
+    assert record == pytest.approx(metrics(one)["tuned"]["learning_rate"], rel=1e-3)
 
 
 def test_more_rows_than_the_split_has_are_not_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = project(tmp_path, "accumulate: 2, tune: {batch_size: {mode: binsearch}}", "numbers")
-    made.run("data", "train")
-    found = metrics(made)["tuned"]
-    assert found == {"batch_size": 72, "batch_size_limit": "rows"}
+    toy_project = project(tmp_path, "accumulate: 2, tune: {batch_size: {mode: binsearch}}", "numbers")
+    toy_project.run("data", "train")
+    record = metrics(toy_project)["tuned"]
+    assert record == {"batch_size": 72, "batch_size_limit": "rows"}
     assert "help: set train.tune.batch_size.max: 7" in capsys.readouterr().out
 
 
@@ -160,73 +160,73 @@ def own(
     root: Path, tune: str, *, attribute: str = "self.learning_rate = rate", rate: str = "self.learning_rate"
 ) -> Applied:
     """A project with a LightningModule of its own."""
-    made = project(root, f"tune: {tune}", "numbers")
-    made.spec("model: {type: tabular, hidden: [16], embedding: 4, dropout: 0}", 'model: {class: "src.net:Net"}')
+    toy_project = project(root, f"tune: {tune}", "numbers")
+    toy_project.spec("model: {type: tabular, hidden: [16], embedding: 4, dropout: 0}", 'model: {class: "src.net:Net"}')
     (root / "src").mkdir()
     (root / "src" / "net.py").write_text(NET.format(attribute=attribute, rate=rate), encoding="utf-8")
-    return made
+    return toy_project
 
 
-def with_rows(made: Applied, attribute: str) -> Applied:
+def with_rows(project: Applied, attribute: str) -> Applied:
     """The same with a data module."""
-    made.spec('{class: "src.net:Net"}', '{class: "src.net:Net", datamodule: "src.rows:Given", preprocess: mlspec}')
-    text = ROWS.format(attribute=attribute, artifacts=made.artifacts)
-    (made.root / "src" / "rows.py").write_text(text, encoding="utf-8")
-    return made
+    project.spec('{class: "src.net:Net"}', '{class: "src.net:Net", datamodule: "src.rows:Given", preprocess: mlspec}')
+    text = ROWS.format(attribute=attribute, artifacts=project.artifacts)
+    (project.root / "src" / "rows.py").write_text(text, encoding="utf-8")
+    return project
 
 
 @pytest.mark.parametrize("name", ["learning_rate", "lr"])
 def test_a_module_of_the_project_gets_the_rate(name: str, tmp_path: Path) -> None:
-    made = own(tmp_path, "{learning_rate: {steps: 40}}", attribute=f"self.{name} = rate", rate=f"self.{name}")
-    made.run("data", "train")
-    found = metrics(made)["tuned"]["learning_rate"]
-    assert {float(row["learning_rate"]) for row in curves(made)} == {found}
+    applied = own(tmp_path, "{learning_rate: {steps: 40}}", attribute=f"self.{name} = rate", rate=f"self.{name}")
+    applied.run("data", "train")
+    record = metrics(applied)["tuned"]["learning_rate"]
+    assert {float(row["learning_rate"]) for row in curves(applied)} == {record}
 
 
 def test_a_module_without_a_rate_is_refused(tmp_path: Path) -> None:
-    made = own(tmp_path, "{learning_rate: {}}", attribute="self.speed = rate", rate="self.speed")
+    applied = own(tmp_path, "{learning_rate: {}}", attribute="self.speed = rate", rate="self.speed")
     with pytest.raises(StageError, match=r"src\.net:Net has no attribute learning_rate or lr") as raised:
-        made.run("data", "train")
+        applied.run("data", "train")
     assert "self.learning_rate" in raised.value.help
 
 
 def test_a_module_that_ignores_its_rate_is_warned_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     own(tmp_path, "{learning_rate: {steps: 40}}", rate="0.125").run("data", "train")
-    said = capsys.readouterr().out
-    assert "warning: src.net:Net does not use the learning rate that was found" in said
+    output = capsys.readouterr().out
+    assert "warning: src.net:Net does not use the learning rate that was found" in output
 
 
 def test_a_module_gets_larger_batches(tmp_path: Path) -> None:
-    made = own(tmp_path, "{batch_size: {max: 32}}")
-    made.run("data", "train")
-    record = metrics(made)
+    applied = own(tmp_path, "{batch_size: {max: 32}}")
+    applied.run("data", "train")
+    record = metrics(applied)
     assert record["tuned"]["batch_size"] == 32
     assert record["steps"] == 2 * 5  # 144 rows
 
 
 def test_a_data_module_gets_larger_batches(tmp_path: Path) -> None:
-    made = with_rows(own(tmp_path, "{batch_size: {max: 32}, learning_rate: {steps: 40}}"), "self.batch_size = 4")
-    made.run("data", "train")
-    record = metrics(made)
+    applied = with_rows(own(tmp_path, "{batch_size: {max: 32}, learning_rate: {steps: 40}}"), "self.batch_size = 4")
+    applied.run("data", "train")
+    record = metrics(applied)
     assert record["tuned"]["batch_size"] == 32
     assert record["steps"] == 2 * 5
 
 
 def test_a_data_module_without_batch_size_is_refused(tmp_path: Path) -> None:
-    made = with_rows(own(tmp_path, "{batch_size: {max: 32}}"), "self.size = 4")
+    applied = with_rows(own(tmp_path, "{batch_size: {max: 32}}"), "self.size = 4")
     with pytest.raises(StageError, match=r"src\.rows:Given has no attribute batch_size") as raised:
-        made.run("data", "train")
+        applied.run("data", "train")
     assert "train_dataloader" in raised.value.help
 
 
 def test_an_error_of_the_project_s_code_is_shown_with_its_line(tmp_path: Path) -> None:
-    made = own(tmp_path, "{batch_size: {}}", attribute="self.learning_rate = rate", rate="self.missing")
+    applied = own(tmp_path, "{batch_size: {}}", attribute="self.learning_rate = rate", rate="self.missing")
     with pytest.raises(StageError, match="configure_optimizers"):
-        made.run("data", "train")
+        applied.run("data", "train")
 
 
 def test_no_rate_is_found_where_the_loss_never_falls(tmp_path: Path) -> None:
-    made = project(tmp_path, "tune: {learning_rate: {min: 5, max: 10, steps: 20}}", "numbers")
+    toy_project = project(tmp_path, "tune: {learning_rate: {min: 5, max: 10, steps: 20}}", "numbers")
     with pytest.raises(StageError, match="the loss falls at no rate") as raised:
-        made.run("data", "train")
+        toy_project.run("data", "train")
     assert "train.learning_rate" in raised.value.help

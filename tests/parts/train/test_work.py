@@ -18,8 +18,8 @@ from tests.parts.projects import Applied
 
 
 def weights(project: Applied, name: str = "best") -> dict[str, Any]:
-    found = torch.load(project.artifacts / "model" / f"{name}.ckpt", weights_only=True)
-    return dict(found["state_dict"])
+    result = torch.load(project.artifacts / "model" / f"{name}.ckpt", weights_only=True)
+    return dict(result["state_dict"])
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -33,9 +33,9 @@ def curves(project: Applied) -> list[dict[str, str]]:
 
 def metrics(project: Applied) -> dict[str, Any]:
     """The record, without how fast it was."""
-    found: dict[str, Any] = json.loads((project.artifacts / "metrics" / "train.json").read_text(encoding="utf-8"))
-    found.pop("speed", None)
-    return found
+    record: dict[str, Any] = json.loads((project.artifacts / "metrics" / "train.json").read_text(encoding="utf-8"))
+    record.pop("speed", None)
+    return record
 
 
 def recorded(project: Applied) -> dict[str, str]:
@@ -58,13 +58,13 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Applied:
 def test_every_kind_of_model_learns(kind: str, tmp_path: Path) -> None:
     project: Applied = getattr(projects, kind)(tmp_path)
     project.run("data", "train")
-    found = metrics(project)
+    record = metrics(project)
     if kind == "numbers":
-        assert found["valid"]["valid/r2"] > 0.9
+        assert record["valid"]["valid/r2"] > 0.9
     else:
-        assert found["valid"]["valid/accuracy"] > 0.9
+        assert record["valid"]["valid/accuracy"] > 0.9
     rows = curves(project)
-    assert [row["epoch"] for row in rows] == [str(epoch) for epoch in range(1, found["epochs"] + 1)]
+    assert [row["epoch"] for row in rows] == [str(epoch) for epoch in range(1, record["epochs"] + 1)]
     assert {"train/loss", "valid/loss", "learning_rate"} <= set(rows[0])
     assert float(rows[-1]["train/loss"]) < float(rows[0]["train/loss"])
     assert not list((tmp_path / ".mlspec" / "scratch").glob("train-*"))
@@ -144,9 +144,9 @@ def test_an_undefined_metric_is_null_and_its_reason_is_reported_once(
     pq.write_table(table.filter(pc.equal(table["label"], 1)), path)
     project.run("train")
     reason = "all 24 rows have one label"
-    found = metrics(project)
-    assert found["valid"]["valid/auroc"] is None
-    assert found["undefined"] == {"valid/auroc": reason}
+    record = metrics(project)
+    assert record["valid"]["valid/auroc"] is None
+    assert record["undefined"] == {"valid/auroc": reason}
     assert [row["valid/auroc"] for row in curves(project)] == ["", ""]
     out = capsys.readouterr().out
     assert out.count("valid/auroc undefined") == 2

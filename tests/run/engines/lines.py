@@ -101,7 +101,7 @@ def toys(root: Path) -> Toys:
     script.parent.mkdir()
     script.write_text(MLSPEC.format(python=sys.executable))
     script.chmod(0o755)
-    made = Toys(root)
-    made.git("init", "-q")
-    made.write(VALUES)
-    return made
+    project = Toys(root)
+    project.git("init", "-q")
+    project.write(VALUES)
+    return project

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mlspec.plan.stage import Stage
-from mlspec.run.engines.result import outcome_of
+from mlspec.plan.stage import Stage, StageResources
+from mlspec.run.engines.result import outcome_of, timed_out
 from mlspec.stage_result import Reason, StageResult
 
 TRAIN = Stage("train", "Train", "train")
@@ -46,24 +46,31 @@ STOPPED = StageResult("interrupted", Reason("stopped", "all traffic is on versio
 def test_a_finished_stage_becomes_an_outcome(
     code: int, result: StageResult | None, text: str, status: str, kind: str, reason: str, help: str
 ) -> None:
-    found = outcome_of(TRAIN, code, result, text, 1.5, ".mlspec/logs/train.log")
-    assert (found.status, found.reason.kind, found.reason.text, found.help) == (status, kind, reason, help)
-    assert (found.seconds, found.log) == (1.5, ".mlspec/logs/train.log")
+    actual = outcome_of(TRAIN, code, result, text, 1.5, ".mlspec/logs/train.log")
+    assert (actual.status, actual.reason.kind, actual.reason.text, actual.help) == (status, kind, reason, help)
+    assert (actual.seconds, actual.log) == (1.5, ".mlspec/logs/train.log")
 
 
 def test_a_missing_file_is_named_with_how_to_fix_it() -> None:
     text = "ERROR: failed to reproduce 'data': [Errno 2] No such file or directory: '/p/data/pinguins.csv'\n"
-    found = outcome_of(TRAIN, 255, None, text, 0.1, "log")
-    assert found.reason == Reason("missing-input", "input not found: /p/data/pinguins.csv")
-    assert "correct its path in the spec" in found.help
+    result = outcome_of(TRAIN, 255, None, text, 0.1, "log")
+    assert result.reason == Reason("missing-input", "input not found: /p/data/pinguins.csv")
+    assert "correct its path in the spec" in result.help
 
 
 def test_warnings_and_decisions_come_from_the_result_and_not_from_the_log() -> None:
     result = StageResult("done", warnings=("no emulator",), decisions=("label: 1 is yes",))
-    found = outcome_of(TRAIN, 0, result, RUNNING + "warning: of a library\ndecision: of a library\n", 1.0, "log")
-    assert (found.warnings, found.decisions) == (("no emulator",), ("label: 1 is yes",))
+    actual = outcome_of(TRAIN, 0, result, RUNNING + "warning: of a library\ndecision: of a library\n", 1.0, "log")
+    assert (actual.warnings, actual.decisions) == (("no emulator",), ("label: 1 is yes",))
     assert outcome_of(TRAIN, 0, None, "warning: x\n", 1.0, "log").warnings == ()
 
 
 def test_a_stage_with_effects_ran_whatever_its_log_says() -> None:
     assert outcome_of(DEPLOY, 0, None, "", 1.0, "log").status == "ran"
+
+
+def test_a_stage_that_was_stopped_at_its_limit_names_the_keys_of_the_limit() -> None:
+    limited = Stage("train", "Train", "train", resources=StageResources(timeout=90, timeout_help="raise `run.timeout`"))
+    outcome = timed_out(limited, 90.4, "log")
+    assert (outcome.status, outcome.reason.kind, outcome.help) == ("failed", "timed-out", "raise `run.timeout`")
+    assert outcome.reason.text == "stopped after its time limit of 90 seconds"

@@ -33,11 +33,11 @@ def text(folder: Path, inputs: Any = TEXT, **how: Any) -> Preprocess:
 
 
 def test_texts_are_padded_to_the_longest_of_the_batch(tmp_path: Path) -> None:
-    made = text(tmp_path, vocab_size=100)
-    features = made.features([{"sentence": "cat"}, {"sentence": "The cat sat on the mat."}, {"sentence": None}])
-    batch = made.collate(features)
-    assert list(batch) == list(made.names) == ["input_ids", "attention_mask"]
-    lengths = [made.length(f) for f in features]
+    applied = text(tmp_path, vocab_size=100)
+    features = applied.features([{"sentence": "cat"}, {"sentence": "The cat sat on the mat."}, {"sentence": None}])
+    batch = applied.collate(features)
+    assert list(batch) == list(applied.names) == ["input_ids", "attention_mask"]
+    lengths = [applied.length(f) for f in features]
     assert lengths[2] == 2
     assert batch["input_ids"].shape == (3, max(lengths))
     assert batch["attention_mask"].sum(axis=1).tolist() == lengths
@@ -47,28 +47,28 @@ def test_texts_are_padded_to_the_longest_of_the_batch(tmp_path: Path) -> None:
 
 def test_capitals_count_unless_they_are_not_to(tmp_path: Path) -> None:
     for lowercase in (False, True):
-        made = text(tmp_path / str(lowercase), vocab_size=200, lowercase=lowercase)
-        small, large = (made.features([{"sentence": words}])[0] for words in ("ärzte über", "ÄRZTE ÜBER"))
+        applied = text(tmp_path / str(lowercase), vocab_size=200, lowercase=lowercase)
+        small, large = (applied.features([{"sentence": words}])[0] for words in ("ärzte über", "ÄRZTE ÜBER"))
         assert (repr(small) == repr(large)) is lowercase
 
 
 def test_long_texts_are_cut(tmp_path: Path) -> None:
-    made = text(tmp_path, max_length=8)
-    (feature,) = made.features([{"sentence": "cat " * 100}])
-    assert made.length(feature) == 8
+    applied = text(tmp_path, max_length=8)
+    (feature,) = applied.features([{"sentence": "cat " * 100}])
+    assert applied.length(feature) == 8
 
 
 def test_a_pair_of_texts(tmp_path: Path) -> None:
     inputs = {"first": {"type": "text"}, "second": {"type": "text"}}
-    made = text(tmp_path, inputs, names=("input_ids", "attention_mask", "token_type_ids"), max_length=32)
-    (feature,) = made.features([{"first": "The cat", "second": "dogs bark"}])
+    applied = text(tmp_path, inputs, names=("input_ids", "attention_mask", "token_type_ids"), max_length=32)
+    (feature,) = applied.features([{"first": "The cat", "second": "dogs bark"}])
     tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     kinds = feature["token_type_ids"].tolist()
     second = [tokenizer.id_to_token(i) for i, k in zip(feature["input_ids"], kinds, strict=True) if k]
     assert kinds == sorted(kinds)
     assert second[-1] == "[SEP]"
     assert "".join(second[:-1]) == "▁dogs▁bark"
-    assert made.collate([feature])["token_type_ids"].dtype == np.int64
+    assert applied.collate([feature])["token_type_ids"].dtype == np.int64
 
 
 def test_a_given_tokenizer_is_used_with_its_padding(tmp_path: Path) -> None:
@@ -76,8 +76,8 @@ def test_a_given_tokenizer_is_used_with_its_padding(tmp_path: Path) -> None:
     given_one.pre_tokenizer = pre_tokenizers.Whitespace()
     given_one.enable_padding(length=64, pad_id=1, pad_token="<pad>")
     given_one.save(str(tmp_path / "given.json"))
-    made = text(tmp_path / "p", tokenizer=tmp_path / "given.json", max_length=5)
-    batch = made.collate(made.features([{"sentence": "cat cat dog"}, {"sentence": "cat"}]))
+    applied = text(tmp_path / "p", tokenizer=tmp_path / "given.json", max_length=5)
+    batch = applied.collate(applied.features([{"sentence": "cat cat dog"}, {"sentence": "cat"}]))
     assert batch["input_ids"].tolist() == [[3, 3, 2], [3, 1, 1]]
 
 
@@ -108,9 +108,9 @@ def test_fitting_again_gives_the_same_bytes(tmp_path: Path) -> None:
     ],
 )
 def test_a_value_that_is_not_text(tmp_path: Path, value: Any, message: str) -> None:
-    made = text(tmp_path)
+    applied = text(tmp_path)
     with pytest.raises(BadRow) as caught:
-        made.features([{"sentence": "fine"}, {"sentence": value}])
+        applied.features([{"sentence": "fine"}, {"sentence": value}])
     assert (caught.value.index, caught.value.input, caught.value.message) == (1, "sentence", message)
 
 
@@ -136,7 +136,7 @@ COLUMNS: dict[str, list[Any]] = {"age": [1.0, None, 3.0], "fixed": [7.1, 7.1, 7.
 
 def test_numbers_are_standardised_and_categories_numbered(tmp_path: Path) -> None:
     fit(COLUMNS, NUMBERS, tmp_path)
-    made = load(tmp_path)
+    created = load(tmp_path)
     rows: list[dict[str, Any]] = [
         {"age": 3, "fixed": 7.1, "city": "Bonn"},
         {"age": None, "fixed": 8.1, "city": "Rome"},
@@ -144,12 +144,12 @@ def test_numbers_are_standardised_and_categories_numbered(tmp_path: Path) -> Non
         {"age": 1e300, "fixed": -1e300, "city": 1},
         {"age": math.nan, "fixed": 7.1, "city": True},
     ]
-    batch = made.collate(made.features(rows))
+    batch = created.collate(created.features(rows))
     assert batch["numbers"].dtype == np.float32
     expected = [[1, 0], [0, 1], [-1, 0], [1e6, -1e6], [0, 0]]
     assert batch["numbers"].tolist() == [pytest.approx(pair, abs=1e-6) for pair in expected]
     assert batch["categories"].tolist() == [[2], [0], [0], [1], [3]]
-    assert made.length(made.features(rows)[0]) == 1
+    assert created.length(created.features(rows)[0]) == 1
 
 
 def test_only_numbers_or_only_categories(tmp_path: Path) -> None:
@@ -160,11 +160,11 @@ def test_only_numbers_or_only_categories(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.floats(-1e140, 1e140), min_size=1, max_size=30), st.floats(allow_infinity=False))
-def test_any_number_gives_a_finite_input(values: list[float], asked: float) -> None:
+def test_any_number_gives_a_finite_input(values: list[float], requested: float) -> None:
     from mlspec.runtime.preprocess.fit import deviation
 
-    made = TabularPreprocess({"numbers": {"x": deviation(values)}, "categories": {}}, Path())
-    assert np.isfinite(made.features([{"x": asked}])[0]["numbers"]).all()
+    created = TabularPreprocess({"numbers": {"x": deviation(values)}, "categories": {}}, Path())
+    assert np.isfinite(created.features([{"x": requested}])[0]["numbers"]).all()
 
 
 def picture(mode: str = "RGB", size: tuple[int, int] = (6, 4), **save: Any) -> bytes:
@@ -184,12 +184,12 @@ def images(folder: Path, channels: int = 3, height: int = 4, width: int = 6) -> 
 
 
 def test_every_way_to_send_an_image_gives_the_same_pixels(tmp_path: Path) -> None:
-    made = images(tmp_path)
+    created = images(tmp_path)
     raw = picture()
     encoded = base64.b64encode(raw).decode()
     array = np.asarray(Image.open(io.BytesIO(raw)))
     ways = [raw, bytearray(raw), memoryview(raw), encoded, f"data:image/png;base64,{encoded}", array, array.tolist()]
-    batch = made.collate(made.features([{"image": way} for way in ways]))["pixels"]
+    batch = created.collate(created.features([{"image": way} for way in ways]))["pixels"]
     assert batch.shape == (len(ways), 3, 4, 6)
     assert batch.dtype == np.float32
     assert all((batch[i] == batch[0]).all() for i in range(len(ways)))
@@ -198,26 +198,26 @@ def test_every_way_to_send_an_image_gives_the_same_pixels(tmp_path: Path) -> Non
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_mode_is_brought_to_the_channels(tmp_path: Path, mode: str, channels: int) -> None:
-    made = images(tmp_path, channels, 8, 5)
+    created = images(tmp_path, channels, 8, 5)
     raw = picture(mode, format="tiff" if mode == "CMYK" else "png")
-    assert made.collate(made.features([{"image": raw}]))["pixels"].shape == (1, channels, 8, 5)
+    assert created.collate(created.features([{"image": raw}]))["pixels"].shape == (1, channels, 8, 5)
 
 
 def test_sixteen_bits_are_scaled_and_not_cut(tmp_path: Path) -> None:
     out = io.BytesIO()
     Image.fromarray((np.arange(24, dtype=np.uint16) * 10 * 257).reshape(4, 6)).save(out, "png")
-    made = images(tmp_path, 1)
-    deep, plain = (made.features([{"image": raw}])[0]["pixels"] for raw in (out.getvalue(), picture("L")))
+    created = images(tmp_path, 1)
+    deep, plain = (created.features([{"image": raw}])[0]["pixels"] for raw in (out.getvalue(), picture("L")))
     assert (deep == plain).all()
 
 
 def test_an_image_held_sideways_is_turned(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    made = images(tmp_path, 1, 6, 4)
-    turned = made.features([{"image": picture("L", exif=exif.tobytes())}])[0]["pixels"]
+    created = images(tmp_path, 1, 6, 4)
+    turned = created.features([{"image": picture("L", exif=exif.tobytes())}])[0]["pixels"]
     upright = np.rot90(np.asarray(Image.open(io.BytesIO(picture("L")))), -1)
-    assert (turned == made.features([{"image": upright}])[0]["pixels"]).all()
+    assert (turned == created.features([{"image": upright}])[0]["pixels"]).all()
 
 
 @pytest.mark.parametrize(
@@ -255,13 +255,13 @@ def test_several_kinds_are_joined(tmp_path: Path) -> None:
     inputs = {**TEXT, **NUMBERS, "image": {"type": "image", "channels": 1, "height": 4, "width": 6}}
     columns = {"sentence": TEXTS[:3], **COLUMNS, "image": [picture("L")] * 3}
     fit(columns, inputs, tmp_path)
-    made = load(tmp_path)
+    created = load(tmp_path)
     row = {"sentence": "the cat", "age": 3, "fixed": 7, "city": "Bonn", "image": picture("L")}
-    features = made.features([row, {**row, "sentence": "the cat sat on the mat"}])
-    batch = made.collate(features)
-    assert list(batch) == list(made.names) == ["input_ids", "attention_mask", "numbers", "categories", "pixels"]
+    features = created.features([row, {**row, "sentence": "the cat sat on the mat"}])
+    batch = created.collate(features)
+    assert list(batch) == list(created.names) == ["input_ids", "attention_mask", "numbers", "categories", "pixels"]
     assert {len(array) for array in batch.values()} == {2}
-    assert made.length(features[1]) > made.length(features[0]) > 1
+    assert created.length(features[1]) > created.length(features[0]) > 1
 
 
 def test_what_is_saved_is_plain_json(tmp_path: Path) -> None:

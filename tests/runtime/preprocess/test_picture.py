@@ -25,9 +25,9 @@ def saved(image: Image.Image, format: str = "png", **how: Any) -> bytes:
 
 
 def pixels(raw: bytes, background: str = "white") -> np.ndarray[Any, Any]:
-    found = picture(raw, background)
-    assert found.image.mode in ("L", "RGB")
-    return np.asarray(found.image).astype(int)
+    result = picture(raw, background)
+    assert result.image.mode in ("L", "RGB")
+    return np.asarray(result.image).astype(int)
 
 
 def notes(raw: bytes, background: str = "white") -> str:
@@ -55,10 +55,10 @@ LOSSLESS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("format", LOSSLESS)
 @pytest.mark.parametrize("values", [GREY, COLOUR], ids=["grey", "colour"])
 def test_lossless_formats_keep_every_pixel(format: str, values: np.ndarray[Any, Any]) -> None:
-    found = pixels(saved(Image.fromarray(values), format, **LOSSLESS[format]))
-    if found.ndim == 3 and values.ndim == 2:  # a format without grey images
-        found = found[:, :, 0]
-    assert (found == values).all()
+    result = pixels(saved(Image.fromarray(values), format, **LOSSLESS[format]))
+    if result.ndim == 3 and values.ndim == 2:  # a format without grey images
+        result = result[:, :, 0]
+    assert (result == values).all()
     assert not notes(saved(Image.fromarray(values), format, **LOSSLESS[format]))
 
 
@@ -98,10 +98,10 @@ def test_grey_and_palette_with_transparency() -> None:
     palette = palette.convert("P")
     palette.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9])
     raw = saved(palette, transparency=1)
-    found = pixels(raw)
+    result = pixels(raw)
     index = np.asarray(palette)
     colours = np.array([[255, 0, 0], [255, 255, 255], [0, 0, 255], [9, 9, 9]])
-    assert (found == colours[index]).all()
+    assert (result == colours[index]).all()
     assert notes(raw) == "palette replaced by its colours; transparent pixels composited on white"
     grey = saved(Image.fromarray(GREY), transparency=int(GREY[2, 3]))
     assert (pixels(grey) == np.where(GREY[2, 3] == GREY, 255, GREY)).all()
@@ -208,7 +208,7 @@ def test_damaged_files_are_refused_or_read(format: str) -> None:
         for at in draw.integers(0, len(raw), 3):
             raw[at] = draw.integers(0, 256)
         try:
-            found = picture(bytes(raw[: draw.integers(1, len(raw) + 1)]))
+            result = picture(bytes(raw[: draw.integers(1, len(raw) + 1)]))
         except ValueError:
             continue
-        assert found.image.mode in ("L", "RGB")
+        assert result.image.mode in ("L", "RGB")

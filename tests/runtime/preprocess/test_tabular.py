@@ -57,7 +57,7 @@ def test_many_rows_have_the_bits_of_single_rows(raw: bool, rows: list[dict[str, 
         ("c", ""),
     ],
 )
-def test_odd_values_among_others(name: str, odd: object) -> None:
+def test_unusual_values_among_others(name: str, odd: object) -> None:
     subject = preprocess()
     rows = [{"a": 1.0, "b": 2, "c": "yes", "d": None} for _ in range(12)]
     rows[5][name] = odd  # type: ignore[assignment]

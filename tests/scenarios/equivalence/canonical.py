@@ -1,8 +1,8 @@
 """The canonical form in which all sources are compared: a resource has a CloudFormation type, a name, and settings.
 
 A setting has the name of CloudFormation's property; one inside of another has a path (`VpcConfig.SubnetIds`). Policies
-are sets of (effect, principal, action, resource, condition), lists without an order are sorted, and what is empty or
-AWS's own default is left out.
+are sets of (id of the statement, effect, principal, action, resource, condition), lists without an order are sorted, and
+what is empty or AWS's own default is left out.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from pydantic import JsonValue
 
@@ -31,6 +31,10 @@ _DEFAULTS: Final[Mapping[str, JsonValue]] = {
 """Values that AWS has where a setting is not there."""
 
 
+Key: TypeAlias = tuple[str, str]
+"""Type and name of a resource."""
+
+
 @dataclass(frozen=True)
 class CanonicalResource:
     """One resource; each setting is a path and its value as JSON."""
@@ -38,6 +42,10 @@ class CanonicalResource:
     type: str
     name: str
     settings: Mapping[str, str]
+    after: frozenset[Key] = frozenset()
+    """What must exist before it; what that needs in turn is left out."""
+    explicitly_after: frozenset[Key] = frozenset()
+    """Those of them that no reference names: only a line that says so."""
 
 
 def canonical(type: str, name: str, properties: Mapping[str, JsonValue]) -> CanonicalResource:
@@ -94,7 +102,15 @@ def _rights(statement: JsonValue) -> Iterator[str]:
     for action in _texts(statement.get("Action")):
         for resource in _texts(statement.get("Resource")):
             for principal in _principals(statement.get("Principal")):
-                parts = [statement.get("Effect"), principal, action, resource, condition, *([other] if other else [])]
+                parts = [
+                    statement.get("Sid"),
+                    statement.get("Effect"),
+                    principal,
+                    action,
+                    resource,
+                    condition,
+                    *([other] if other else []),
+                ]
                 yield json.dumps(parts, sort_keys=True)
 
 

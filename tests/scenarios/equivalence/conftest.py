@@ -49,8 +49,8 @@ def serverless_packages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str
     """The services of all projects, as osls packages them."""
 
     def package(folder: Path) -> Mapping[str, list[CanonicalResource]]:
-        made = {name: generated(folder / "specs" / name, name, "serverless") for name in SPECS}
-        return packaged(made, folder / "made")
+        created = {name: generated(folder / "specs" / name, name, "serverless") for name in SPECS}
+        return packaged(created, folder / "made")
 
     return once_value(shared_folder(tmp_path_factory, "equivalence-serverless"), package)
 
@@ -61,10 +61,10 @@ def serverless_faults(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, 
 
     def package(folder: Path) -> Mapping[str, list[CanonicalResource]]:
         names = {name for name, *_ in SERVERLESS_MUTATIONS.values()}
-        made = {name: generated(folder / "specs" / name, name, "serverless") for name in names}
+        created = {name: generated(folder / "specs" / name, name, "serverless") for name in names}
         for name, file, text, other in SERVERLESS_MUTATIONS.values():
-            made[name] = mutated(made[name], file, text, other)
-        return packaged(made, folder / "made")
+            created[name] = mutated(created[name], file, text, other)
+        return packaged(created, folder / "made")
 
     return once_value(shared_folder(tmp_path_factory, "equivalence-serverless-faults"), package)
 

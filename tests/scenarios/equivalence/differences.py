@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import Final, Literal
 
 from tests.scenarios.equivalence.canonical import CanonicalResource
+from tests.scenarios.equivalence.order import order_faults
 
 Source = Literal["direct", "terraform", "sam", "serverless", "cloudformation"]
 NAMES: Final[Mapping[Source, str]] = {
@@ -88,8 +89,9 @@ class Comparison:
 
 
 def compare(sources: Mapping[Source, Sequence[CanonicalResource]]) -> Comparison:
-    """Compare each two sources. A resource or a setting of one source alone is a fault, and a value that differs."""
-    faults: list[str] = []
+    """Compare each two sources. A resource or a setting of one source alone is a fault, a value that differs, and an
+    order of creation that one does not guarantee."""
+    faults = [fault for source, own in sources.items() for fault in order_faults(source, own)]
     needed: set[AllowedDifference] = set()
     for one, other in combinations(sources, 2):
         for difference in _differences(by_name(sources[one]), by_name(sources[other])):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pydantic import JsonValue
 
-from tests.scenarios.equivalence.canonical import ACCOUNT, API, VERSION, CanonicalResource, canonical
+from tests.scenarios.equivalence.canonical import ACCOUNT, API, VERSION, CanonicalResource, Key, canonical
 
 Properties = Mapping[str, JsonValue]
 REGION: Final = "eu-west-1"
@@ -42,7 +42,17 @@ class Template:
 
     def canonical(self) -> list[CanonicalResource]:
         """Its resources, but for those whose condition does not hold."""
-        return [self._canonical(id) for id, body in self.resources.items() if self._exists(body)]
+        return [self._ordered(id) for id, body in self.resources.items() if self._exists(body)]
+
+    def _ordered(self, id: str) -> CanonicalResource:
+        body = self.resources[id]
+        named = frozenset(self._keys({one for one in _references(body) if one in self.resources}))
+        explicit = body.get("DependsOn", [])
+        listed = frozenset(self._keys(map(str, explicit if isinstance(explicit, list) else [explicit])))
+        return replace(self._canonical(id), after=named | listed, explicitly_after=listed)
+
+    def _keys(self, ids: Iterable[str]) -> Iterator[Key]:
+        yield from ((self._type(id), self._name(id)) for id in ids)
 
     def _exists(self, body: Mapping[str, JsonValue]) -> bool:
         condition = body.get("Condition")
@@ -124,6 +134,11 @@ class Template:
                 return re.sub(r"\$\{(\w+)\}", lambda match: str(values[match[1]]), text)
             case {"Fn::Sub": str(text), **rest} if not rest:
                 return re.sub(r"\$\{([\w:.]+)\}", self._substitute, text)
+            case {"Fn::If": [str(condition), then, otherwise], **rest} if not rest:
+                both = self._resolved(then), self._resolved(otherwise)
+                assert self.parameters[condition] == "true", condition
+                assert both[0] == both[1], "the stack's own resource and the account's have one name"
+                return both[0]
             case {"Fn::Join": [str(separator), list(parts)], **rest} if not rest:
                 return separator.join(str(self._resolved(part)) for part in parts)
         return {key: self._resolved(inner) for key, inner in value.items()}
@@ -150,6 +165,8 @@ class Template:
                 return API
             case "AWS::ApiGatewayV2::Integration":
                 return "INTEGRATION"
+            case "AWS::IAM::OIDCProvider":
+                return f"arn:aws:iam::{ACCOUNT}:oidc-provider/{self._name(id).removeprefix('https://')}"
         return self._name(id)
 
     def _attribute(self, id: str, attribute: str) -> str:
@@ -161,6 +178,26 @@ class Template:
             case "AWS::Lambda::Function", "Arn":
                 return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self._name(id)}"
         raise AssertionError(f"{self._type(id)} has no attribute {attribute} here")
+
+
+def _references(value: JsonValue | Mapping[str, JsonValue]) -> Iterator[str]:
+    """The ids that a value refers to, parameters and pseudo parameters among them."""
+    match value:
+        case {"Ref": str(id)}:
+            yield id
+        case {"Fn::GetAtt": [str(id), _]}:
+            yield id
+        case {"Fn::Sub": [str(text), dict(values)]}:
+            yield from re.findall(r"\$\{(\w+)", text)
+            yield from _references(values)
+        case {"Fn::Sub": str(text)}:
+            yield from re.findall(r"\$\{(\w+)", text)
+        case dict():
+            for inner in value.values():
+                yield from _references(inner)
+        case list():
+            for inner in value:
+                yield from _references(inner)
 
 
 def from_template(document: JsonValue, parameters: Mapping[str, str]) -> list[CanonicalResource]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -29,7 +29,13 @@ def direct(project: Project, target: AwsTarget) -> list[CanonicalResource]:
         location = located(target, ecr_location(registry.ecr))
         actions += image_push.repository_actions(target, location, project)
     desired = desired_function(replace(target, registry=""), project, DIGEST)
-    return [*_repository(actions), *_deployment(desired)]
+    return _in_order([*_repository(actions), *_deployment(desired)])
+
+
+def _in_order(resources: Sequence[CanonicalResource]) -> list[CanonicalResource]:
+    """The requests are sent one after the other."""
+    keys = [(one.type, one.name) for one in resources]
+    return [replace(one, after=frozenset(keys[:number])) for number, one in enumerate(resources)]
 
 
 def _repository(actions: list[Action]) -> Iterator[CanonicalResource]:

@@ -21,8 +21,8 @@ _SERVICES = ("foundation", "service")
 
 def packaged(projects: Mapping[str, Files], folder: Path) -> dict[str, list[CanonicalResource]]:
     """The resources of both services of each project. Two programs run at a time."""
-    for name, made in projects.items():
-        for path, text in made.items():
+    for name, created in projects.items():
+        for path, text in created.items():
             file = folder / name / "serverless" / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")

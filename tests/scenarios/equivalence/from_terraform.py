@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ from pydantic import JsonValue
 
 from tests.conftest import missing
 from tests.parts.terraform.providers import provider_folder
-from tests.scenarios.equivalence.canonical import ACCOUNT, API, DIGEST, VERSION, CanonicalResource, canonical
+from tests.scenarios.equivalence.canonical import ACCOUNT, API, DIGEST, VERSION, CanonicalResource, Key, canonical
 from tests.scenarios.equivalence.from_cloudformation import KEPT, REGION
 
 Values = Mapping[str, JsonValue]
@@ -47,6 +47,9 @@ class TerraformResource:
     name: str
     values: Values
     references: Mapping[str, str]
+    """Of each setting the first."""
+    all_references: frozenset[str] = frozenset()
+    depends_on: frozenset[str] = frozenset()
 
 
 Plan = Mapping[str, list[TerraformResource]]
@@ -111,7 +114,26 @@ def _resource(planned: Values, configured: Values) -> TerraformResource:
         for name, one in (expressions if isinstance(expressions, dict) else {}).items()
         if isinstance(one, dict) and isinstance(one.get("references"), list) and one["references"]
     }
-    return TerraformResource(str(planned["type"]), str(planned["name"]), _dict(planned["values"]), references)
+    explicit = configured.get("depends_on", [])
+    return TerraformResource(
+        str(planned["type"]),
+        str(planned["name"]),
+        _dict(planned["values"]),
+        references,
+        frozenset(_all_references(expressions)),
+        frozenset(map(str, explicit if isinstance(explicit, list) else [])),
+    )
+
+
+def _all_references(value: JsonValue) -> Iterator[str]:
+    """Everything that the expressions of a resource refer to, its blocks among them."""
+    if isinstance(value, dict):
+        listed = value.get("references")
+        if isinstance(listed, list):
+            yield from map(str, listed)
+        yield from (one for inner in value.values() for one in _all_references(inner))
+    elif isinstance(value, list):
+        yield from (one for inner in value for one in _all_references(inner))
 
 
 def from_modules(*modules: list[TerraformResource]) -> list[CanonicalResource]:
@@ -126,9 +148,36 @@ class _Module:
     def canonical(self) -> Iterator[CanonicalResource]:
         for resource in self.resources:
             if resource.type in _TYPES:
-                yield from _TYPES[resource.type](self, resource)
+                yield from self._ordered(resource)
             else:
                 assert resource.type in _PARTS, resource.type
+
+    def _ordered(self, resource: TerraformResource) -> Iterator[CanonicalResource]:
+        """A function publishes its version itself, and so after it."""
+        parts = list(_TYPES[resource.type](self, resource))
+        named = frozenset(key for one in resource.all_references for key in self._keys(one))
+        explicit = frozenset(key for one in resource.depends_on for key in self._keys(one))
+        yield replace(parts[0], after=named | explicit, explicitly_after=explicit)
+        yield from (replace(one, after=frozenset({(parts[0].type, parts[0].name)})) for one in parts[1:])
+
+    def _keys(self, reference: str) -> Iterator[Key]:
+        """What exists once the resource of a reference does. A role is complete with its last policy."""
+        type, name, attribute = [*reference.split("[")[0].split("."), "", ""][:3]
+        attribute = reference.rpartition(".")[2] if "[" in reference else attribute
+        for one in self.resources:
+            if (one.type, one.name) != (type, name):
+                continue
+            if one.type == "aws_iam_role_policy":
+                yield "AWS::IAM::Role", str(self.value(one, "role"))
+            elif one.type == "aws_iam_role" and self._has_policies(one):
+                yield "AWS::IAM::Role without its policies", str(one.values["name"])
+            elif one.type in _TYPES:
+                parts = list(_TYPES[one.type](self, one))
+                yield from ((m.type, m.name) for m in (parts if attribute == "version" else parts[:1]))
+
+    def _has_policies(self, role: TerraformResource) -> bool:
+        parts = self.parts("aws_iam_role_policy")
+        return any(self.value(part, "role") == role.values["name"] for part in parts)
 
     def value(self, resource: TerraformResource, setting: str) -> JsonValue:
         """The value of a setting, or what it refers to."""

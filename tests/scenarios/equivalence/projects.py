@@ -37,16 +37,16 @@ _MODULES: Final = ("foundation", "service")
 
 def project(folder: Path, name: str, iac: str) -> Project:
     """A project that is deployed by that tool."""
-    return build(_made(folder), SPECS[name].replace("IAC", iac), _BASE).project
+    return build(_new_folder(folder), SPECS[name].replace("IAC", iac), _BASE).project
 
 
 def generated(folder: Path, name: str, iac: str) -> dict[str, str]:
     """The files that are generated for that tool, by their paths in its folder."""
-    made = files(_made(folder), SPECS[name].replace("IAC", iac), _BASE)
-    return {path.removeprefix(f"{iac}/"): text for path, text in made.items() if path.startswith(f"{iac}/")}
+    rendered = files(_new_folder(folder), SPECS[name].replace("IAC", iac), _BASE)
+    return {path.removeprefix(f"{iac}/"): text for path, text in rendered.items() if path.startswith(f"{iac}/")}
 
 
-def _made(folder: Path) -> Path:
+def _new_folder(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -56,9 +56,9 @@ def from_direct(folder: Path, name: str, target: AwsTarget) -> list[CanonicalRes
     return direct(project(folder, name, "none"), target)
 
 
-def from_sam(made: Files, translator: Translator) -> list[CanonicalResource]:
+def from_sam(generated: Files, translator: Translator) -> list[CanonicalResource]:
     """The resources of both SAM templates, as SAM's translator makes them, with the image that a release delivers."""
-    return [one for name in _MODULES for one in _translated(made[f"{name}.yaml"], translator)]
+    return [one for name in _MODULES for one in _translated(generated[f"{name}.yaml"], translator)]
 
 
 def _translated(template: str, translator: Translator) -> list[CanonicalResource]:
@@ -73,13 +73,13 @@ def translated(template: str, translator: Translator) -> dict[str, JsonValue]:
 
 def from_resources(folder: Path, name: str) -> list[CanonicalResource]:
     """The resources without a tool that creates some of them itself, which the templates of other tools contain."""
-    made = project(folder, name, "sam")
-    spec = stacks.stack_function(made)
+    toy_project = project(folder, name, "sam")
+    spec = stacks.stack_function(toy_project)
     assert spec is not None
     code = service_resources.image_code(spec, DIGEST)
     variables: dict[str, JsonValue] = {key: str(value) for key, value in spec.options.environment.items()}
-    service = stacks.service(spec, made.need(Deploy).rollout, code, variables)
-    both = [*_bodies(stacks.foundation(made, spec, "cola")), *_bodies(service)]
+    service = stacks.service(spec, toy_project.need(Deploy).rollout, code, variables)
+    both = [*_bodies(stacks.foundation(toy_project, spec, "cola")), *_bodies(service)]
     return from_template({"Resources": dict(both)}, PARAMETERS)
 
 
@@ -91,10 +91,10 @@ def terraform_modules(folder: Path) -> dict[str, dict[str, str]]:
     """The files of both modules of each project, by the name of the module."""
     modules: dict[str, dict[str, str]] = {}
     for name in SPECS:
-        made = generated(folder / name, name, "terraform")
+        created = generated(folder / name, name, "terraform")
         for module in _MODULES:
             start = f"{module}/"
-            own = {path.removeprefix(start): text for path, text in made.items() if path.startswith(start)}
+            own = {path.removeprefix(start): text for path, text in created.items() if path.startswith(start)}
             modules[f"{name}-{module}"] = {path: text for path, text in own.items() if _is_module_file(path)}
     return modules
 
@@ -115,6 +115,9 @@ SAM_MUTATIONS: Final[tuple[Mutation, ...]] = (
     ("everything", "foundation.yaml", "environment:training", "environment:*"),
     ("everything", "foundation.yaml", "[s3:AbortMultipartUpload, s3:GetObject, s3:PutObject]", "['s3:*']"),
     ("everything", "foundation.yaml", "Amount: '20.5'", "Amount: '2000'"),
+    ("everything", "foundation.yaml", "!Ref GithubOidcProvider", "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"),
+    ("everything", "service.yaml", "    DeletionPolicy: RetainExceptOnCreate\n", "    DependsOn: [Role]\n    DeletionPolicy: RetainExceptOnCreate\n"),
+    ("everything", "service.yaml", "Sid: Log\n", "Sid: Logs\n"),
     ("everything", "service.yaml", "MemorySize: 1024", "MemorySize: 2048"),
     ("everything", "service.yaml", "[logs:CreateLogStream, logs:PutLogEvents]", "['logs:*']"),
     ("everything", "service.yaml", "RetentionInDays: 30", "RetentionInDays: 7"),
@@ -168,6 +171,8 @@ SERVERLESS_MUTATIONS: Final[Mapping[str, Mutation]] = {
     "SourceArn": ("http-api", "service/resources/endpoint.yml", "${Api}/*/*", "${Api}/*"),
     "IntegrationUri": ("http-api", "service/resources/endpoint.yml", "Uri: !Ref Alias", "Uri: !Ref ServeLambdaFunction"),
     "Alias cola:live": ("image", "service/resources/alias.yml", "Name: live", "Name: prod"),
+    "Url cola:live is not created after": ("image", "service/resources/endpoint.yml", "    DependsOn: [Alias]\n", ""),
+    "cola-release is not created after": ("everything", "foundation/resources/github.yml", "!Ref GithubOidcProvider", "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"),
     "ReservedConcurrentExecutions": ("image", "service/serverless.yml", "reservedConcurrency: 5", "reservedConcurrency: 6"),
 }  # fmt: skip
 """Faults that are packaged together, since each start of the program takes seconds; the key names what must be found."""
@@ -198,6 +203,10 @@ TERRAFORM_MUTATIONS: Final[tuple[Mutation, ...]] = (
     ("http-api", "service/endpoint.tf", 'authorization_type = "AWS_IAM"', 'authorization_type = "NONE"'),
     ("http-api", "service/endpoint.tf", "auto_deploy = true", "auto_deploy = false"),
     ("image", "service/function.tf", "provisioned_concurrent_executions = 2", "provisioned_concurrent_executions = 1"),
+    ("everything", "service/role.tf", 'Sid      = "Log"', 'Sid      = "Logs"'),
+    ("everything", "service/function.tf", "  depends_on = [aws_iam_role_policy.this]\n", ""),
+    ("everything", "service/function.tf", "[aws_iam_role_policy.this]", "[aws_iam_role_policy.this, aws_cloudwatch_log_group.releases]"),
+    ("everything", "foundation/github.tf", "\n  depends_on = [aws_iam_openid_connect_provider.github]\n", ""),
 )  # fmt: skip
 
 
@@ -207,10 +216,10 @@ def mutation_id(mutation: Mutation) -> str:
     return "-".join((name, *("".join(c if c.isalnum() else "_" for c in part) for part in (file, text)))).strip("_")
 
 
-def mutated(made: Files, file: str, text: str, other: str) -> dict[str, str]:
+def mutated(generated: Files, file: str, text: str, other: str) -> dict[str, str]:
     """The files with a fault in one of them."""
-    assert text in made[file], f"{text!r} is not in {file}"
-    return {**made, file: made[file].replace(text, other)}
+    assert text in generated[file], f"{text!r} is not in {file}"
+    return {**generated, file: generated[file].replace(text, other)}
 
 
 def _mutated_module(mutation: Mutation, modules: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

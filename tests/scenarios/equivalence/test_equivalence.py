@@ -21,6 +21,7 @@ from tests.scenarios.equivalence.canonical import CanonicalResource
 from tests.scenarios.equivalence.differences import ALLOWED, Source, compare, table
 from tests.scenarios.equivalence.from_cloudformation import from_template
 from tests.scenarios.equivalence.from_terraform import Plan, from_modules
+from tests.scenarios.equivalence.order import ORDER, RequiredOrder, order_table
 from tests.scenarios.equivalence.projects import (
     SAM_MUTATIONS,
     SERVERLESS_MUTATIONS,
@@ -66,8 +67,15 @@ def test_all_sources_have_the_same_resources(sources: Mapping[str, Mapping[Sourc
     assert [fault for one in compared.values() for fault in one.faults] == []
     needed = {line for one in compared.values() for line in one.needed}
     assert [line for line in ALLOWED if line not in needed] == [], "an allowed difference that there is not"
+    used = {line for own in sources.values() for one in own.values() for line in ORDER if _is_used(line, one)}
+    assert [line for line in ORDER if line not in used] == [], "an order of nothing"
     types = {resource.type for own in sources.values() for resource in own["cloudformation"]}
     assert len(types) == 18, sorted(types)
+
+
+def _is_used(line: RequiredOrder, resources: Resources) -> bool:
+    keys = [(one.type, one.name) for one in resources]
+    return any(line.requires(one, other) for one in keys for other in keys)
 
 
 @pytest.fixture(scope="session")
@@ -92,8 +100,8 @@ def test_a_fault_in_a_template_of_sam_is_found(
     tmp_path: Path,
 ) -> None:
     name, file, text, other = mutation
-    made = projects.mutated(projects.generated(tmp_path, name, "sam"), file, text, other)
-    assert compare({**reference[name], "sam": projects.from_sam(made, sam_translator)}).faults
+    created = projects.mutated(projects.generated(tmp_path, name, "sam"), file, text, other)
+    assert compare({**reference[name], "sam": projects.from_sam(created, sam_translator)}).faults
 
 
 @pytest.mark.parametrize("name", ["everything", "http-api"])
@@ -104,38 +112,38 @@ def test_every_value_in_a_template_of_sam_counts(
     tmp_path: Path,
 ) -> None:
     """Each value alone is changed: the comparison, or the reader of the template, finds it."""
-    made = projects.generated(tmp_path, name, "sam")
-    both = [projects.translated(made[f"{part}.yaml"], sam_translator) for part in ("foundation", "service")]
+    created = projects.generated(tmp_path, name, "sam")
+    both = [projects.translated(created[f"{part}.yaml"], sam_translator) for part in ("foundation", "service")]
     expected = reference[name]["cloudformation"]
     for document, other in (both, both[::-1]):
         rest = from_template(other, projects.PARAMETERS)
 
-        def found(document: JsonValue = document, rest: Resources = rest) -> bool:
+        def detected(document: JsonValue = document, rest: Resources = rest) -> bool:
             try:
                 resources = [*from_template(document, projects.PARAMETERS), *rest]
                 return bool(compare({"cloudformation": expected, "sam": resources}).faults)
             except (AssertionError, KeyError, ValueError):
                 return True
 
-        assert not found()
-        unnoticed = _unnoticed(document["Resources"], "", found)
+        assert not detected()
+        unnoticed = _unnoticed(document["Resources"], "", detected)
         assert [path for path in unnoticed if not _IGNORED.search(path)] == []
 
 
-_IGNORED = re.compile(r"\.Sid$|\.DependsOn|Version\w*\.UpdateReplacePolicy$")
-"""Ids of statements, which grant nothing, and the order of creation."""
+_IGNORED = re.compile(r"Version\w*\.UpdateReplacePolicy$")
+"""Another version has another id, so none is replaced."""
 
 
-def _unnoticed(value: JsonValue, at: str, found: Callable[[], bool]) -> Iterator[str]:
+def _unnoticed(value: JsonValue, at: str, detected: Callable[[], bool]) -> Iterator[str]:
     """Paths of the values whose change nothing finds."""
     if not isinstance(value, dict | list):
         return
     for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
         if isinstance(inner, dict | list):
-            yield from _unnoticed(inner, f"{at}.{key}", found)
+            yield from _unnoticed(inner, f"{at}.{key}", detected)
             continue
         value[key] = not inner if isinstance(inner, bool) else inner + 1 if isinstance(inner, int) else f"{inner}x"  # type: ignore[index]
-        if not found():
+        if not detected():
             yield f"{at}.{key}"
         value[key] = inner  # type: ignore[index]
 
@@ -149,19 +157,21 @@ def test_a_fault_in_a_module_of_terraform_is_found(
     assert compare({**reference[name], "terraform": resources}).faults
 
 
-@pytest.mark.parametrize("found", SERVERLESS_MUTATIONS)
+@pytest.mark.parametrize("expected", SERVERLESS_MUTATIONS)
 def test_a_fault_in_a_service_of_serverless_is_found(
-    found: str, reference: Mapping[str, Mapping[Source, Resources]], serverless_faults: Mapping[str, Resources]
+    expected: str, reference: Mapping[str, Mapping[Source, Resources]], serverless_faults: Mapping[str, Resources]
 ) -> None:
-    name = SERVERLESS_MUTATIONS[found][0]
+    name = SERVERLESS_MUTATIONS[expected][0]
     faults = compare({**reference[name], "serverless": serverless_faults[name]}).faults
-    assert [fault for fault in faults if found in fault]
+    assert [fault for fault in faults if expected in fault]
 
 
 def test_the_page_has_the_table(update: bool) -> None:
     before, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- table -->\n")
     _, _, after = rest.partition("<!-- end -->")
-    text = f"{before}<!-- table -->\n{table()}<!-- end -->{after}"
+    between, _, rest = after.partition("<!-- order -->\n")
+    _, _, after = rest.partition("<!-- end -->")
+    text = f"{before}<!-- table -->\n{table()}<!-- end -->{between}<!-- order -->\n{order_table()}<!-- end -->{after}"
     if update:
         PAGE.write_text(text, encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == text

@@ -13,7 +13,7 @@ from mlspec.shipping.rehearsal.local_lambda import labels
 
 
 @pytest.mark.parametrize(
-    ("ordered", "share", "found"),
+    ("ordered", "share", "expected"),
     [
         ([], 0.5, None),
         ([3.0], 0.99, 3.0),
@@ -21,8 +21,8 @@ from mlspec.shipping.rehearsal.local_lambda import labels
         ([float(n) for n in range(1, 101)], 0.95, 95.0),
     ],
 )
-def test_percentiles_are_nearest_rank(ordered: list[float], share: float, found: float | None) -> None:
-    assert percentile(ordered, share) == found
+def test_percentiles_are_nearest_rank(ordered: list[float], share: float, expected: float | None) -> None:
+    assert percentile(ordered, share) == expected
 
 
 def test_faults_are_read() -> None:
@@ -32,12 +32,12 @@ def test_faults_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [("speed=3", "unknown fault: speed"), ("error_rate", "the fault error_rate needs a number"), ("wrong=x", "the fault wrong needs a number, not `x`"), ("error_rate=2", "must be between 0 and 1, not 2"),
      ("latency_ms=-1", "between 0 and"), ("error_rate=nan", "between 0 and 1")],
 )  # fmt: skip
-def test_an_unknown_fault_is_refused(given: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_an_unknown_fault_is_refused(given: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         Faults.parse([given])
 
 
@@ -51,9 +51,9 @@ def test_a_wrong_answer_has_another_label_and_stays_an_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "found"),
+    ("body", "expected"),
     [(b'{"label": "a"}', ("a",)), (b'[{"label": "a"}, {"label": "b"}]', ("a", "b")), (b'{"value": 1}', ()),
      (b'"label"', ()), (b'{"label"', ())],
 )  # fmt: skip
-def test_the_labels_of_an_answer(body: bytes, found: tuple[str, ...]) -> None:
-    assert labels(body) == found
+def test_the_labels_of_an_answer(body: bytes, expected: tuple[str, ...]) -> None:
+    assert labels(body) == expected

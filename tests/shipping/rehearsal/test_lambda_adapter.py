@@ -48,9 +48,9 @@ def ask(address: str, method: str, path: str, body: bytes = b"") -> tuple[int, b
     connection = http.client.HTTPConnection(address, timeout=60)
     connection.request(method, path, body or None, {"X-A": "b"})
     answer = connection.getresponse()
-    found = answer.status, answer.read()
+    result = answer.status, answer.read()
     connection.close()
-    return found
+    return result
 
 
 def test_there_and_back(address: str) -> None:

@@ -56,9 +56,9 @@ def plane(image: str) -> Plan:
 @pytest.fixture
 def service(docker: str, plane: Plan) -> Iterator[LocalLambda]:
     containers = FunctionContainers(Docker(docker), uuid.uuid4().hex)
-    made = LocalLambda(plane, containers, dice=random.Random(7))  # type: ignore[arg-type]
-    yield made
-    made.close()
+    created = LocalLambda(plane, containers, dice=random.Random(7))  # type: ignore[arg-type]
+    yield created
+    created.close()
     assert containers.existing() == []
 
 
@@ -71,9 +71,9 @@ def test_calls_are_drawn_by_the_weight_and_counted_apart(service: LocalLambda, p
     began = time.time()
     drawn = Counter(answer.version for answer in call(service, 200))
     assert 30 <= drawn["2"] <= 70
-    found = service.counts.since("2", began)
-    assert (found.calls, found.errors, found.labels) == (drawn["2"], 0, {"yes": drawn["2"]})
-    assert 0 < found.p50_ms <= found.p95_ms <= found.p99_ms
+    result = service.counts.since("2", began)
+    assert (result.calls, result.errors, result.labels) == (drawn["2"], 0, {"yes": drawn["2"]})
+    assert 0 < result.p50_ms <= result.p95_ms <= result.p99_ms
     assert service.counts.since("2", time.time() + 1).calls == 0
 
 
@@ -96,7 +96,9 @@ def test_clients_are_served_without_the_control_plane(service: LocalLambda, plan
     assert call(service)[0].status == 200
 
 
-def test_a_version_that_crashes_on_start_fails_its_calls_with_its_last_words(service: LocalLambda, plane: Plan) -> None:
+def test_a_version_that_crashes_on_start_fails_its_calls_with_its_last_log_lines(
+    service: LocalLambda, plane: Plan
+) -> None:
     plane.modes["2"] = "crash"
     answer = service.invoke("2", ROW)
     assert answer.status == 502

@@ -43,11 +43,11 @@ def test_what_docker_pushes_it_pulls_again_by_its_digest(docker: str, host: str,
     run(docker, "push", tag)
     again = run(docker, "push", tag)
     assert "Layer already exists" in again
-    found = RegistryClient(host).manifest("team/tiny", "v1")
-    assert found is not None
-    assert RegistryClient(host).labels("team/tiny", found.digest) == {"io.mlspec.release": "yes"}
+    result = RegistryClient(host).manifest("team/tiny", "v1")
+    assert result is not None
+    assert RegistryClient(host).labels("team/tiny", result.digest) == {"io.mlspec.release": "yes"}
     run(docker, "rmi", tag)
-    by_digest = f"{host}/team/tiny@{found.digest}"
+    by_digest = f"{host}/team/tiny@{result.digest}"
     run(docker, "pull", by_digest)
     assert run(docker, "image", "inspect", "--format", "{{.Config.Labels}}", by_digest) == "map[io.mlspec.release:yes]"
     run(docker, "rmi", by_digest)

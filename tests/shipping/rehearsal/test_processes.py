@@ -39,8 +39,8 @@ def test_a_moved_project_keeps_its_processes(tmp_path: Path) -> None:
     try:
         (tmp_path / "one").rename(tmp_path / "two")
         moved = RehearsalProcesses(tmp_path / "two" / ".mlspec" / "local")
-        found = moved.process("plane")
-        assert found is not None
-        assert asdict(found) == asdict(process)
+        result = moved.process("plane")
+        assert result is not None
+        assert asdict(result) == asdict(process)
     finally:
         process.end()

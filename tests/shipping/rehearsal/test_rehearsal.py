@@ -56,11 +56,11 @@ class Project:
         return StageContext(target="local", root=self.root, local_dir=self.root / ".mlspec" / "local")
 
     def job(self) -> Job:
-        made = compile_project(self.root / "mlproject.yaml").project
-        artifacts, sections = self.root / "artifacts", dict(made.sections)
-        if made.need(Package).zip is not None:
+        built = compile_project(self.root / "mlproject.yaml").project
+        artifacts, sections = self.root / "artifacts", dict(built.sections)
+        if built.need(Package).zip is not None:
             sections["package"] = Package(zip=LambdaZip(python=PYTHON, architecture=ARCHITECTURE))
-        return Job(self.root, artifacts, artifacts, made.values, sections, self.context)
+        return Job(self.root, artifacts, artifacts, built.values, sections, self.context)
 
     def zip(self) -> None:
         """From now on its package is a zip, of the Python that runs here."""
@@ -108,8 +108,8 @@ class Project:
 
     @property
     def release(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.root / "artifacts" / "release.local.json").read_text())
-        return found["function"]
+        record: dict[str, Any] = json.loads((self.root / "artifacts" / "release.local.json").read_text())
+        return record["function"]
 
 
 @pytest.fixture(scope="module")
@@ -167,9 +167,9 @@ def test_a_version_is_deployed_judged_rolled_back_and_fixed(
 
     capsys.readouterr()
     project.ship()
-    said = capsys.readouterr().out
-    assert "version 2 was rolled back before (error_rate" in said
-    assert "25 %  " in said
+    output = capsys.readouterr().out
+    assert "version 2 was rolled back before (error_rate" in output
+    assert "25 %  " in output
     assert {ask(project) for _ in range(8)} == {(200, "2")}
 
     kill(here(project.context), "endpoint")

@@ -15,8 +15,8 @@ OLD = VersionMetrics(900, 0, 0, 10.0, 20.0, 30.0, {"no": 450, "yes": 450})
 
 
 def ruled(new: VersionMetrics, old: VersionMetrics = OLD, **bounds: str) -> tuple[str, str]:
-    found = judge(plan(abort_if=bounds, min_requests=100), new, old)
-    return found.ruling, found.why
+    result = judge(plan(abort_if=bounds, min_requests=100), new, old)
+    return result.ruling, result.why
 
 
 @pytest.mark.parametrize(
@@ -50,15 +50,15 @@ def ruled(new: VersionMetrics, old: VersionMetrics = OLD, **bounds: str) -> tupl
     ],
 )
 def test_the_ruling_and_its_number(new: VersionMetrics, bounds: dict[str, str], ruling: str, why: str) -> None:
-    found = ruled(new, **bounds)
-    assert found[0] == ruling, found
-    assert why in found[1]
+    result = ruled(new, **bounds)
+    assert result[0] == ruling, result
+    assert why in result[1]
 
 
 def test_an_old_version_with_few_calls_says_nothing_of_the_mix() -> None:
     old = VersionMetrics(20, labels={"no": 20})
-    found = ruled(VersionMetrics(100, labels={"yes": 100}), old, psi="> 0.25")
-    assert found == ("too few", "20 of 100 requests to judge psi by")
+    result = ruled(VersionMetrics(100, labels={"yes": 100}), old, psi="> 0.25")
+    assert result == ("too few", "20 of 100 requests to judge psi by")
 
 
 def test_without_bounds_only_the_number_of_calls_counts() -> None:

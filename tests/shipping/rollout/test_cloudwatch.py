@@ -51,11 +51,11 @@ def test_times_are_the_worst_of_the_window(target: AwsTarget) -> None:
     results = [("calls", [60.0, 60.0]), ("errors", []), ("throttles", []), ("p50", [8.0]), ("p95", [20.0, 310.0])]
     answer = [{"Id": id + "_ms" * (id[0] == "p"), "Values": values, "Timestamps": []} for id, values in results]
     stub = Stubber(target.client("cloudwatch"))
-    wanted = {"MetricDataQueries": ANY, "StartTime": ANY, "EndTime": ANY}
-    stub.add_response("get_metric_data", {"MetricDataResults": answer}, wanted)
+    expected = {"MetricDataQueries": ANY, "StartTime": ANY, "EndTime": ANY}
+    stub.add_response("get_metric_data", {"MetricDataResults": answer}, expected)
     stub.activate()
-    found = CloudWatch(target, "cola", "live").read("1", time.time() - 90)
-    assert (found.calls, found.p50_ms, found.p95_ms, found.p99_ms) == (120, 8.0, 310.0, None)
+    result = CloudWatch(target, "cola", "live").read("1", time.time() - 90)
+    assert (result.calls, result.p50_ms, result.p95_ms, result.p99_ms) == (120, 8.0, 310.0, None)
 
 
 def test_a_version_is_called_by_its_number_and_its_failure_has_its_words(target: AwsTarget) -> None:
@@ -64,10 +64,10 @@ def test_a_version_is_called_by_its_number_and_its_failure_has_its_words(target:
         return StreamingBody(io.BytesIO(raw), len(raw))
 
     stub = Stubber(target.client("lambda"))
-    asked = {"FunctionName": "cola", "Qualifier": "7", "Payload": b'{"sentence": "a cat"}'}
-    stub.add_response("invoke", {"StatusCode": 200, "Payload": body({"label": "yes"})}, asked)
+    requested = {"FunctionName": "cola", "Qualifier": "7", "Payload": b'{"sentence": "a cat"}'}
+    stub.add_response("invoke", {"StatusCode": 200, "Payload": body({"label": "yes"})}, requested)
     failed = {"errorMessage": "Runtime exited with error: exit status 1", "errorType": "Runtime.ExitError"}
-    stub.add_response("invoke", {"StatusCode": 200, "FunctionError": "Unhandled", "Payload": body(failed)}, asked)
+    stub.add_response("invoke", {"StatusCode": 200, "FunctionError": "Unhandled", "Payload": body(failed)}, requested)
     stub.activate()
     prober = LambdaInvoker(target, "cola")
     assert prober.invoke("7", {"sentence": "a cat"}) == {"label": "yes"}

@@ -22,7 +22,7 @@ def test_a_good_version_receives_all_traffic_step_by_step() -> None:
     assert world.wrote == [("1", "2", 0.1), ("1", "2", 0.5), ("2", None, 0.0)]
     assert world.time - START >= 600, "each step is watched for the interval"
     assert [kind for kind, _, _ in world.events] == ["started", "started", "step", "started", "step", "promoted"]
-    assert [line.split()[-1] for line in world.said] == ["rows", "ok", "ok"]
+    assert [line.split()[-1] for line in world.lines] == ["rows", "ok", "ok"]
 
 
 @pytest.mark.parametrize(("strategy", "writes"), [("all-at-once", 1), ("blue-green", 1), ("canary", 2), ("linear", 5)])
@@ -135,7 +135,7 @@ def test_another_candidate_first_takes_the_first_one_back() -> None:
     assert world.events[0][:2] == ("returned", "2")
 
 
-def test_the_live_version_wanted_again_ends_a_split() -> None:
+def test_a_deployment_of_the_live_version_ends_a_split() -> None:
     world = World(Alias("live", "1", "2", 0.5, revision="0"))
     world.course(plan(), candidate="1").run()
     assert world.ended == ("1", None)
@@ -153,7 +153,7 @@ def test_a_stopped_rollout_leaves_no_split_traffic(stop: type[BaseException]) ->
     with pytest.raises(stop):
         course.run()
     assert world.wrote == [("1", "2", 0.1), ("1", None, 0.0)]
-    assert world.said[-1] == "stopped: all traffic is on version 1 again"
+    assert world.lines[-1] == "stopped: all traffic is on version 1 again"
 
 
 def test_a_rollout_that_stops_at_full_traffic_keeps_the_new_version() -> None:
@@ -168,7 +168,7 @@ def test_a_rollout_that_stops_at_full_traffic_keeps_the_new_version() -> None:
         course.run()
     assert world.alias is not None
     assert (world.alias.version, world.alias.other) == ("2", None)
-    assert world.said[-1] == "stopped: version 2 receives all traffic already, and remains live"
+    assert world.lines[-1] == "stopped: version 2 receives all traffic already, and remains live"
 
 
 def test_without_metrics_the_rollout_is_rolled_back() -> None:

@@ -42,7 +42,7 @@ class World:
     deadline: int = -1
     time: float = START
     wrote: list[tuple[str, str | None, float]] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
     events: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     counted: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     dead: bool = False
@@ -101,7 +101,7 @@ class World:
         planned = rollout_plan(plan, self.alias, candidate)
         execution = Execution({"alias": self}, lambda line: None)
         return RolloutExecutor(
-            planned, execution, self.read_alias, tools, self, check or (lambda version: "3 rows"), self.said.append
+            planned, execution, self.read_alias, tools, self, check or (lambda version: "3 rows"), self.lines.append
         )
 
     @property

@@ -93,8 +93,8 @@ def differing(actual, expected, path=""):
     if isinstance(actual, dict) and isinstance(expected, dict):
         names = [*expected, *(name for name in actual if name not in expected)]
         keys = [(name, f"{path}.{name}" if path else name) for name in names]
-        found = [differing(actual.get(name, "missing"), expected.get(name, "missing"), key) for name, key in keys]
-        return [line for lines in found for line in lines]
+        changes = [differing(actual.get(name, "missing"), expected.get(name, "missing"), key) for name, key in keys]
+        return [line for lines in changes for line in lines]
     return [] if actual == expected else [f"{path}: {actual!r:.200} instead of {expected!r:.200}"]
 
 
@@ -143,8 +143,8 @@ def prepared(predictor, splits, schema, kind):
 
 
 def test_texts_reach_the_model_as_tokens(predictor, splits, schema):
-    _, _, made = prepared(predictor, splits, schema, "text")
-    ids, mask = made["input_ids"], made["attention_mask"]
+    _, _, arrays = prepared(predictor, splits, schema, "text")
+    ids, mask = arrays["input_ids"], arrays["attention_mask"]
     described = f"input_ids: {ids.dtype} {ids.shape}, attention_mask: {mask.dtype} {mask.shape}"
     assert ids.dtype == mask.dtype == np.int64, f"{described}: both should be int64"
     assert ids.shape == mask.shape, f"{described}: the shapes should be the same"

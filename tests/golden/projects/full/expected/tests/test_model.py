@@ -96,7 +96,7 @@ def lowest_loss(module, inputs, targets, learning_rate, enough):
 
 
 def test_model_can_overfit_eight_rows(module, preprocess, splits, schema):
-    """Trained on eight different rows alone, the model learns them by heart.
+    """Trained on eight different rows alone, the model memorises them.
 
     Its loss falls to a fifth of that of the best constant prediction.
     """

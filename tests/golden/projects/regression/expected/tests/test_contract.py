@@ -85,8 +85,8 @@ def differing(actual, expected, path=""):
     if isinstance(actual, dict) and isinstance(expected, dict):
         names = [*expected, *(name for name in actual if name not in expected)]
         keys = [(name, f"{path}.{name}" if path else name) for name in names]
-        found = [differing(actual.get(name, "missing"), expected.get(name, "missing"), key) for name, key in keys]
-        return [line for lines in found for line in lines]
+        changes = [differing(actual.get(name, "missing"), expected.get(name, "missing"), key) for name, key in keys]
+        return [line for lines in changes for line in lines]
     return [] if actual == expected else [f"{path}: {actual!r:.200} instead of {expected!r:.200}"]
 
 
@@ -136,7 +136,7 @@ def prepared(predictor, splits, schema, kind):
 
 def test_numbers_reach_the_model_as_the_spec_declares(predictor, splits, schema):
     """Standardised with mean and spread of the training split; a missing one is the mean."""
-    names, table, made = prepared(predictor, splits, schema, "number")
+    names, table, arrays = prepared(predictor, splits, schema, "number")
     for index, name in enumerate(names):
         values = np.array(table[name].to_pylist(), dtype=np.float64)
         everything = np.array(splits["train"][name].to_pylist(), dtype=np.float64)
@@ -144,15 +144,15 @@ def test_numbers_reach_the_model_as_the_spec_declares(predictor, splits, schema)
         mean, spread = (known.mean(), known.std()) if known.size else (0.0, 1.0)
         spread = spread if spread > 1e-9 * max(1.0, abs(mean)) else 1.0
         expected = np.where(np.isnan(values), 0.0, np.clip((values - mean) / spread, -1e6, 1e6))
-        np.testing.assert_allclose(made["numbers"][:, index], expected, rtol=1e-4, atol=1e-4, err_msg=name)
+        np.testing.assert_allclose(arrays["numbers"][:, index], expected, rtol=1e-4, atol=1e-4, err_msg=name)
 
 
 def test_categories_reach_the_model_as_their_index(predictor, splits, schema):
-    names, table, made = prepared(predictor, splits, schema, "category")
+    names, table, arrays = prepared(predictor, splits, schema, "category")
     for index, name in enumerate(names):
         numbers = {value: number for number, value in enumerate(schema["inputs"][name]["values"], 1)}
         expected = [numbers.get(value, 0) for value in table[name].to_pylist()]
-        np.testing.assert_array_equal(made["categories"][:, index], expected, err_msg=name)
+        np.testing.assert_array_equal(arrays["categories"][:, index], expected, err_msg=name)
 
 
 def test_bundle_matches_the_trained_model(predictor, module, preprocess, rows, assert_same):

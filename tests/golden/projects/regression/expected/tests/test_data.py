@@ -32,11 +32,11 @@ MAX_SHOWN = 10
 @functools.cache
 def origins():
     """Where the rows of each split come from: the file, with the line or the number of the row in it."""
-    found = {"train": [], "valid": [], "test": []}
+    places = {"train": [], "valid": [], "test": []}
     for row in pq.read_table(ORIGINS).to_pylist() if ORIGINS.exists() else []:
         place = f" line {row['line']}" if row.get("line") else f" row {row['row']}" if row["row"] else ""
-        found[row["split"]].append(f" ({row['file']}{place})")
-    return found
+        places[row["split"]].append(f" ({row['file']}{place})")
+    return places
 
 
 def origin(name, row):
@@ -151,7 +151,7 @@ def test_profile_matches_the_data(splits, profile):
 
 def conditions(check):
     """Each condition of a check on present values: the words for a value that fails, and whether one passes."""
-    found = {
+    known = {
         "min": ("is below the minimum {}", lambda limit: lambda v: v >= limit),
         "max": ("is above the maximum {}", lambda limit: lambda v: v <= limit),
         "min_length": ("is shorter than {} characters", lambda limit: lambda v: len(str(v)) >= limit),
@@ -159,7 +159,7 @@ def conditions(check):
         "in": ("is not one of {}", lambda allowed: lambda v: v in allowed),
         "matches": ("does not match {}", lambda pattern: lambda v: re.fullmatch(pattern, str(v))),
     }
-    return [(words.format(check[key]), passes(check[key])) for key, (words, passes) in found.items() if key in check]
+    return [(words.format(check[key]), passes(check[key])) for key, (words, passes) in known.items() if key in check]
 
 
 @pytest.mark.parametrize("column", CHECKS)

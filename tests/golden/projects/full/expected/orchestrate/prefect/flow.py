@@ -16,6 +16,8 @@ from typing import Any
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.task_runners import ThreadPoolTaskRunner
 
 PROJECT = "cola"
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,7 +111,7 @@ def may_retry(_task: Any, _run: Any, state: Any) -> bool:
     return False
 
 
-@task(retry_condition_fn=may_retry)
+@task(retry_condition_fn=may_retry, cache_policy=NO_CACHE)
 def run_stage(name: str, environment: str) -> str:
     """Run one stage of mlspec, report what it measured, and return its status: ran, cached or skipped."""
     log = get_run_logger()
@@ -135,12 +137,48 @@ def report(name: str, environment: str, result: dict[str, Any]) -> None:
         create_table_artifact(rows, key=artifact_key(environment, name), description=f"Stage {name} of {PROJECT}")
 
 
+@task(tags=[TAG], cache_policy=NO_CACHE)
+def propose(environment: str) -> str:
+    """Push `dvc.lock` and the metrics to a branch for a pull request, where they differ from the commit that was cloned;
+    return its name. A later training replaces what is in it, as with the workflow of GitHub Actions."""
+    results = ["dvc.lock", "artifacts"]  # DVC has the large files; git ignores them
+    if not git("status", "--porcelain", "--", *results):
+        return ""
+    training = "-".join(["mlspec/" + PROJECT, *filter(None, [environment]), "training"])
+    branch = f"{training}/{git('rev-parse', '--abbrev-ref', 'HEAD')}"
+    git("add", "--", *results)
+    git("commit", "--quiet", "--message", "Results of a training")
+    try:
+        git("push", "--quiet", "--force", "origin", f"HEAD:refs/heads/{branch}")
+    except StageFailed as error:
+        text = f"cannot push dvc.lock to the branch {branch}: {error} (the results are on the DVC remote)"
+        raise StageFailed(text, final=True) from None
+    get_run_logger().info("pushed dvc.lock and the metrics to the branch %s; open a pull request of it", branch)
+    return branch
+
+
+def git(*arguments: str) -> str:
+    """What git prints. Commits have the name of the worker's git, or that of mlspec."""
+    names = {f"GIT_{who}_NAME": "mlspec" for who in ("AUTHOR", "COMMITTER")}
+    names |= {f"GIT_{who}_EMAIL": "mlspec@localhost" for who in ("AUTHOR", "COMMITTER")}
+    known = subprocess.run(["git", "config", "user.email"], cwd=ROOT, capture_output=True).returncode == 0
+    environ = {**({} if known else names), **os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    done = subprocess.run(["git", *arguments], cwd=ROOT, env=environ, capture_output=True, text=True)
+    if done.returncode:
+        raise StageFailed("; ".join(done.stderr.split("\n")).strip("; ") or f"git {arguments[0]} failed", final=True)
+    return done.stdout.strip()
+
+
 def artifact_key(*words: str) -> str:
     """A key as Prefect accepts it: lower-case letters, digits and `-`."""
     return re.sub(r"[^a-z0-9]+", "-", "-".join(["mlspec", PROJECT, *filter(None, words)]).lower()).strip("-")
 
 
-@flow(name=PROJECT, description="Is this English sentence grammatical?" or None)
+@flow(
+    name=PROJECT,
+    description="Is this English sentence grammatical?" or None,
+    task_runner=ThreadPoolTaskRunner(max_workers=1),  # the stages share a folder: waiting must not use up a time limit
+)
 def pipeline(environment: str | None = None, release: bool = False) -> None:
     """Run the stages that are not up to date; with `release` also those that change something outside the project."""
     chosen = environment or ""
@@ -172,6 +210,7 @@ def pipeline(environment: str | None = None, release: bool = False) -> None:
         create_markdown_artifact(text, key=artifact_key(chosen, "results"), description=f"Results of {PROJECT}")
     for future in futures.values():
         future.result()
+    propose(chosen)
 
 
 if __name__ == "__main__":

@@ -139,16 +139,6 @@ resource "aws_iam_role_policy" "deliver" {
         Resource = "arn:aws:ecr:eu-west-1:${local.account_id}:repository/cola"
       },
       {
-        Sid    = "Api"
-        Effect = "Allow"
-        Action = ["apigateway:GET"]
-        Resource = [
-          "arn:aws:apigateway:eu-west-1::/apis",
-          "arn:aws:apigateway:eu-west-1::/apis/*",
-          "arn:aws:apigateway:eu-west-1::/tags/*",
-        ]
-      },
-      {
         Sid      = "Watch"
         Effect   = "Allow"
         Action   = "cloudwatch:GetMetricData"

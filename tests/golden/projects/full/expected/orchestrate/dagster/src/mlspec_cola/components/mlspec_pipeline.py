@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import yaml
 
 KINDS = {"train": "pytorch", "evaluate": "pytorch", "export": "onnx", "test": "pytest", "image": "docker"}
 """Icons of stages in Dagster's pages, beside that of DVC."""
@@ -195,7 +196,11 @@ class Pipeline:
         outcome = next(outcome for outcome in done["outcomes"] if outcome["stage"] == stages[0])
         results = [done["results"][stage] for stage in present]
         if outcome["status"] in ("ran", "cached"):
-            yield dg.MaterializeResult(asset_key=key, metadata=self._metadata(stages[0], outcome, results))
+            yield dg.MaterializeResult(
+                asset_key=key,
+                metadata=self._metadata(stages[0], outcome, results),
+                data_version=self._data_version(stages[0]),
+            )
         for result in results:
             for check in result["checks"]:
                 yield self._check(key, check)
@@ -214,7 +219,15 @@ class Pipeline:
             "report": dg.MetadataValue.url((self.root / "artifacts" / "report.html").as_uri()),
             **{name: value for result in results for name, value in result["metrics"].items()},
             **self._plots(stage),
+            **self._results(stage),
         }
+
+    def _data_version(self, stage: str) -> dg.DataVersion | None:
+        """A digest of the stage's outputs in `dvc.lock`: what comes after is stale only if they changed."""
+        lock = self.root / "dvc.lock"
+        stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"] if lock.is_file() else {}
+        outputs = stages.get(stage, {}).get("outs", [])
+        return dg.DataVersion(_digest([[out["path"], out.get("md5")] for out in outputs])) if outputs else None
 
     def _check(self, key: dg.AssetKey, check: dict[str, Any]) -> dg.AssetCheckResult:
         return dg.AssetCheckResult(
@@ -228,6 +241,14 @@ class Pipeline:
     def _plots(self, stage: str) -> dict[str, dg.MetadataValue]:
         files = [self.root / output["path"] for output in self.stages[stage]["outputs"] if output["kind"] == "plot"]
         return {f"plot_{file.stem}": dg.MetadataValue.path(str(file)) for file in files if file.exists()}
+
+    def _results(self, stage: str) -> dict[str, dg.MetadataValue]:
+        """The results of a stage that others judge, as Markdown: the report is that of the last run of any partition."""
+        if not any(other["judges"] == stage for other in self.stages.values()):
+            return {}
+        command = [PROGRAM, "report", "--markdown"]
+        done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        return {"results": dg.MetadataValue.md(done.stdout)} if done.returncode == 0 else {}
 
     def jobs(self) -> list[Any]:
         """The training; if there are stages that change something outside the project, the release with all stages;
@@ -251,8 +272,8 @@ class Pipeline:
         Kubernetes (https://docs.dagster.io/deployment/oss/deployment-options/kubernetes/customizing-your-deployment)."""
         needs = [self.stages[stage]["resources"] for stage in stages]
         most = {name: max((need[name] or 0 for need in needs), default=0) for name in ("cpus", "memory", "gpus")}
-        wanted = {"cpu": str(most["cpus"]), "memory": str(most["memory"]), "nvidia.com/gpu": str(most["gpus"])}
-        known = {name: value for name, value in wanted.items() if value != "0"}
+        requests = {"cpu": str(most["cpus"]), "memory": str(most["memory"]), "nvidia.com/gpu": str(most["gpus"])}
+        known = {name: value for name, value in requests.items() if value != "0"}
         limits = {name: value for name, value in known.items() if name != "cpu"}
         tags: dict[str, Any] = {}
         if known:
@@ -297,11 +318,11 @@ class Pipeline:
 
     def sensors(self) -> list[dg.SensorDefinition]:
         sensors = []
-        for wanted, name, job, seconds, find in (
+        for enabled, name, job, seconds, find in (
             (self.options.new_data, "new_data", "train", 300, self._new_data),
             (self.options.alarms, "alarm", "retrain", 900, self._alarm),
         ):
-            if wanted:
+            if enabled:
                 sensors.append(
                     dg.SensorDefinition(
                         name=f"{self.slug}_{name}",

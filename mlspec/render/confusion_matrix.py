@@ -2,17 +2,55 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from mlspec.render.formatting import count, share
-from mlspec.report.collect import Confusion
-from mlspec.report.svg import CHARACTER, fitted, join, picture, rect, tag, text
+from mlspec.render.svg import CHARACTER, fitted, join, picture, rect, tag, text
 
 DETAILED = 12
 """Up to this many classes, cells show numbers; up to DRAWN they are coloured squares; above, nothing is drawn."""
 DRAWN = 100
+_STYLE = Markup("""
+svg { background: #fff; font: 11px system-ui, sans-serif; }
+text { fill: #59636f; font-variant-numeric: tabular-nums; }
+.hit { fill: #2563a6; } .miss { fill: #b9421b; } .frame { fill: none; stroke: #e2e6ea; }
+.cell { font-size: 13px; font-weight: 600; fill: #1b2027; } .cell.small { font-size: 10.5px; font-weight: 400; }
+.cell.strong { fill: #fff; } .cell.none { fill: #8a939e; font-weight: 400; }
+""")
+"""The colours of the report, for a picture in a file of its own."""
+_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that no XML file may contain (https://www.w3.org/TR/xml/#charsets)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """How often each class was taken for which: `counts[actual, predicted]`."""
+
+    labels: tuple[str, ...]
+    counts: Mapping[tuple[str, str], int]
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, str]], known: Sequence[str]) -> Confusion | None:
+        """The counts of pairs (actual, predicted). Labels that occur, in the order of `known`; None without a pair."""
+        counts = Counter(pairs)
+        seen = {label for pair in counts for label in pair}
+        order = [label for label in known if label in seen]
+        return cls((*order, *sorted(seen - set(order), key=_natural)), dict(counts)) if counts else None
+
+
+def _natural(label: str) -> tuple[float, str]:
+    """A sort key: numbers by value, then texts alphabetically."""
+    try:
+        number = float(label)
+    except ValueError:
+        number = math.inf
+    return (number if math.isfinite(number) else math.inf, label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +104,17 @@ def matrix(confusion: Confusion) -> Markup | None:
     parts += _cells(confusion, left, top, cell, detailed)
     words = f"confusion matrix of {len(labels)} classes; the table of frequent confusions says the same"
     return picture(left + side + 2, top + side + 2, words, join(parts), class_="matrix")
+
+
+def matrix_file(confusion: Confusion) -> str | None:
+    """The picture as the text of an SVG file; None for too many classes."""
+    drawn = matrix(confusion)
+    if drawn is None:
+        return None
+    start, end, rest = drawn.partition(">")
+    namespace = Markup(' xmlns="http://www.w3.org/2000/svg"')
+    text_ = str(start + namespace + end + tag("style", _STYLE) + rest)
+    return _NOT_XML.sub("\ufffd", text_)
 
 
 def _cell(classes: int, widest: float) -> float:

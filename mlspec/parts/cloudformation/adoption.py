@@ -1,0 +1,193 @@
+"""What exists without a stack and `mlspec apply --adopt` takes into one, before its first deployment.
+
+A stack is only a description of what exists at first: the import changes no resource. Permissions cannot be imported;
+the deployment adds its own, and those that exist stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+from pydantic import JsonValue
+
+from mlspec.aws import alias
+from mlspec.aws.action import Action
+from mlspec.aws.alias import Alias
+from mlspec.aws.desired import DesiredFunction
+from mlspec.aws.function import check_owner, read_function
+from mlspec.aws.function_resource import Function
+from mlspec.aws.http_api import HttpApiProvider
+from mlspec.aws.log_group import LogGroupProvider
+from mlspec.aws.ownership import check_no_stack, check_ownership
+from mlspec.aws.repository import RepositoryProvider
+from mlspec.aws.resource_tags import tags
+from mlspec.aws.role import RoleProvider
+from mlspec.cloudformation.stack_import import ImportedResource, StackImport
+from mlspec.errors import StageError
+from mlspec.parts.cloudformation import foundation_resources, service_resources, stacks
+from mlspec.parts.cloudformation.cloudformation_resource import CloudFormationResource
+from mlspec.sections.delivery_tool import DIRECT
+from mlspec.shipping.deployment import Deployment
+
+IDENTIFIERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "AWS::ApiGatewayV2::Api": ("ApiId",),
+    "AWS::ApiGatewayV2::Integration": ("ApiId", "IntegrationId"),
+    "AWS::ApiGatewayV2::Route": ("ApiId", "RouteId"),
+    "AWS::ApiGatewayV2::Stage": ("ApiId", "StageName"),
+    "AWS::CloudWatch::Alarm": ("AlarmName",),
+    "AWS::ECR::Repository": ("RepositoryName",),
+    "AWS::IAM::Role": ("RoleName",),
+    "AWS::Lambda::Alias": ("AliasArn",),
+    "AWS::Lambda::Function": ("FunctionName",),
+    "AWS::Lambda::Url": ("FunctionArn",),
+    "AWS::Lambda::Version": ("FunctionArn",),
+    "AWS::Logs::LogGroup": ("LogGroupName",),
+}
+"""What identifies a resource of each type that can be imported: the `primaryIdentifier` of its schema."""
+_UNCOMPARED: Final = ("image-tag", "release-history", "version", "alias")
+"""Kinds of actions that no resource of the stack is about."""
+
+
+def repository_import(desired: DesiredFunction, stack: str) -> StackImport | None:
+    """The import of the image repository, with all its images; None where it does not exist."""
+    name = desired.spec.repository
+    current = RepositoryProvider(desired.target).read(name) if name else None
+    if current is None:
+        return None
+    command = f"aws ecr tag-resource --resource-arn {current.arn} --tags Key={{}},Value={{}}"
+    check_ownership(f"ecr repository {name}", current.tags, desired.project, command, desired.target.owner)
+    return _import(desired, stack, [(foundation_resources.repository(current), (name,))], {})
+
+
+def service_import(desired: DesiredFunction, stack: str, ids: Mapping[str, str]) -> StackImport | None:
+    """The import of the function and what belongs to it, or of the role and the log groups that one left; None
+    where nothing exists. `ids` are the logical ids of the tool where they differ from those of `service_resources`.
+
+    Raises StageError for a resource of another project or stack, for a function that is not as the spec describes it,
+    and where the first deployment would have no version to publish.
+    """
+    function = read_function(desired.target, desired.name)
+    if function is None:
+        return _import(desired, stack, _left(desired), ids)
+    check_owner(desired.target, desired.name, desired.spec.arn, desired.project, function)
+    check_no_stack(f"lambda function {desired.name}", function.tags, desired.target)
+    live = alias.read(desired.target, desired.name, desired.alias)
+    _check_adoptable(desired, function, live)
+    assert live, "a function that is as the spec describes it has its alias"
+    return _import(desired, stack, [*_left(desired), *_function(desired, function, live)], ids)
+
+
+def _check_adoptable(desired: DesiredFunction, function: Function, live: Alias | None) -> None:
+    name = desired.name
+    if desired.spec.package.zip is not None:
+        message = f"lambda function {name} runs a zip, which no stack can take over"
+        raise StageError(message, help="choose another name (deploy.lambda.name), or use `iac: terraform`")
+    if live is None or live.other:
+        message = f"lambda function {name} has no alias {desired.alias} that sends all traffic to one version"
+        raise StageError(message, help="complete its rollout without `iac` first: mlspec apply")
+    as_it_runs = replace(desired, tool=DIRECT, image=function.image)
+    _check_same(one for one in Deployment(as_it_runs).plan().actions if one.kind not in _UNCOMPARED)
+    if desired.digest == function.digest:
+        message = f"lambda function {name} runs this image already: the first deployment would have nothing to publish"
+        raise StageError(message, help="take it over with the next release: build and push another image first")
+
+
+def _check_same(actions: Iterable[Action]) -> None:
+    """Raise StageError where a resource is not as the template describes it: an import would not change that, and no
+    deployment after it either. Tags are the stack's."""
+    differences = [line for action in actions if action.operation != "tag" for line in action.lines()]
+    if differences:
+        message = "a stack takes over only what is as the spec describes it: " + "; ".join(differences[:5])
+        raise StageError(message, help="mlspec apply, without `iac`; then again with it")
+
+
+def _left(desired: DesiredFunction) -> Iterator[tuple[CloudFormationResource, tuple[str, ...]]]:
+    """The role and the log groups, where they exist."""
+    spec, target = desired.spec, desired.target
+    role, resource = spec.role(), service_resources.role(spec)
+    if role and resource and (current := RoleProvider(target).read(role.name)):
+        _check_same(RoleProvider(target).diff(role, current))  # `diff` refuses another project's
+        yield resource, (role.name,)
+    both = zip(service_resources.log_groups(spec), (spec.log_group(), spec.history_group()), strict=True)
+    for resource, group in both:
+        if current_group := LogGroupProvider(target).read(group.name):
+            _check_same(LogGroupProvider(target).diff(group, current_group))
+            yield resource, (group.name,)
+
+
+def _function(
+    desired: DesiredFunction, function: Function, live: Alias
+) -> Iterator[tuple[CloudFormationResource, tuple[str, ...]]]:
+    """The function, its live version, its alias, its address and its alarms."""
+    spec = desired.spec
+    variables: dict[str, JsonValue] = {
+        name: value for name, value in spec.options.environment.items() if isinstance(value, str)
+    }  # a secret does not belong into a template; the deployment sets it
+    alias_arn = f"{spec.arn}:{live.name}"
+    known = {
+        "AWS::Lambda::Function": (desired.name,),
+        "AWS::Lambda::Version": (f"{spec.arn}:{live.version}",),
+        "AWS::Lambda::Alias": (alias_arn,),
+        "AWS::Lambda::Url": (alias_arn,),
+        **_api_identifiers(desired),
+    }
+    for resource in stacks.service(spec, None, {"ImageUri": function.image}, variables):
+        if resource.type == "AWS::CloudWatch::Alarm":
+            yield resource, (str(resource.properties["AlarmName"]),)
+        elif resource.type in known:
+            yield resource, known[resource.type]
+
+
+def _api_identifiers(desired: DesiredFunction) -> dict[str, tuple[str, ...]]:
+    if desired.spec.api() is None:
+        return {}
+    provider = HttpApiProvider(desired.target, desired.spec.location, desired.alias, desired.project)
+    api = provider.read(desired.name)
+    assert api, "a function that is as the spec describes it has its API"
+    assert api.integration, "the API is whole"
+    assert api.route, "the API is whole"
+    return {
+        "AWS::ApiGatewayV2::Api": (api.id,),
+        "AWS::ApiGatewayV2::Integration": (api.id, api.integration.id),
+        "AWS::ApiGatewayV2::Route": (api.id, api.route.id),
+        "AWS::ApiGatewayV2::Stage": (api.id, "$default"),
+    }
+
+
+def _import(
+    desired: DesiredFunction,
+    stack: str,
+    resources: Iterable[tuple[CloudFormationResource, tuple[str, ...]]],
+    ids: Mapping[str, str],
+) -> StackImport | None:
+    imported = tuple(
+        ImportedResource(
+            ids.get(one.id, one.id), _renamed(one.to_json(), ids), dict(zip(IDENTIFIERS[one.type], values, strict=True))
+        )
+        for one, values in resources
+    )
+    owned = tags(desired.project, desired.target.owner.source)
+    return StackImport(desired.target, stack, imported, owned) if imported else None
+
+
+def _renamed(body: dict[str, JsonValue], ids: Mapping[str, str]) -> dict[str, JsonValue]:
+    """The body with its references by other logical ids."""
+    renamed = {name: _with_ids(value, ids) for name, value in body.items()}
+    before = body.get("DependsOn")
+    return renamed | ({"DependsOn": [ids.get(str(id), str(id)) for id in before]} if isinstance(before, list) else {})
+
+
+def _with_ids(value: JsonValue, ids: Mapping[str, str]) -> JsonValue:
+    match value:
+        case {"Ref": str(id)}:
+            return {"Ref": ids.get(id, id)}
+        case {"Fn::GetAtt": [str(id), attribute]}:
+            return {"Fn::GetAtt": [ids.get(id, id), attribute]}
+        case dict():
+            return {name: _with_ids(inner, ids) for name, inner in value.items()}
+        case list():
+            return [_with_ids(inner, ids) for inner in value]
+        case _:
+            return value

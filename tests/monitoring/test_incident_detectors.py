@@ -1,0 +1,20 @@
+"""The detector of drift on synthetic incidents, with the traffic of a healthy version beside a new one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from mlspec.monitoring.drift_state import compared_columns, new_drift_monitor
+from mlspec.monitoring.incident_detectors import DriftReplay
+from mlspec.monitoring.incidents import INCIDENTS
+from tests.monitoring.watched import Service
+
+
+def test_the_traffic_of_the_healthy_version_does_not_delay_the_alarm_of_a_bad_canary(tmp_path: Path) -> None:
+    model = Service(tmp_path).model
+    options = model.options.drift
+    assert options is not None
+    replay = DriftReplay(lambda: new_drift_monitor(model, options), compared_columns(model, options))
+    (bad,) = [incident for incident in INCIDENTS if incident.canary]
+    assert replay.rows_until_alarm(bad) == replay.rows_until_alarm(replace(bad, canary=False)) is not None
