@@ -34,11 +34,17 @@ class ResultJson(TypedDict):
 
 
 def exit_code(result: RunResult) -> int:
-    """The exit code of `mlspec apply`; a dry run always succeeds."""
+    """The exit code of `mlspec apply`; a dry run, which has no report, always succeeds.
+
+    A stage for which the machine lacks something does not fail a run, unless it is one in which nothing ran.
+    """
+    if result.report is None:
+        return EXIT_OK
     if any(outcome.interrupted for outcome in result.outcomes):
         return EXIT_INTERRUPTED
     failed = any(outcome.status == "failed" for outcome in result.outcomes)
-    return EXIT_STAGE if failed or result.push_error is not None else EXIT_OK
+    nothing_ran = missing_requirements(result.outcomes) and {o.status for o in result.outcomes} == {"skipped"}
+    return EXIT_STAGE if failed or nothing_ran or result.push_error is not None else EXIT_OK
 
 
 def counts(outcomes: Sequence[Outcome]) -> Mapping[Status, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mlspec.apply.execute import RunResult
@@ -22,6 +24,7 @@ LACKING = Outcome("gate", "skipped", Reason("lacks", "it needs docker"), "instal
     [
         ((RAN,), 0, "Finished"),
         ((RAN, LACKING), 0, "Finished, with skipped stages"),
+        ((LACKING,), 4, "Finished, with skipped stages"),
         ((RAN, FAILED), 4, "Stage train failed"),
         ((RAN, STOPPED, NEVER_STARTED), 130, "Interrupted in stage train"),
         ((RAN, NEVER_STARTED), 130, "Interrupted before stage gate"),
@@ -29,6 +32,7 @@ LACKING = Outcome("gate", "skipped", Reason("lacks", "it needs docker"), "instal
     ],
 )
 def test_the_end_of_a_run(outcomes: tuple[Outcome, ...], code: int, title: str) -> None:
-    assert exit_code(RunResult(outcomes, None)) == code
+    assert exit_code(RunResult(outcomes, Path("report.html"))) == code
+    assert exit_code(RunResult(outcomes, None)) == 0, "a dry run"
     headline = verdict(outcomes, None)
     assert headline.title == title
