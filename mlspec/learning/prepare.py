@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -11,17 +12,23 @@ from tokenizers import Tokenizer
 
 from mlspec.errors import StageError
 from mlspec.learning import custom_preprocess
+from mlspec.learning.decoded_images import decoded
 from mlspec.learning.pretrained import tokenizer
 from mlspec.records.schema import Schema
 from mlspec.runtime.preprocess import Preprocess, load
 from mlspec.runtime.preprocess.base import InputDescription
 from mlspec.runtime.preprocess.bundle_errors import BundleError
 from mlspec.runtime.preprocess.fit import fit
+from mlspec.runtime.preprocess.image import ImagePreprocess, image_size
 from mlspec.sections.model import Custom, ModelSpec, Preprocessing, TextClassifier
 
 
-def prepared(model: ModelSpec, schema: Schema, data: Path, folder: Path, root: Path) -> tuple[Preprocess, int]:
+def prepared(
+    model: ModelSpec, schema: Schema, data: Path, folder: Path, root: Path, scratch: Path
+) -> tuple[Preprocess, int]:
     """The preprocessing in `folder`, fitted if it does not exist, and its vocabulary size (0 without text).
+
+    `scratch` is the folder for the pixels of decoded images.
 
     Raises StageError if the training data is missing or the preprocessing cannot be fitted.
     """
@@ -41,7 +48,7 @@ def prepared(model: ModelSpec, schema: Schema, data: Path, folder: Path, root: P
             tokenizer_file, names = tokenizer(model.pretrained, root, folder)
         sizes = model if isinstance(model, TextClassifier | Custom) else None
         fit(
-            {name: table[name].to_pylist() for name in inputs},
+            {name: _values(table[name].to_pylist(), name, inputs[name], path, scratch) for name in inputs},
             inputs,
             folder,
             tokenizer=tokenizer_file,
@@ -56,6 +63,17 @@ def prepared(model: ModelSpec, schema: Schema, data: Path, folder: Path, root: P
     text = any(member["kind"] == "text" for member in members)
     vocab = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab_size() if text else 0
     return load_fitted(folder), int(vocab)
+
+
+def _values(
+    column: Sequence[object], name: str, described: InputDescription, split: Path, scratch: Path
+) -> Sequence[object]:
+    """The values of an input; of images the pixels."""
+    if described["type"] != "image" or not column:
+        return column
+    size = image_size(described)
+    plain = ImagePreprocess({"kind": "image", "input": name, **size, "raw": False, "mean": 0.0, "std": 1.0}, Path())
+    return list(decoded(column, plain, split, scratch))
 
 
 def input_descriptions(schema: Schema) -> dict[str, InputDescription]:

@@ -12,10 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
+from mlspec.learning.decoded_images import decoded
 from mlspec.records.schema import Schema
 from mlspec.runtime.preprocess import Feature, Preprocess
 from mlspec.runtime.preprocess.base import Array, Row
 from mlspec.runtime.preprocess.bundle_errors import BadRow, PrepareError
+from mlspec.runtime.preprocess.image import ImagePreprocess
 from mlspec.runtime.preprocess.text import TextPreprocess
 
 
@@ -43,13 +45,21 @@ def records(path: Path, inputs: Sequence[str]) -> tuple[pa.Table, list[Row]]:
     return table, table.select(list(inputs)).to_pylist()
 
 
-def load(data: Path, split: str, preprocess: Preprocess) -> Rows:
-    """One split, preprocessed. Raises StageError with file and line of a row that cannot be preprocessed."""
+def load(data: Path, split: str, preprocess: Preprocess, scratch: Path) -> Rows:
+    """One split, preprocessed. Raises StageError with file and line of a row that cannot be preprocessed.
+
+    `scratch` is the folder for the pixels of decoded images.
+    """
     schema = Schema.read(data.parent)
     table, rows = records(data / f"{split}.parquet", list(schema.inputs))
     kind = np.int64 if schema.task == "classification" else np.float32
     targets = table[schema.target.column].to_numpy().astype(kind)
     try:
+        for member in getattr(preprocess, "members", (preprocess,)) if rows else ():
+            if isinstance(member, ImagePreprocess):
+                contents = [row[member.input] for row in rows]
+                pixels = decoded(contents, member, data / f"{split}.parquet", scratch)
+                rows = [{**row, member.input: image} for row, image in zip(rows, pixels, strict=True)]
         features = preprocess.features(rows)
     except BadRow as error:
         raise refused(error, data, split) from None

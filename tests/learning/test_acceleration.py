@@ -27,3 +27,11 @@ def test_on_a_processor_the_channels_of_a_pixel_lie_side_by_side() -> None:
     features = network.body[0](pixels)
     assert features.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(network(pixels), before)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this build of PyTorch has no oneDNN")
+def test_convolutions_on_a_processor_are_those_of_onednn() -> None:
+    network = ImageNetwork((1, 28, 28), [4], 8, 2, 0.0).to(memory_format=torch.channels_last)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], acc_events=True) as profile:
+        network(torch.randn(4, 1, 28, 28)).sum().backward()
+    assert "aten::mkldnn_convolution" in {event.name for event in profile.events()}

@@ -42,7 +42,7 @@ def main(job: Job) -> None:
     schema = Schema.read(job.inputs)
     module = load_module(job.inputs / "model", schema, job.root)
     preprocess = load_fitted(job.inputs / "model" / "preprocess")
-    rows = load(data, "test", preprocess)
+    rows = load(data, "test", preprocess, job.scratch)
     for message in texts_cut(rows, preprocess, "test"):
         warn(message)
     with user_code(job.root, "the model's forward"):

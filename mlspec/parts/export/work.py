@@ -78,7 +78,7 @@ def loaded(job: Job) -> Trained:
     schema = Schema.read(job.inputs)
     preprocess = load_fitted(job.inputs / "model" / "preprocess")
     module = load_module(job.inputs / "model", schema, job.root)
-    rows = load(job.inputs / "data", "test", preprocess)
+    rows = load(job.inputs / "data", "test", preprocess, job.scratch)
     with user_code(job.root, "the model's forward"):
         outputs = logits(module.to(of_evaluation(job)), rows, preprocess)
     checked(outputs, len(schema.labels))
@@ -185,7 +185,7 @@ def _worse(name: str, before: float, after: float) -> float:
 def _quantized(job: Job, options: Onnx, trained: Trained, bundle: Path, metric: Compared) -> Int8:
     """Replace the float graph with the int8 graph. Raises StageError if the metric drops too much."""
     small = bundle / "int8.onnx"
-    calibration = load(job.inputs / "data", "train", trained.preprocess)
+    calibration = load(job.inputs / "data", "train", trained.preprocess, job.scratch)
     int8(bundle / GRAPH, small, calibration.features, trained.preprocess)
     small.replace(bundle / GRAPH)
     predictor = opened(bundle)

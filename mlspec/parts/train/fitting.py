@@ -200,7 +200,7 @@ class Fitting:
     def _compare(self, model: Custom, rows: Mapping[str, Rows], preprocess: Preprocess) -> None:
         """Add the callback that compares the first batch with the inputs in evaluation."""
         if model.loader is not None and (self.job.inputs / "data" / "test.parquet").exists():
-            rows = {**rows, "test": load(self.job.inputs / "data", "test", preprocess)}
+            rows = {**rows, "test": load(self.job.inputs / "data", "test", preprocess, self.job.scratch)}
         folder = self.keep.path.with_name("preprocess")
         self.trainer.callbacks.insert(0, FirstBatch(ExpectedInputs(model, preprocess, rows, folder)))  # type: ignore[attr-defined]
 

@@ -60,7 +60,7 @@ def train_in_processes(job: Job, count: int, body: ranks.Body | None = None) -> 
     _quiet()
     schema = Schema.read(job.inputs)
     # Once, before several processes would do it.
-    prepared(job.need(ModelSpec), schema, job.inputs / "data", _scratch(job) / "preprocess", job.root)
+    prepared(job.need(ModelSpec), schema, job.inputs / "data", _scratch(job) / "preprocess", job.root, job.scratch)
     return ranks.together(body or train_here, job, count)
 
 
@@ -78,8 +78,8 @@ def train_here(job: Job) -> float | None:
     schema = Schema.read(job.inputs)
     _sliceable(job, data)
     scratch = _scratch(job)
-    preprocess, vocab = prepared(model, schema, data, scratch / "preprocess", job.root)
-    rows = {split: load(data, split, preprocess) for split in ("train", "valid")}
+    preprocess, vocab = prepared(model, schema, data, scratch / "preprocess", job.root, job.scratch)
+    rows = {split: load(data, split, preprocess, job.scratch) for split in ("train", "valid")}
     ours = not (isinstance(model, Custom) and model.loader)
     enough(train, rows, ranks.count(), ours)
     if not isinstance(model, Custom):

@@ -54,6 +54,7 @@ class ImagePreprocess:
         self.size: tuple[int, int] = (settings["width"], settings["height"])
         self.mode = "L" if settings["channels"] == 1 else "RGB"
         self.channels: int = settings["channels"]
+        self._shape = (settings["height"], settings["width"], 3)[: 2 if self.mode == "L" else 3]
         self.raw: bool = settings.get("raw", False)
         self.background: str = settings.get("background", BACKGROUND)
         self.mean: float = settings["mean"]
@@ -64,10 +65,14 @@ class ImagePreprocess:
         features: list[Feature] = []
         for start in range(0, len(rows), CHUNK):
             some = enumerate(rows[start : start + CHUNK], start)
-            decoded = np.stack([self._decoded(value(row, self.input, index), index) for index, row in some])
+            decoded = self.decoded([value(row, self.input, index) for index, row in some], start)
             # The rows of one array.
             features += [{"pixels": pixels} for pixels in self._scaled(decoded)]
         return features
+
+    def decoded(self, contents: Sequence[object], first: int = 0) -> Array:
+        """The pixels of images of the rows from `first` on, uint8 [B, H, W] or [B, H, W, 3]. Raises BadRow."""
+        return np.stack([self._decoded(content, index) for index, content in enumerate(contents, first)])
 
     def pixels(self, content: object, index: int = 0) -> Array:
         """The pixels of one image, float32 [C, H, W]. Raises BadRow."""
@@ -76,6 +81,8 @@ class ImagePreprocess:
 
     def _decoded(self, content: object, index: int) -> Array:
         """The pixels of one image, uint8 [H, W] or [H, W, 3]. Raises BadRow."""
+        if isinstance(content, np.ndarray) and content.dtype == np.uint8 and content.shape == self._shape:
+            return content
         from PIL import Image as Pillow
 
         try:

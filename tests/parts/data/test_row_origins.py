@@ -111,11 +111,11 @@ def test_a_row_that_the_preprocessing_refuses_is_named_by_its_source(tmp_path: P
     data = tmp_path / "artifacts/data"
     expected = tables["train"]["sentence"][1].as_py()
     with pytest.raises(StageError) as caught:
-        load(data, "train", Refuses())  # type: ignore[arg-type]
+        load(data, "train", Refuses(), tmp_path)  # type: ignore[arg-type]
     assert caught.value.message == f"{expected}: `sentence` is not readable"
     (data / "origins.parquet").unlink()
     with pytest.raises(StageError, match=r"row 2 of train.parquet: `sentence` is not readable"):
-        load(data, "train", Refuses())  # type: ignore[arg-type]
+        load(data, "train", Refuses(), tmp_path)  # type: ignore[arg-type]
 
 
 def test_images_are_named_by_their_own_file(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def run(project: Applied, step: int = -1, number: signal.Signals = signal.SIGKIL
     return Ended(process.exitcode, log.read_text(encoding="utf-8"))
 
 
-def _body(root: str, step: int, number: signal.Signals, devices: int, log: str, python: bytes) -> None:
+def _body(root: str, step: int, number: signal.Signals, devices: int, log: str, python: str) -> None:
     import multiprocessing
 
     # Workers of a data loader are children of this process, as they are outside of tests, and end with it.

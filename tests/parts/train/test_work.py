@@ -238,3 +238,15 @@ def test_what_a_watched_metric_means_is_something_training_depends_on(tmp_path: 
     before = fingerprint(project.job())
     project.spec("average: macro", "average: micro")
     assert fingerprint(project.job()) != before
+
+
+@pytest.mark.slow
+def test_a_second_training_reads_the_pixels_of_the_first(tmp_path: Path) -> None:
+    project = projects.images(tmp_path, "evaluate: {metrics: [accuracy]}\n")
+    project.run("data", "train")
+    first, pixels = weights(project), sorted((tmp_path / ".mlspec" / "scratch" / "pixels").iterdir())
+    assert [path.name.partition("-")[0] for path in pixels] == ["train", "valid"]
+    times = [path.stat().st_mtime_ns for path in pixels]
+    project.run("train", "evaluate")
+    assert same(first, weights(project))
+    assert [path.stat().st_mtime_ns for path in pixels] == times
