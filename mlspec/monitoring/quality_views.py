@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+import duckdb
 import numpy as np
 
+from mlspec.errors import UsageError
 from mlspec.monitoring.baseline.reference import CategoryReference
 from mlspec.monitoring.duckdb_session import quoted_name
 from mlspec.monitoring.monitor_state import EstimateView, LabelMix, LabelShareView, QualityView
@@ -15,6 +17,7 @@ from mlspec.monitoring.panel_data import RunQuery, ViewedRange
 from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated
 from mlspec.monitoring.quality.label_shift import ASSUMPTION, label_shift, share_intervals
 from mlspec.monitoring.quality.live_quality import ScoredRows, label_bias, wilson
+from mlspec.monitoring.quality_slices import KEY, slice_expression
 from mlspec.monitoring.quality_state import measured_quality
 from mlspec.monitoring.watched_model import WatchedModel
 
@@ -29,10 +32,26 @@ _RANGE: Final = "\"row\" IS NOT NULL AND outcome = 'success' AND time >= ? AND t
 
 def quality_views(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> Iterator[QualityView]:
     """Each version, followed by its slices."""
-    rows = [*_groups(model, run, viewed, "")]
-    for column in sliced_columns(model):
-        rows += _groups(model, run, viewed, column)
+    rows = [*_groups(model, run, viewed, "", "''")]
+    for name, expression in _slices(model):
+        try:
+            rows += _groups(model, run, viewed, name, expression)
+        except duckdb.Error as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            help = "correct the condition; it is DuckDB's SQL on the inputs of the model"
+            raise UsageError(f"{KEY}.{name}: {reason}", help=help) from None
     yield from sorted(rows, key=lambda row: (row.version, bool(row.slice), row.slice.partition("=")[0], -row.rows))
+
+
+def _slices(model: WatchedModel) -> Iterator[tuple[str, str]]:
+    """The name of each division of rows, and its slice in SQL."""
+    declared = model.options.quality.slices
+    for name, how in declared.items():
+        if (expression := slice_expression(model, name, how)) is not None:
+            yield name, expression
+    if not declared:
+        for column in sliced_columns(model):
+            yield column, f"CAST(p.{quoted_name(f'input.{column}')} AS VARCHAR)"
 
 
 def sliced_columns(model: WatchedModel) -> Sequence[str]:
@@ -48,10 +67,9 @@ def sliced_columns(model: WatchedModel) -> Sequence[str]:
     return [name for name in few if name not in model.hashed | model.redacted][:_MOST_SLICED]
 
 
-def _groups(model: WatchedModel, run: RunQuery, viewed: ViewedRange, column: str) -> Iterator[QualityView]:
+def _groups(model: WatchedModel, run: RunQuery, viewed: ViewedRange, name: str, group: str) -> Iterator[QualityView]:
     labels = bool(model.signature.labels)
     loss = "CAST(p.label = l.answer AS DOUBLE)" if labels else "ABS(p.value - CAST(l.answer AS DOUBLE))"
-    group = f"CAST(p.{quoted_name(f'input.{column}')} AS VARCHAR)" if column else "''"
     rows = run(
         f"SELECT p.version, {group} AS slice, COUNT(*) AS rows, COUNT({loss}) AS labelled, AVG({loss}) AS mean, "
         f"STDDEV_SAMP({loss}) AS deviation FROM predictions p LEFT JOIN labels l ON l.id = p.id "
@@ -68,7 +86,7 @@ def _groups(model: WatchedModel, run: RunQuery, viewed: ViewedRange, column: str
         measured = measured_quality(float(row["mean"]), row["deviation"], count, labels=labels) if count else None
         yield QualityView(
             version=version,
-            slice=f"{column}={row['slice']}" if column else "",
+            slice=f"{name}={row['slice']}" if name else "",
             metric="accuracy" if labels else "mean absolute error",
             value=measured.value if measured else None,
             low=measured.low if measured else None,

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlspec.errors import UsageError
 from mlspec.monitoring.baseline.reference import ScoreBin
 from mlspec.monitoring.label_estimates import area_error
 from tests.monitoring.incidents_store import incidents_state
@@ -34,6 +35,39 @@ def test_declared_slices_are_measured(tmp_path: Path) -> None:
     assert [view.slice for view in views][:3] == ["", "town=Bonn", "town=Köln"]
     assert sum(view.rows for view in views if view.slice) == 60
     assert {view.value for view in views} == {None}
+
+
+SLICES = {
+    "old": {"where": "age >= 40 AND town = 'Bonn'"},
+    "length": {"column": "sentence", "by": "length", "bins": [10, 20]},
+    "month": {"by": "month"},
+    "age": {"bins": [30, 40]},
+    "town": {},
+}
+
+
+def test_slices_by_a_condition_a_length_a_month_and_bins(tmp_path: Path) -> None:
+    service = Service(tmp_path, quality={"slices": SLICES})
+    service.answer(200)
+    records = [line(900 + n, service.now, inputs={"age": None, "town": None, "sentence": "x"}) for n in range(5)]
+    segment(tmp_path, records, "other-1-1-1")
+    model = service.model
+    views = {view.slice: view.rows for view in service.observe().state.quality}
+    query = 'SELECT COUNT(*) FROM predictions WHERE "input.age" >= 40 AND "input.town" = \'Bonn\''
+    old = model.store.query(query).column(0)[0].as_py()
+    assert views["old=yes"] == old > 0
+    assert 190 < views["old=yes"] + views["old=no"] <= 200  # those without an age may be in none
+    assert views["month=2026-11"] == 205
+    assert {name for name in views if name.startswith("age=")} == {"age=<30", "age=30..40", "age=>=40"}
+    assert sum(count for name, count in views.items() if name.startswith("length=")) == 205
+    assert views["town=Bonn"] > views["town=Trier"]
+
+
+def test_a_condition_that_is_not_sql_names_its_slice(tmp_path: Path) -> None:
+    service = Service(tmp_path, quality={"slices": {"old": {"where": "agee > 3"}}})
+    service.answer(30)
+    with pytest.raises(UsageError, match=r"monitor.quality.slices.old: .*agee"):
+        service.observe()
 
 
 def test_without_labels_the_expected_quality_says_what_it_assumes() -> None:

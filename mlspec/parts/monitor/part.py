@@ -10,6 +10,7 @@ from mlspec.parts.monitor import (
     alert_checks,
     log_checks,
     prometheus_files,
+    quality_checks,
     retrain_checks,
     serving_policy,
     templates,
@@ -56,6 +57,7 @@ def check(project: Project) -> Iterator[Finding]:
         return
     yield from _shared(project)
     yield from log_checks.check(monitor, data)
+    yield from quality_checks.check(monitor, data)
     yield from retrain_checks.check(monitor, data)
     if monitor.drift:
         yield from _drift(monitor.drift, data)
