@@ -42,7 +42,8 @@ class StageContext:
     allow_breaking: bool = False
     """Deploy a version even if it breaks clients of the live one."""
     adopt: bool = False
-    """Take over existing resources of the account that carry no tag of a project."""
+    """Take over existing resources of the account: those without a tag of a project, and the project's own into a new
+    stack."""
     change_set: bool = False
     """For a plan alone: let CloudFormation compute the changes of a stack. It writes a change set and deletes it."""
     holder: int | None = None

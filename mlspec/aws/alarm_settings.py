@@ -126,7 +126,7 @@ def service_alarms(function: str, options: Lambda, tags: Mapping[str, str]) -> t
     return tuple(
         MetricAlarm(
             name=service_alarm_name(function, alias, measure),
-            description=f"Clients of {function} notice it: {measure} {bound}",
+            description=f"Requests to {function}, all versions: {measure} {bound}",
             measure=measure,
             bound=bound,
             seconds=duration_seconds(alarms.window),

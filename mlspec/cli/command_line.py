@@ -107,10 +107,12 @@ def _outcome(console: Console, arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - everything else that is raised is a bug in mlspec
-        if (failure := of_the_machine(error)) is not None:
+        from mlspec.cli.bug_report import report
+        from mlspec.cli.missing_package import missing_package
+
+        if (failure := of_the_machine(error) or missing_package(error, arguments)) is not None:
             console.failure(failure)
             return failure.exit_code
-        from mlspec.cli.bug_report import report
 
         report(console, error, arguments)
         return EXIT_BUG

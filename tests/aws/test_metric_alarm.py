@@ -22,8 +22,8 @@ def test_created_changed_and_removed(target: AwsTarget, tmp_path: Path) -> None:
     desired = desired_alarms(function(target, tmp_path, OPTIONS).spec.alarms())
     assert provider.read("cola") == {}
     assert converge(provider, "cola", desired) == [
-        "+ cloudwatch alarm cola-live-service-error-rate: Clients of cola notice it: error_rate > 0.05",
-        "+ cloudwatch alarm cola-live-service-p95-ms: Clients of cola notice it: p95_ms >= 300",
+        "+ cloudwatch alarm cola-live-service-error-rate: Requests to cola, all versions: error_rate > 0.05",
+        "+ cloudwatch alarm cola-live-service-p95-ms: Requests to cola, all versions: p95_ms >= 300",
     ]
     existing = target.client("cloudwatch").describe_alarms()["MetricAlarms"]
     assert [one["AlarmActions"] for one in existing] == [[TOPIC], [TOPIC]]
@@ -33,8 +33,8 @@ def test_created_changed_and_removed(target: AwsTarget, tmp_path: Path) -> None:
     assert changes(provider, "cola", desired) == []
     silent = function(target, tmp_path, OPTIONS.replace("0.05", "0.1").replace(f'"{TOPIC}"', "")).spec
     assert converge(provider, "cola", desired_alarms(silent.alarms()[:1])) == [
-        "~ cloudwatch alarm cola-live-service-error-rate AlarmDescription: Clients of cola notice it: error_rate > 0.05"
-        " -> Clients of cola notice it: error_rate > 0.1",
+        "~ cloudwatch alarm cola-live-service-error-rate AlarmDescription: Requests to cola, all versions: error_rate > 0.05"
+        " -> Requests to cola, all versions: error_rate > 0.1",
         "~ cloudwatch alarm cola-live-service-error-rate Threshold: 0.05 -> 0.1",
         f"~ cloudwatch alarm cola-live-service-error-rate AlarmActions: [{TOPIC}] -> none",
         f"~ cloudwatch alarm cola-live-service-error-rate OKActions: [{TOPIC}] -> none",

@@ -3,8 +3,10 @@ replacements: these are read from the answers that AWS documents."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,13 @@ from mlspec.aws.action import FieldChange
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.cloudformation.change_set import ChangeSetRequest
 from mlspec.cloudformation.existing_stack import Stack, read_stack
+from mlspec.compiler import compile_project
 from mlspec.errors import StageError
+from mlspec.parts.sam import stack_preview
+from mlspec.parts.serverless import service_preview
+from mlspec.stage_context import StageContext
+from tests.conftest import CHECKOUT
+from tests.parts.serverless.packages import osls
 
 GROUP = "Resources: {{Logs: {{Type: 'AWS::Logs::LogGroup', Properties: {{LogGroupName: {}}}}}}}"
 BOTH = GROUP.format("one")[:-1] + ", More: {Type: 'AWS::Logs::LogGroup', Properties: {LogGroupName: two}}}"
@@ -48,6 +56,50 @@ def test_a_template_that_does_not_fit_a_request_is_refused_before_anything_is_wr
     with pytest.raises(StageError, match="longer than 51200 bytes"):
         ChangeSetRequest(target, "cola", None, GROUP.format("one") + "\n" + "#" * 51_200).changes()
     assert read_stack(target, "cola") is None
+
+
+FULL = CHECKOUT / "specs" / "full" / "mlproject.yaml"
+IN_BOTH = {
+    "Role": "AWS::IAM::Role",
+    "ReleaseLogGroup": "AWS::Logs::LogGroup",
+    "ErrorRateAlarm": "AWS::CloudWatch::Alarm",
+    "ServiceErrorRateAlarm": "AWS::CloudWatch::Alarm",
+    "CodeDeployRole": "AWS::IAM::Role",
+}
+
+
+@pytest.mark.parametrize(
+    ("tool", "function"),
+    [
+        ("sam", ("Function", "AWS::Serverless::Function")),
+        pytest.param(
+            "serverless", ("ServeLambdaFunction", "AWS::Lambda::Function"), marks=[pytest.mark.slow, pytest.mark.node]
+        ),
+    ],
+)
+def test_a_plan_of_the_full_spec_is_a_change_set_that_is_deleted_again(
+    tool: str, function: tuple[str, str], target: AwsTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The templates of every section of the language: they fit a request."""
+    text = FULL.read_text(encoding="utf-8").replace("iac: terraform", f"iac: {tool}")
+    text = text.replace("steps: [10, 50, 100]", "steps: [10, 100]").replace("${project.name}-data", "cola-data")
+    (tmp_path / "mlproject.yaml").write_text(text.replace('schedule: "0 3 * * 1",', "repository: octo-org/cola,"))
+    project = compile_project(tmp_path / "mlproject.yaml").project
+    if tool == "serverless":
+        monkeypatch.setenv("PATH", f"{Path(osls()).parent}{os.pathsep}{os.environ['PATH']}")
+    preview = {"sam": stack_preview, "serverless": service_preview}[tool]
+    context = StageContext(root=tmp_path, change_set=True)
+    for part, expected in (
+        ("foundation", {"Repository": "AWS::ECR::Repository", "ReleaseRole": "AWS::IAM::Role"}),
+        ("service", {**IN_BOTH, function[0]: function[1]}),
+    ):
+        [action] = getattr(preview, part)(project, tmp_path / "artifacts", context, target)
+        shown = {change.field: change.new for change in action.changes}
+        assert {name: shown.get(name) for name in expected} == expected
+        assert {change.sign for change in action.changes} == {"+"}
+        assert read_stack(target, action.name) is None
+    assert target.client("iam").list_roles()["Roles"] == []
+    assert target.client("ecr").describe_repositories()["repositories"] == []
 
 
 @dataclass(frozen=True)

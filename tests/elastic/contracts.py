@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from tests.conftest import missing
 
 _FRAGMENTS = Path(__file__).with_name("contract_fragments.json")
+_DATA_VIEW = Path(__file__).with_name("data_view_contract.json")
 ELASTICSEARCH, DASHBOARDS, ALERTING = "elasticsearch", "kibana-dashboards", "kibana-alerting"
 
 
@@ -83,6 +84,13 @@ def faults(name: str, path: str, method: str, body: Any) -> list[str]:
         *unknown,
         *(f"{'/'.join(map(str, error.absolute_path))}: {error.message[:300]}" for error in checked.iter_errors(body)),
     ]
+
+
+def data_view_faults(body: Any) -> list[str]:
+    """What the documented shape of a data view says against it."""
+    schema = json.loads(_DATA_VIEW.read_text(encoding="utf-8"))
+    errors = Draft202012Validator(schema).iter_errors(body)
+    return [f"{'/'.join(map(str, error.absolute_path))}: {error.message[:300]}" for error in errors]
 
 
 def template_faults(body: Any) -> list[str]:

@@ -15,7 +15,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.elastic.contracts import ALERTING, ELASTICSEARCH, dashboard_faults, faults, mapping_faults, template_faults
+from tests.elastic.contracts import (
+    ALERTING,
+    ELASTICSEARCH,
+    dashboard_faults,
+    data_view_faults,
+    faults,
+    mapping_faults,
+    template_faults,
+)
 
 Answer = tuple[int, Any]
 GONE: Answer = (404, {"error": {"type": "resource_not_found_exception", "reason": "not found"}})
@@ -169,6 +177,7 @@ class StandIn:
             case ["status"]:
                 return 200, {"version": {"number": self.kibana_version}}
             case ["data_views", "data_view"]:
+                self.wrong += data_view_faults(body)
                 self.stored[f"{path}/{body['data_view']['id']}"] = {"data_view": body["data_view"]}
                 return 200, body
             case ["data_views", "data_view", _]:

@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.integration.orchestrated import Orchestrated, own_python
+from tests.integration.orchestrated import Orchestrated, own_python, variables
+from tests.sharing import once, shared_folder
+from tests.warm_python import WarmPython
 
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="session")
+def migrated(warm: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database of Airflow."""
+    environment = own_python("MLSPEC_AIRFLOW", "apache-airflow", "airflow")
+
+    def migrate(home: Path) -> None:
+        environ = {**variables(warm, home), "PATH": f"{environment / 'bin'}:{os.environ['PATH']}", **state(home)}
+        subprocess.run(["airflow", "db", "migrate"], env=environ, check=True, capture_output=True, timeout=500)
+
+    return once(shared_folder(tmp_path_factory, "airflow"), migrate) / "airflow.db"
+
+
+def state(home: Path) -> dict[str, str]:
+    """Variables with which Airflow keeps its state in the folder."""
+    return {"AIRFLOW_HOME": str(home), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}"}
+
+
 @pytest.fixture
-def airflow(orchestrated: Orchestrated, tmp_path: Path) -> Orchestrated:
+def airflow(orchestrated: Orchestrated, migrated: Path, tmp_path: Path) -> Orchestrated:
     """The project, and the variables with which Airflow finds its DAG and keeps its state in the folder of the test."""
     environment = own_python("MLSPEC_AIRFLOW", "apache-airflow", "airflow")
+    (tmp_path / "airflow").mkdir()
+    shutil.copy(migrated, tmp_path / "airflow")
     more = {
         "PATH": f"{environment / 'bin'}:{orchestrated.variables['PATH']}",
-        "AIRFLOW_HOME": str(tmp_path / "airflow"),
+        **state(tmp_path / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(orchestrated.root / "orchestrate/airflow"),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
@@ -32,7 +55,6 @@ def run(project: Orchestrated, *words: str) -> tuple[int, str]:
 
 
 def test_a_gate_that_passes_and_one_that_fails(airflow: Orchestrated) -> None:
-    assert run(airflow, "db", "migrate")[0] == 0
     code, text = run(airflow, "dags", "test", "mlspec_prices")
     assert code == 0, text[-5000:]
     ended = [task for task in ("data", "train", "evaluate", "gate", "export") if f"end task task_id={task}" in text]
@@ -46,6 +68,5 @@ def test_a_gate_that_passes_and_one_that_fails(airflow: Orchestrated) -> None:
 
 def test_airflow_reports_a_fault_of_the_spec(airflow: Orchestrated) -> None:
     airflow.spec("max_epochs: 12", "max_epochs: -1")
-    assert run(airflow, "db", "migrate")[0] == 0
     _, text = run(airflow, "dags", "test", "mlspec_prices")
     assert "`train.max_epochs` must be at least 1, not -1" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -93,7 +94,7 @@ def test_assets_checks_schedule_and_sensors_are_those_of_the_spec(orchestrated: 
     assert parents == ["data", "evaluate", "train"], "the gate is a check of evaluate"
     assert (group, kinds, partitions) == ("prices", ["dvc", "onnx"], ["base", "prod"])
     assert description == "Export the model to ONNX, and compare its predictions"
-    assert version.startswith("1-")
+    assert re.fullmatch(r"\d+-[0-9a-f]{12}", version)
     assert result["checks"] == {
         "data_checks": ["data", True],
         "gate_r2": ["evaluate", True],

@@ -113,6 +113,26 @@ def test_the_life_of_both_stacks(shipped: Make, mlspec: Run, monkeypatch: pytest
     )
 
 
+def test_destroy_needs_no_stack_that_keeps_what_it_says(shipped: Make, mlspec: Run) -> None:
+    """The emulated CloudFormation takes `RetainExceptOnCreate` for `Delete`, as a person may who edits the template: the
+    repository is gone with the stack, and the removal goes on."""
+    project = shipped("{}", "ci: {github: {repository: octo-org/cola}}\n")
+    project.spec("deploy: {lambda:", "deploy: {iac: sam, lambda:")
+    write_files(project)
+    work.deploy(project.job(), "foundation", project.target)
+    stack = f"{project.root.name}-foundation"
+    template = project.target.client("cloudformation").get_template(StackName=stack)["TemplateBody"]
+    assert json.dumps(template).count("RetainExceptOnCreate") == 2, "the repository and the OIDC provider"
+    code, out, err = mlspec(project, "destroy", "--yes")
+    assert code == 0, out + err
+    assert read_stack(project.target, stack) is not None, "without --images it stays"
+    code, out, err = mlspec(project, "destroy", "--images", "--yes")
+    assert code == 0, out + err
+    assert f"removed: cloudformation stack {stack}" in err
+    assert read_stack(project.target, stack) is None
+    assert project.target.client("ecr").describe_repositories()["repositories"] == []
+
+
 def test_a_stack_of_another_project_is_not_changed(shipped: Make) -> None:
     project = shipped()
     project.spec("deploy: {lambda:", "deploy: {iac: sam, lambda:")

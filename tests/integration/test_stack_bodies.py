@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from tests.elastic.contracts import ALERTING, ELASTICSEARCH, dashboard_faults, faults, mapping_faults, template_faults
+from tests.elastic.contracts import (
+    ALERTING,
+    ELASTICSEARCH,
+    dashboard_faults,
+    data_view_faults,
+    faults,
+    mapping_faults,
+    template_faults,
+)
 from tests.esql_grammar import syntax_errors
 from tests.parts.targets import BASE, files
 
@@ -49,6 +57,15 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
             if path.startswith(("elasti", "kibana")) and path.endswith(".json")
         } | {"ndjson": texts["kibana/dashboard.ndjson"]}
     return rendered
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_data_view_has_the_documented_shape(spec: str, trees: dict[str, dict[str, Any]]) -> None:
+    body = trees[spec]["kibana/data-view.json"]
+    assert data_view_faults(body) == []
+    assert body["data_view"]["timeFieldName"] == "@timestamp"
+    broken = {"data_view": {**body["data_view"], "timeField": "@timestamp", "title": ""}, "overwrite": True}
+    assert len(data_view_faults(broken)) == 3
 
 
 @pytest.mark.parametrize("spec", SPECS)

@@ -15,6 +15,7 @@ from mlspec.monitoring.drift_state import look_for_drift
 from mlspec.monitoring.label_store import LabelStore
 from mlspec.monitoring.observation import Observation
 from mlspec.monitoring.reference_files import store_reference
+from mlspec.report.monitor_page import monitor_page
 from mlspec.sections.monitor_drift import Drift
 from tests.monitoring.log_lines import DAY, line, segment
 from tests.monitoring.references import REFERENCE, grid
@@ -191,6 +192,28 @@ def test_damaged_detectors_of_quality_take_all_labels_again(tmp_path: Path) -> N
     saved = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps(saved | {"versions": {"7": "{"}}), encoding="utf-8")
     assert [alarm.group for alarm in service.observe().state.alarms] == ["harmful"]
+
+
+def test_a_version_with_another_schema_does_not_disturb_the_others(tmp_path: Path) -> None:
+    """Its text was a number, one input has gone and one is new, and its labels are others."""
+    service = Service(tmp_path)
+    service.answer(400)
+    others = [
+        line(
+            9000 + number,
+            service.now,
+            version="6",
+            inputs={"age": "young", "shoe": 42.0},
+            prediction={"label": "maybe", "score": 0.9, "probabilities": {"maybe": 0.9, "never": 0.1}},
+        )
+        for number in range(100)
+    ]
+    segment(tmp_path, others, "other-1-1-1")
+    state = service.observe().state
+    assert {(view.version, view.rows) for view in state.quality if not view.slice} == {("6", 100), ("7", 400)}
+    assert not [alarm for alarm in state.alarms if alarm.facts.version == "7"]
+    assert {view.version for view in state.label_estimates} >= {"7"}
+    assert monitor_page(state)
 
 
 def test_an_alarm_about_a_version_ends_when_another_one_answers(tmp_path: Path) -> None:

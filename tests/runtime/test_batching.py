@@ -52,7 +52,7 @@ def test_a_request_of_many_rows_lets_others_pass() -> None:
     assert late in [item.job for item in waiting.take(4)]
 
 
-def test_locks_are_granted_in_order() -> None:
+def test_requests_are_answered_in_order_of_arrival() -> None:
     waiting = Waiting()
     jobs = [job(50 * n) for n in range(1, 6)]
     for one in jobs:

@@ -246,6 +246,24 @@ def test_while_the_cluster_is_down_predictions_wait_on_disk_within_the_bound(sen
     assert len(sending.stored()) == 50 - dropped
 
 
+def test_a_spool_that_cannot_be_written_drops_counts_and_reports_once(sending: Sending) -> None:
+    (sending.folder / "spool").write_text("a file where the folder would be")
+    sending.proxy.always = "503"
+    sink = sending.start(max_lines=1)
+    for _ in range(3):
+        sink.write("", lines(5))
+    assert sending.counted("dropped") == 15
+    assert sum("predictions are not sent" in text for text in sending.said) == 1
+
+
+def test_refused_documents_that_cannot_be_written_are_counted(sending: Sending) -> None:
+    (sending.folder / "refused").write_text("a file where the folder would be")
+    sending.proxy.refuses = (b"", 400)
+    sending.start().write("", lines(3))
+    until(lambda: sending.counted("refused") == 3)
+    assert any(f"cannot write to {sending.folder / 'refused'}" in text for text in sending.said)
+
+
 def test_an_unreachable_cluster_does_not_fail_the_server(sending: Sending) -> None:
     sink = sending.start(url="http://127.0.0.1:9")
     sink.write("", lines(2))

@@ -100,7 +100,7 @@ def test_the_queue_is_bounded_by_the_size_of_the_requests_too() -> None:
 
 def test_a_full_disk_is_reported_once_and_again_when_there_is_space(tmp_path: Path) -> None:
     messages: list[str] = []
-    running = log(LogSegments(tmp_path), said=messages)
+    running = log(LogSegments(tmp_path), messages=messages)
     with largest_file(10):
         for _ in range(3):
             running.add(request(2))
@@ -123,7 +123,7 @@ def test_a_full_disk_is_reported_once_and_again_when_there_is_space(tmp_path: Pa
 
 def test_a_request_that_cannot_be_encoded_does_not_stop_the_log() -> None:
     sink, messages = Kept(), list[str]()
-    running = log(sink, said=messages)
+    running = log(sink, messages=messages)
     running.add(request(rows=[{"sentence": object(), "age": object(), "town": None}]))
     running.add(request())
     running.flush()

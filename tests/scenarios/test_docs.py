@@ -151,10 +151,11 @@ def test_every_path_that_a_page_names_exists(page: Path) -> None:
 
 
 def definitions(file: Path) -> set[str]:
-    """Functions and classes of a module, and its constants with a type."""
+    """Functions and classes of a module, its constants with a type, and its types."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
+    types = {t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
     constants = {n.target.id for n in tree.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
-    return {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)} | constants
+    return {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)} | constants | types
 
 
 @pytest.mark.parametrize("page", sorted((DOCS / "architecture").glob("*.md")), ids=relative)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import urllib.error
 import urllib.request
@@ -22,6 +23,7 @@ from mlspec.records.bundle_provenance import BundleProvenance
 from mlspec.records.bundle_signature import BundleSignature
 from mlspec.records.image_labels import labels
 from mlspec.stage_context import StageContext
+from tests.conftest import CHECKOUT
 from tests.packaged import SIGNATURE, packaged_image
 from tests.parts.targets import BASE, PACKAGE
 
@@ -53,9 +55,15 @@ class Calls:
         self.recorded.clear()
 
 
-def watched(
-    target: AwsTarget, services: tuple[str, ...] = ("cloudwatch", "ecr", "iam", "lambda", "logs", "sts")
-) -> Calls:
+def services_with_rights() -> tuple[str, ...]:
+    """The services that the package calls, each with rights named after its operations; those of an HTTP API are
+    methods of paths."""
+    files = sorted((CHECKOUT / "mlspec" / "aws").glob("*.py"))
+    names = {name for f in files for name in re.findall(r'\.client\("([\w-]+)"\)', f.read_text(encoding="utf-8"))}
+    return tuple(sorted(names - {"apigatewayv2"}))
+
+
+def watched(target: AwsTarget, services: tuple[str, ...] = services_with_rights()) -> Calls:
     """Listen to all calls of a target."""
     calls = Calls()
 

@@ -7,13 +7,27 @@ from dataclasses import replace
 
 from mlspec.aws.desired import DesiredFunction, desired_function
 from mlspec.shipping import removal
+from mlspec.shipping.deployment import Deployment
 from tests.shipping.cloud import Shipped, watched
 
 Make = Callable[..., Shipped]
+REMOVED = {"function", "http-api", "alarm", "role", "log-group"}
+"""Kinds of resources that a removal names."""
+REMOVED_WITH = {
+    "version": "function", "alias": "function", "function-url": "function", "permission": "function",
+    "reserved-concurrency": "function", "provisioned-concurrency": "function", "release-history": "log-group",
+    "image-tag": "repository",
+}  # fmt: skip
+"""Kinds that AWS removes with another."""
 
 
 def desired(project: Shipped) -> DesiredFunction:
     return desired_function(project.target, project.job(), "")
+
+
+def test_everything_that_a_deployment_creates_is_removed(shipped: Make) -> None:
+    """A provider of a new kind is part of the removal, or its resource goes with another."""
+    assert set(Deployment(desired(shipped())).providers) == REMOVED | REMOVED_WITH.keys()
 
 
 def test_all_of_it_is_removed_in_order_and_only_by_granted_calls(shipped: Make) -> None:
@@ -27,6 +41,7 @@ def test_all_of_it_is_removed_in_order_and_only_by_granted_calls(shipped: Make) 
     calls, lines = watched(project.target), list[str]()
     removals = removal.plan(desired(project), images=True)
     kinds = [each.action.kind for each in removals]
+    assert set(kinds) == {*REMOVED, "repository"}
     assert kinds == ["function", "http-api", "alarm", "role", "log-group", "log-group", "repository"]
     assert all(each.action.operation == "delete" and not each.kept for each in removals)
     removal.carry_out(desired(project), removals, lines.append)

@@ -45,7 +45,8 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterator[Artifact]:
         return
     about = {"name": project.info.name, "description": project.info.description}
     options = section.prefect
-    results = {"push": pipeline_options.pushes(project, options), "propose": options.propose}
+    cloned = options.repository is not None
+    results = {"push": pipeline_options.pushes(project, options), "propose": options.propose, "cloned": cloned}
     yield Artifact(FLOW, "prefect/flow.py.j2", {**about, **results})
     yield Artifact("prefect.yaml", "prefect/prefect.yaml.j2", _values(project, options))
 

@@ -121,7 +121,7 @@ def run_stage(name: str) -> dict[str, Any]:
 
 with DAG(
     "mlspec_cola",
-    description="Is this English sentence grammatical?" or None,
+    description="Is this English sentence grammatical?",
     schedule="0 3 * * 1",
     start_date=datetime(2024, 1, 1, tzinfo=timezone.utc),
     catchup=False,

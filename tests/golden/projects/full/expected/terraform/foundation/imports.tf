@@ -2,21 +2,21 @@
 # Takes over what exists already. `mlspec apply` names in `adopt` what carries this project's tag; after the first apply
 # the blocks have no effect.
 
-# cola
+# id: cola
 import {
   for_each = { for name, id in var.adopt : name => id if name == "repository" }
   to       = aws_ecr_repository.this
   id       = each.value
 }
 
-# cola
+# id: cola
 import {
   for_each = { for name, id in var.adopt : name => id if name == "lifecycle_policy" }
   to       = aws_ecr_lifecycle_policy.this
   id       = each.value
 }
 
-# cola
+# id: cola
 import {
   for_each = { for name, id in var.adopt : name => id if name == "repository_policy" }
   to       = aws_ecr_repository_policy.this

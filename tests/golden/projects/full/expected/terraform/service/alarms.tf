@@ -2,7 +2,7 @@
 # On all requests to the alias, whatever version answers them.
 resource "aws_cloudwatch_metric_alarm" "error_rate" {
   alarm_name          = "cola-live-service-error-rate"
-  alarm_description   = "Clients of cola notice it: error_rate > 0.02"
+  alarm_description   = "Requests to cola, all versions: error_rate > 0.02"
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0.02
   evaluation_periods  = 1
@@ -54,7 +54,7 @@ resource "aws_cloudwatch_metric_alarm" "error_rate" {
 
 resource "aws_cloudwatch_metric_alarm" "p95_ms" {
   alarm_name          = "cola-live-service-p95-ms"
-  alarm_description   = "Clients of cola notice it: p95_ms > 500"
+  alarm_description   = "Requests to cola, all versions: p95_ms > 500"
   comparison_operator = "GreaterThanThreshold"
   threshold           = 500
   evaluation_periods  = 1

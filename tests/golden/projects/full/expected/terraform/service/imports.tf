@@ -2,63 +2,63 @@
 # Takes over what exists already. `mlspec apply` names in `adopt` what carries this project's tag; after the first apply
 # the blocks have no effect.
 
-# cola
+# id: cola
 import {
   for_each = { for name, id in var.adopt : name => id if name == "role" }
   to       = aws_iam_role.this
   id       = each.value
 }
 
-# cola:mlspec
+# id: cola:mlspec
 import {
   for_each = { for name, id in var.adopt : name => id if name == "role_policy" }
   to       = aws_iam_role_policy.this
   id       = each.value
 }
 
-# /aws/lambda/cola
+# id: /aws/lambda/cola
 import {
   for_each = { for name, id in var.adopt : name => id if name == "log_group" }
   to       = aws_cloudwatch_log_group.function
   id       = each.value
 }
 
-# /mlspec/cola
+# id: /mlspec/cola
 import {
   for_each = { for name, id in var.adopt : name => id if name == "release_log_group" }
   to       = aws_cloudwatch_log_group.releases
   id       = each.value
 }
 
-# cola
+# id: cola
 import {
   for_each = { for name, id in var.adopt : name => id if name == "function" }
   to       = aws_lambda_function.this
   id       = each.value
 }
 
-# cola/live
+# id: cola/live
 import {
   for_each = { for name, id in var.adopt : name => id if name == "alias" }
   to       = aws_lambda_alias.this
   id       = each.value
 }
 
-# cola/live
+# id: cola/live
 import {
   for_each = { for name, id in var.adopt : name => id if name == "function_url" }
   to       = aws_lambda_function_url.this
   id       = each.value
 }
 
-# cola-live-service-error-rate
+# id: cola-live-service-error-rate
 import {
   for_each = { for name, id in var.adopt : name => id if name == "alarm_error_rate" }
   to       = aws_cloudwatch_metric_alarm.error_rate
   id       = each.value
 }
 
-# cola-live-service-p95-ms
+# id: cola-live-service-p95-ms
 import {
   for_each = { for name, id in var.adopt : name => id if name == "alarm_p95_ms" }
   to       = aws_cloudwatch_metric_alarm.p95_ms
