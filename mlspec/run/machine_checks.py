@@ -136,8 +136,9 @@ def _training_device(project: Project | None) -> MachineCheck:
     if train is None:
         return MachineCheck("machine", gpu, False)
     chosen = train.accelerator
-    uses = chosen if chosen != "auto" else "the GPU" if gpu.present else "the CPU"
-    detail = f"{gpu.detail}; train uses {uses} (train.accelerator: {chosen})"
+    default = "the GPU" if gpu.present else "the CPU"
+    uses = {"auto": f"uses {default}", "cpu": "uses the CPU", "gpu": "needs a GPU"}.get(chosen, f"needs {chosen}")
+    detail = f"{gpu.detail}; with accelerator: {chosen}, train {uses}"
     required = chosen == "gpu"
     fix = gpu.fix or ("set train.accelerator: auto" if required and not gpu.present else "")
     return MachineCheck("machine", replace(gpu, detail=detail, fix=fix), required, "train.accelerator")

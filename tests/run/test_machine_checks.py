@@ -145,9 +145,9 @@ GPU = "echo 'NVIDIA H100 80GB HBM3, 81559 MiB'"
 @pytest.mark.parametrize(
     ("accelerator", "script", "uses", "faulty"),
     [
-        ("auto", None, "train uses the CPU (train.accelerator: auto)", False),
-        ("gpu", None, "train uses gpu (train.accelerator: gpu)", True),
-        ("cpu", GPU, "train uses cpu (train.accelerator: cpu)", False),
+        ("auto", None, "; with accelerator: auto, train uses the CPU", False),
+        ("gpu", None, "; with accelerator: gpu, train needs a GPU", True),
+        ("cpu", GPU, "; with accelerator: cpu, train uses the CPU", False),
         ("auto", "exit 9", "none: nvidia-smi lists no GPU", False),
     ],
 )
