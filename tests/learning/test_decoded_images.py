@@ -50,8 +50,8 @@ def test_the_features_are_those_of_the_files(mode: str, kind: str, channels: int
     expected = own.features([{"x": content} for content in contents])
     for _ in range(2):  # decoded, then read from the file
         pixels = decoded(contents, own, split, tmp_path)
-        found = own.features([{"x": image} for image in pixels])
-        for one, other in zip(found, expected, strict=True):
+        hit = own.features([{"x": image} for image in pixels])
+        for one, other in zip(hit, expected, strict=True):
             np.testing.assert_array_equal(one["pixels"], other["pixels"], strict=True)
 
 
