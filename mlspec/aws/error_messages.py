@@ -51,7 +51,8 @@ def aws_errors(policy: str) -> Iterator[None]:
     try:
         from botocore.exceptions import BotoCoreError, ClientError
     except ModuleNotFoundError:
-        raise StageError("shipping to AWS needs the package boto3", help="pip install 'mlspec[aws]'") from None
+        help = "pip install 'mlspec[aws]'; with --target local: pip install 'mlspec[local]'"
+        raise StageError("shipping to AWS needs the package boto3", help=help) from None
     try:
         yield
     except ClientError as error:

@@ -93,7 +93,8 @@ def _show(console: Console, plan: ApplyPlan, saved: Path | None) -> None:
 
     outside = notices(plan.build, plan.roots.project, PARTS)
     detectable = detectable_changes(plan.build.project)
-    costs = cost_estimate(plan.build.project, plan.request.where.root, plan.estimates)
+    billed = plan.context.facts.billed
+    costs = cost_estimate(plan.build.project, plan.request.where.root, plan.estimates) if billed else None
     if console.as_json:
         more = {
             **({"notices": outside} if outside else {}),
