@@ -253,7 +253,7 @@ def test_a_spool_that_cannot_be_written_drops_counts_and_reports_once(sending: S
     for _ in range(3):
         sink.write("", lines(5))
     assert sending.counted("dropped") == 15
-    assert sum("predictions are not sent" in text for text in sending.said) == 1
+    assert sum("predictions are not sent" in text for text in sending.messages) == 1
 
 
 def test_refused_documents_that_cannot_be_written_are_counted(sending: Sending) -> None:
@@ -261,7 +261,7 @@ def test_refused_documents_that_cannot_be_written_are_counted(sending: Sending) 
     sending.proxy.refuses = (b"", 400)
     sending.start().write("", lines(3))
     until(lambda: sending.counted("refused") == 3)
-    assert any(f"cannot write to {sending.folder / 'refused'}" in text for text in sending.said)
+    assert any(f"cannot write to {sending.folder / 'refused'}" in text for text in sending.messages)
 
 
 def test_an_unreachable_cluster_does_not_fail_the_server(sending: Sending) -> None:
