@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Sequence
 from typing import Final
 
-from mlspec.errors import StageError
+from mlspec.errors import StageError, UnobservableError
 
 _EXTRAS: Final = {
     "monitor": "monitor", "labels": "monitor", "serve": "serve", "releases": "aws", "why": "aws", "rollback": "aws",
@@ -31,4 +31,5 @@ def missing_package(error: BaseException, arguments: Sequence[str]) -> StageErro
     command = next(iter(arguments), "")
     extra = _OF_ONE_EXTRA.get(package) or _EXTRAS.get(command, "train")
     what = f"`mlspec {command}`" if command else "the command"
-    return StageError(f"{what} needs the package {package}", help=f"pip install 'mlspec[{extra}]'")
+    kind = UnobservableError if command in ("monitor", "labels") else StageError
+    return kind(f"{what} needs the package {package}", help=f"pip install 'mlspec[{extra}]'")

@@ -191,6 +191,7 @@ def test_an_alarm_starts_the_retraining(shop: Shop, dagster: Path, tmp_path: Pat
     shop.spec("cooldown: 1d", "cooldown: 1d, approve: true")
     shop.spec("\nmonitor:", "\norchestrate: {dagster: {}}\nmonitor:")
     shop.done("build")
+    shop.settled()
     script = RUN + (
         "ticks = [sensed(f'{slug}_alarm') for _ in range(2)]\n"
         "done = defs.resolve_job_def(f'{slug}_retrain').execute_in_process(instance=instance)\n"

@@ -82,7 +82,7 @@ def spec(text: str) -> dict[str, Any]:
     line = literal if re.sub(r"[\r\n\t]", "", text).isprintable() else PLAIN
     name, label = (PLAIN, PLAIN) if fault(text) else (text, literal)
     return {
-        "project": {"name": "cola", "description": line, "authors": [literal, "x"], "license": line},
+        "project": {"name": "cola", "description": line, "authors": [line, "x"], "license": line},
         "data": {
             "source": "data/rows.csv",
             "inputs": {name: "text"},

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
-import sys
-import textwrap
-import types
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from mlspec.compiler import compile_project
-from mlspec.errors import SpecError
-from mlspec.parts.all_parts import PARTS
 from tests.conftest import CHECKOUT
 from tests.pages import PageCommand, Shell, check, commands
 from tests.test_starters import TOUR, passed
@@ -51,28 +44,6 @@ def test_make_says_what_is_missing(tmp_path: Path) -> None:
     done = subprocess.run(requested, cwd=CHECKOUT, env={"PATH": str(lonely)}, capture_output=True, text=True)
     assert done.returncode != 0
     assert "apt install python3.11-venv" in done.stdout
-
-
-def test_the_target_that_contributing_adds_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its template, its section and its part, as they are shown, with one more part in the registry."""
-    text = (CHECKOUT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    files = re.findall(r'^ *```\w+ title="([^"]+)"\n(.*?)^ *```', text, re.MULTILINE | re.DOTALL)
-    (template, section, part) = (textwrap.dedent(body) for _, body in files)
-    (tmp_path / "templates" / "badge").mkdir(parents=True)
-    (tmp_path / "templates" / "badge" / "badge.json.j2").write_text(template)
-    sections, badge = types.ModuleType("mlspec.sections.badge"), types.ModuleType("badge")
-    monkeypatch.setitem(sys.modules, sections.__name__, sections)
-    exec(section, sections.__dict__)
-    exec(part, badge.__dict__)
-    minimal = (CHECKOUT / "specs" / "minimal" / "mlproject.yaml").read_text(encoding="utf-8")
-    spec = tmp_path / "mlproject.yaml"
-    spec.write_text(minimal + 'badge: {label: "say \\"hi\\""}\n')
-    rendered = {f.path: f.text for f in compile_project(spec, parts=(*PARTS, badge)).files}
-    assert json.loads(rendered["badge.json"]) == {"label": 'say "hi"', "message": "minimal"}
-    spec.write_text(minimal + 'badge: {label: " "}\n')
-    with pytest.raises(SpecError) as caught:
-        compile_project(spec, parts=(*PARTS, badge))
-    assert [d.code for d in caught.value.diagnostics] == ["empty-badge"]
 
 
 def shown_plan() -> PageCommand:

@@ -63,6 +63,7 @@ ONE_REMEDY: dict[str, int] = {
     "separated._delimited": 1,
     "typed_rows._unreadable": 1,
     "typed_rows._target_number": 1,
+    "unlabelled_rows.labelled": 1,
     "unusable_types.refuse_unlabelled": 1,
     "unusable_types.refuse_unnamed": 1,
     "value_limits.beyond": 2,

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -52,6 +52,8 @@ class Shop:
     root: Path
     environment: dict[str, str]
     sent: int = 0
+    asked: datetime = field(default_factory=lambda: datetime.now().astimezone())
+    """The time before the last request."""
 
     @property
     def store(self) -> StoreFolders:
@@ -85,6 +87,7 @@ class Shop:
     def predict(self, port: int, rows: Sequence[dict[str, object]], labelled: int) -> None:
         """One request with these rows; the true labels of the first ones arrive later, in a file."""
         self.sent += 1
+        self.asked = datetime.now().astimezone()
         request = f"request-{self.sent}"
         inputs = [{name: value for name, value in row.items() if name != "species"} for row in rows]
         assert ask(port, json.dumps(inputs).encode(), **{"X-Request-Id": request})[0] == 200
@@ -103,14 +106,14 @@ class Shop:
         """The labels of the last request are added; for a request with none there is nothing to add."""
         return self.done("labels", "add", f"labels-{self.sent}.csv")
 
-    def settled(self, newest: datetime) -> tuple[int, str]:
-        """`mlspec monitor` once the detectors have taken every row up to that time."""
+    def settled(self) -> tuple[int, str]:
+        """`mlspec monitor` once the detectors have taken the rows of the last request."""
         result = (0, "")
 
         def taken() -> bool:
             nonlocal result
             result = self.mlspec("monitor")
-            return datetime.fromisoformat(self.state("drift")["until"]) > newest
+            return datetime.fromisoformat(self.state("drift")["until"]) > self.asked
 
         until(taken)
         return result
@@ -192,9 +195,8 @@ def test_the_loop_closes(shop: Shop) -> None:
 
     with shop.serving() as port:
         shop.predict(port, shifted(penguins(shop.root)), labelled=200)
-    newest = datetime.now().astimezone()
     shop.labels()
-    code, text = shop.settled(newest)
+    code, text = shop.settled()
     assert code == 0, text
     assert re.search(r"Has it moved\? +no\b", text), "live data is compared with the rows on which the model won"
     assert earlier not in text.partition("Is it still right?")[2].partition("\n")[0]
@@ -207,7 +209,7 @@ def test_the_loop_closes(shop: Shop) -> None:
         ]
         shop.predict(port, rows, labelled=200)
     shop.labels()
-    code, text = shop.settled(datetime.now().astimezone())
+    code, text = shop.settled()
     assert code == 4, text
     assert "no training: the last training was at" in shop.done("monitor", "retrain")
     assert shop.verdicts() == ["released"]

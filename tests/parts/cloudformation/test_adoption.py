@@ -25,7 +25,7 @@ from mlspec.parts.sam import stack_preview, work
 from mlspec.parts.serverless import work as serverless
 from mlspec.shipping import remote_changes
 from tests.parts.serverless.packages import osls
-from tests.shipping.cloud import Calls, Shipped, watched
+from tests.shipping.cloud import Calls, Shipped, services_with_rights, watched
 
 FUNCTION = "{url: {type: http-api}, alarms: {error_rate: '> 0.05'}, environment: {LEVEL: high}}"
 
@@ -151,7 +151,8 @@ def adopting(shipped: Callable[..., Shipped]) -> Callable[..., Adopting]:
         target = AdoptingTarget(*where, cloudformation=stand_in)
         project.spec("deploy: {lambda:", f"deploy: {{iac: {tool}, lambda:")
         project.image("two")
-        return Adopting(replace(project, target=target), stand_in, watched(target))
+        emulated = tuple(service for service in services_with_rights() if service != "cloudformation")
+        return Adopting(replace(project, target=target), stand_in, watched(target, emulated))
 
     return make
 
