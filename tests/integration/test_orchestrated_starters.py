@@ -22,12 +22,14 @@ FLOWS = """\
 import json, sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from prefect.logging.handlers import APILogHandler
 
 def run(name):
     spec = spec_from_file_location("flow", Path(sys.argv[1]) / name / "orchestrate/prefect/flow.py")
     flow = module_from_spec(spec)
     spec.loader.exec_module(flow)
     state = flow.pipeline(return_state=True)
+    APILogHandler().flush()
     with get_client(sync_client=True) as client:
         tasks = [t for t in client.read_task_runs() if t.flow_run_id == state.state_details.flow_run_id]
         lines = [l.message for start in range(0, 2000, 200) for l in client.read_logs(limit=200, offset=start)
