@@ -52,7 +52,7 @@ class Shop:
     root: Path
     environment: dict[str, str]
     sent: int = 0
-    asked: datetime = field(default_factory=lambda: datetime.now().astimezone())
+    request_time: datetime = field(default_factory=lambda: datetime.now().astimezone())
     """The time before the last request."""
 
     @property
@@ -87,7 +87,7 @@ class Shop:
     def predict(self, port: int, rows: Sequence[dict[str, object]], labelled: int) -> None:
         """One request with these rows; the true labels of the first ones arrive later, in a file."""
         self.sent += 1
-        self.asked = datetime.now().astimezone()
+        self.request_time = datetime.now().astimezone()
         request = f"request-{self.sent}"
         inputs = [{name: value for name, value in row.items() if name != "species"} for row in rows]
         assert ask(port, json.dumps(inputs).encode(), **{"X-Request-Id": request})[0] == 200
@@ -113,7 +113,7 @@ class Shop:
         def taken() -> bool:
             nonlocal result
             result = self.mlspec("monitor")
-            return datetime.fromisoformat(self.state("drift")["until"]) > self.asked
+            return datetime.fromisoformat(self.state("drift")["until"]) > self.request_time
 
         until(taken)
         return result
