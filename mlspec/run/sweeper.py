@@ -127,13 +127,13 @@ def _command_line(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[S
 
 
 def _applied(arguments: Sequence[str]) -> dict[str, Scalar]:
-    """The keys of the spec that the command line sets for every trial, without config groups such as `experiment`."""
+    """The keys of the spec, and the config groups such as `experiment`, that the command line sets for every trial."""
     applied: dict[str, Scalar] = {}
     for override in OverridesParser.create().parse_overrides(list(arguments)):
         key = override.get_key_element().lstrip("+")
-        if override.is_delete() or override.is_sweep_override() or "." not in key:
+        if override.is_delete() or override.is_sweep_override():
             continue
-        if not key.startswith(("hydra.", "sweep.")):
+        if not key.startswith(("hydra.", "hydra/", "sweep.")):
             applied[key] = Written(override.get_value_element_as_str())
     return applied
 
@@ -231,6 +231,14 @@ def _unquoted(value: object) -> object:
     return value
 
 
+def advice(choice: Choice) -> str:
+    """How to train with these values. A config group, such as `experiment`, is no section: it stays an override."""
+    values = {key: value for key, value in choice.items() if "." in key}
+    groups = [f"{key}={written(value)}" for key, value in choice.items() if "." not in key]
+    spec = [f"set in the spec: {', '.join(edits(values))}"] if values else []
+    return "; ".join([*spec, *([f"use the override {' '.join(groups)}"] if groups else [])])
+
+
 def _table(folder: Path, metric: str, results: Sequence[Result], applied: Choice) -> None:
     keys = list(dict.fromkeys(key for choice, _ in results for key in choice))
     with whole(folder / "results.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
@@ -241,6 +249,6 @@ def _table(folder: Path, metric: str, results: Sequence[Result], applied: Choice
         best = "  ".join(f"{key}={value}" for key, value in results[0][0].items())
         value = f"{metric} {results[0][1]:.6g}"
         print(f"sweep: the best of {len(results)} is {best} with {value}; all in {folder}/results.csv")
-        print(f"  = help: to train with it, set in the spec: {', '.join(edits({**applied, **results[0][0]}))}")
+        print(f"  = help: to train with it, {advice({**applied, **results[0][0]})}")
     elif results:
         print(f"sweep: none of {len(results)} trials gave a value of {metric}; all in {folder}/results.csv")

@@ -135,7 +135,7 @@ def _unknown(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
     above = at(shape, error["loc"][:-1])
     names = fields(above) if above is not None else {}
     if removed := removed_keys(above).get(str(here[-1])):
-        return Finding("unknown-key", here, f"`{dotted(here)}` is no longer a key", removed, on="key")
+        return Finding("unknown-key", here, f"`{dotted(here)}` was removed from the spec", removed, on="key")
     key, colon, _ = str(here[-1]).partition(":")
     help = suggest(str(here[-1]), names, "the keys are") or "remove the key"
     if colon and key in names:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mlspec.run.hydra_text import Written
+from mlspec.run.sweeper import advice
 from tests.conftest import CHECKOUT
 
 pytestmark = pytest.mark.slow
@@ -159,6 +161,13 @@ def test_lists_on_the_command_line_are_the_sweep(tmp_path: Path) -> None:
     assert [row["knobs.n"] for row in rows] == ["1", "2"]
     assert "set in the spec: knobs: {x: 2, 'n': 1}" in output
     assert (tmp_path / "multirun" / "one" / "1" / "made").read_text() == "2.0 2 a"
+
+
+def test_a_config_group_stays_an_override() -> None:
+    assert advice({"train.seed": 3, "experiment": Written("slow")}) == (
+        "set in the spec: train: {seed: 3}; use the override experiment=slow"
+    )
+    assert advice({"experiment": Written("slow")}) == "use the override experiment=slow"
 
 
 def test_a_failed_trial_does_not_end_the_others(tmp_path: Path) -> None:
