@@ -232,7 +232,7 @@ def _unquoted(value: object) -> object:
 
 
 def advice(choice: Choice) -> str:
-    """How to train with these values. A config group, such as `experiment`, is no section: it stays an override."""
+    """How to train with these values. A config group, such as `experiment`, is not a section: it stays an override."""
     values = {key: value for key, value in choice.items() if "." in key}
     groups = [f"{key}={written(value)}" for key, value in choice.items() if "." not in key]
     spec = [f"set in the spec: {', '.join(edits(values))}"] if values else []
