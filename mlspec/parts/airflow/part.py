@@ -32,7 +32,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterator[Artifact]:
         "environments": [name for name in pipeline_options.environments(project).values() if name is not None],
         "schedule": pipeline_options.schedule(project, section.airflow),
         "stages": _stages(stages),
-        "push": pipeline_options.pushes(project, section.airflow),
+        **pipeline_options.checkout(project, section.airflow),
     }
     yield Artifact(f"orchestrate/airflow/{values['dag']}.py", "airflow/dag.py.j2", values)
 
