@@ -17,7 +17,7 @@ class Orchestrator(SpecModel):
     repository: str | None = Field(
         None,
         pattern=r"^(?:https://|ssh://|file:///|git@)[A-Za-z0-9._~:/@+-]+$",
-        description="Git repository; the stages run in a clone of it, which is deleted afterwards. Default: they run in "
+        description="Git repository; stages run in a clone of it, which is deleted afterwards. Default: they run in "
         "the folder of the project",
         examples=["https://github.com/octo-org/cola"],
     )

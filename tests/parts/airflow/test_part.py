@@ -51,7 +51,9 @@ def test_results_are_pushed_where_the_spec_asks_for_it(tmp_path: Path) -> None:
 def test_tasks_in_clones_need_no_folder_of_the_project(tmp_path: Path) -> None:
     base = BASE.replace("  source: data/cola.csv\n", "  source: data/cola.csv\n  remote: s3://bucket/dvc\n")
     options = "{repository: 'https://example.org/a/b', branch: main, propose: true}"
-    generated = files(tmp_path, f"orchestrate: {{airflow: {options}}}\n", base)[DAG]
+    limits = "train: {}\nrun: {resources: {data: {timeout: 10m}, train: {timeout: 1h}}}\n"
+    generated = files(tmp_path, f"orchestrate: {{airflow: {options}}}\n{limits}", base)[DAG]
+    assert [stage["timeout"] for stage in stages_in(generated)] == [600, 4200], "`data` may run again in its clone"
     assert "ROOT" not in generated
     assert "max_active_tasks" not in generated, "they share no folder"
     assert 'BRANCH: str | None = "main"' in generated

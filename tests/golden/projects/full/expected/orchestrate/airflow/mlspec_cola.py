@@ -22,17 +22,17 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 STAGES: list[dict[str, Any]] = [
     {"stage": "data", "after": [], "retries": 1, "retry_delay": 300, "timeout": 3600, "description": "Check, split and profile the data"},
-    {"stage": "train", "after": ["data"], "retries": 2, "retry_delay": 300, "timeout": 14400, "description": "Train the model"},
-    {"stage": "evaluate", "after": ["data", "train"], "retries": 1, "retry_delay": 300, "timeout": 3600, "description": "Evaluate the model on the test split"},
-    {"stage": "gate", "after": ["evaluate"], "retries": 1, "retry_delay": 300, "timeout": 3600, "description": "Check the metrics against the gates"},
-    {"stage": "export", "after": ["train", "data", "gate"], "retries": 1, "retry_delay": 300, "timeout": 3600, "description": "Export the model to ONNX, and compare its predictions"},
-    {"stage": "robustness", "after": ["export", "data"], "retries": 1, "retry_delay": 300, "timeout": 3600, "description": "Test the model on perturbed rows"},
-    {"stage": "textattack", "after": ["export", "data"], "retries": 1, "retry_delay": 300, "timeout": 3600, "description": "Attack the model with TextAttack"},
-    {"stage": "test", "after": ["export", "data", "train", "evaluate"], "retries": 1, "retry_delay": 300, "timeout": 3600, "description": "Run the project's tests"},
-    {"stage": "package", "after": ["export"], "retries": 1, "retry_delay": 300, "timeout": 3600, "description": "Copy the serving code beside the bundle, for docker build"},
+    {"stage": "train", "after": ["data"], "retries": 2, "retry_delay": 300, "timeout": 18000, "description": "Train the model"},
+    {"stage": "evaluate", "after": ["data", "train"], "retries": 1, "retry_delay": 300, "timeout": 21600, "description": "Evaluate the model on the test split"},
+    {"stage": "gate", "after": ["evaluate"], "retries": 1, "retry_delay": 300, "timeout": 25200, "description": "Check the metrics against the gates"},
+    {"stage": "export", "after": ["train", "data", "gate"], "retries": 1, "retry_delay": 300, "timeout": 28800, "description": "Export the model to ONNX, and compare its predictions"},
+    {"stage": "robustness", "after": ["export", "data"], "retries": 1, "retry_delay": 300, "timeout": 32400, "description": "Test the model on perturbed rows"},
+    {"stage": "textattack", "after": ["export", "data"], "retries": 1, "retry_delay": 300, "timeout": 32400, "description": "Attack the model with TextAttack"},
+    {"stage": "test", "after": ["export", "data", "train", "evaluate"], "retries": 1, "retry_delay": 300, "timeout": 32400, "description": "Run the project's tests"},
+    {"stage": "package", "after": ["export"], "retries": 1, "retry_delay": 300, "timeout": 32400, "description": "Copy the serving code beside the bundle, for docker build"},
 ]
 BACKSTOP = 300
-"""Seconds after which Airflow stops a stage that mlspec should have stopped at its time limit."""
+"""Seconds after which Airflow stops a task, whose stages mlspec should have stopped at their time limits."""
 
 
 PROGRAM = os.environ.get("MLSPEC_PROGRAM", "mlspec")
