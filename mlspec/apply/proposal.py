@@ -51,7 +51,7 @@ def _require_current(build: Build, request: ApplyRequest) -> None:
     old = outdated(build, request, here=True)
     if old:
         name, reason = next(iter(old.items()))
-        more = f", nor {_stages(len(old) - 1)}" if len(old) > 1 else ""
+        more = f", and {len(old) - 1} more" if len(old) > 1 else ""
         environment = f" --env {build.project.environment}" if build.project.environment else ""
         message = f"the stage `{name}` is not up to date ({reason.text or reason.kind}){more}"
         raise StageError(message, help=f"run the stages first: mlspec apply{environment}")
@@ -59,12 +59,8 @@ def _require_current(build: Build, request: ApplyRequest) -> None:
     if read_commit(root) is None:
         raise StageError("the project is not in a git repository with a commit", help="clone its repository")
     if changed := changed_files(root):
-        message = f"the results are not those of the commit: it differs in {', '.join(changed[:5])}"
+        message = f"the project differs from its commit in {', '.join(changed[:5])}: the results are not those of the commit"
         raise StageError(message, help="commit and push these files first, then train")
-
-
-def _stages(count: int) -> str:
-    return f"{count} stages after it" if count > 1 else "the stage after it"
 
 
 def _branch(root: Path) -> str:

@@ -127,7 +127,7 @@ def test_results_that_are_not_those_of_the_commit_are_refused(
     assert "the stage `data` is not up to date" in text
     assert "mlspec apply" in text
     spec.write_text(SPEC + "# a comment\n")
-    assert "it differs in mlproject.yaml" in refused(capsys)
+    assert "differs from its commit in mlproject.yaml" in refused(capsys)
     spec.write_text(SPEC)
     checkout.git("checkout", "-q", "--detach")
     assert "no branch is checked out" in refused(capsys)
