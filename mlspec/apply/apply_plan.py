@@ -98,13 +98,21 @@ def make_engine(build: Build, roots: Roots, changes: ChangeSet, request: ApplyRe
     return ENGINES[request.engine](project)
 
 
-def outdated(build: Build, request: ApplyRequest) -> dict[str, Reason]:
-    """The stages whose files differ from what the spec, the data and the code make now, and why."""
+def outdated(build: Build, request: ApplyRequest, *, here: bool = False) -> dict[str, Reason]:
+    """The stages whose files differ from what the spec, the data and the code make now, and why.
+
+    With `here` only those that this machine can run.
+    """
     roots = find_roots(request.where.root)
     stages = [stage for stage in build.plan.stages if not stage.effects]
     engine = make_engine(build, roots, _changes(build, roots), request)
-    steps = schedule(stages, engine.status(stages), Selection()).steps
-    return {step.stage.name: step.reason for step in steps if step.reason is not None}
+    steps = schedule(stages, engine.status(stages), Selection(), engine.lacks).steps
+    impossible: set[str] = set()
+    for step in steps:
+        if step.lacks is not None or not impossible.isdisjoint(step.after):
+            impossible.add(step.stage.name)
+    ignored = impossible if here else ()
+    return {s.stage.name: s.reason for s in steps if s.reason is not None and s.stage.name not in ignored}
 
 
 def _changes(build: Build, roots: Roots) -> ChangeSet:

@@ -35,6 +35,7 @@ COMMANDS: Final[dict[str, str]] = {
     "logs": "Show the log of a stage.",
     "report": "Write the HTML report.",
     "run": "Run one stage with Hydra overrides.",
+    "propose": "Push dvc.lock and the metrics to a branch.",
     "serve": "Answer requests with the exported model.",
     "monitor": "Show the state of the served model, and its alarms.",
     "labels": "Add labels that arrive after their predictions.",

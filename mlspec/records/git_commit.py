@@ -36,9 +36,15 @@ def read_commit(root: Path) -> Commit | None:
     head = (_git(root, "show", "--no-patch", "--format=%H %ct", "HEAD") or "").split()
     if len(head) != 2:
         return None
+    address = web_address(_git(root, "remote", "get-url", "origin") or "")
+    return Commit(head[0], bool(changed_files(root)), int(head[1]), address)
+
+
+def changed_files(root: Path) -> list[str]:
+    """The tracked files below `root` that differ from the commit, other than generated ones."""
     excluded = (f":(exclude,literal){path}" for path in (*_PIPELINE_FILES, *_generated_files(root)))
-    dirty = bool(_git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *excluded))
-    return Commit(head[0], dirty, int(head[1]), web_address(_git(root, "remote", "get-url", "origin") or ""))
+    listed = _git(root, "diff", "--name-only", "--relative", "-z", "HEAD", "--", ".", *excluded) or ""
+    return [name for name in listed.split("\0") if name]
 
 
 def _generated_files(root: Path) -> list[str]:

@@ -22,6 +22,7 @@ from mlspec.run.capabilities import EXTRAS, Capability, probe
 from mlspec.run.workflow_pins import old_pins
 from mlspec.sections.ci import Ci
 from mlspec.sections.data import DataSpec
+from mlspec.sections.dvc_remote import DvcRemote
 from mlspec.sections.experiments import Sweep
 from mlspec.sections.package import Package
 from mlspec.sections.test import TestSpec
@@ -107,13 +108,14 @@ def examine(
         *_remote_login(root, project),
         *_trackers(project),
         *_old_pins(root, project),
-        *(MachineCheck("environment", probe(f"env:{name}"), True, why) for name, why in _variables(project)),
+        *(MachineCheck("environment", probe(f"env:{name}"), True, why) for name, why in _variables(root, project)),
     )
 
 
 def fixes(checks: tuple[MachineCheck, ...]) -> list[str]:
-    """The commands that install or fix what is missing and required, each once."""
-    return list(dict.fromkeys(c.capability.fix for c in checks if c.fault and c.capability.fix))
+    """The commands that install or fix what is missing and required, each once; first variables, which others read."""
+    every = dict.fromkeys(c.capability.fix for c in checks if c.fault and c.capability.fix)
+    return sorted(every, key=lambda fix: not fix.startswith("export "))
 
 
 def _machine(root: Path) -> Iterator[MachineCheck]:
@@ -270,15 +272,18 @@ def _remote_login(root: Path, project: Project | None) -> Iterator[MachineCheck]
     remote = data.dvc_remote if data is not None else None
     if remote is None or not remote.login:
         return
-    local = configparser.RawConfigParser()
-    with contextlib.suppress(OSError, configparser.Error, UnicodeError):
-        local.read_string((root / ".dvc" / "config.local").read_text(encoding="utf-8"))
-    missing = [option for option in remote.login if not local.get("'remote \"mlspec\"'", option, fallback="")]
-    for name in remote.secrets if missing else ():
-        yield MachineCheck("environment", probe(f"env:{name}"), True, "data.remote")
+    missing = _missing_login(root, remote)
     detail = f".dvc/config.local lacks {' and '.join(missing)}" if missing else "in .dvc/config.local"
     fix = " && ".join(f'dvc remote modify --local mlspec {option} "${remote.login[option]}"' for option in missing)
     yield MachineCheck("remote", Capability("dvc remote login", not missing, detail, fix), True, "data.remote")
+
+
+def _missing_login(root: Path, remote: DvcRemote) -> list[str]:
+    """The options of the remote that `.dvc/config.local` does not have."""
+    local = configparser.RawConfigParser()
+    with contextlib.suppress(OSError, configparser.Error, UnicodeError):
+        local.read_string((root / ".dvc" / "config.local").read_text(encoding="utf-8"))
+    return [option for option in remote.login if not local.get("'remote \"mlspec\"'", option, fallback="")]
 
 
 def _trackers(project: Project | None) -> Iterator[MachineCheck]:
@@ -309,9 +314,14 @@ def _without_password(address: str) -> str:
     return re.sub(r"://[^/@]*@", "://", address)
 
 
-def _variables(project: Project | None) -> list[tuple[str, str]]:
-    """Environment variables that secrets of the spec name, each once, with the first key that refers to it."""
-    keys: dict[str, str] = {}
+def _variables(root: Path, project: Project | None) -> list[tuple[str, str]]:
+    """Environment variables that secrets of the spec name, each once, with the first key that refers to it.
+
+    Those of the DVC remote are among them where its credentials are still to be stored.
+    """
+    data = project.get(DataSpec) if project else None
+    remote = data.dvc_remote if data is not None else None
+    keys = dict.fromkeys(remote.secrets, "data.remote") if remote and _missing_login(root, remote) else {}
     for name, place in _secrets(project.values if project else {}, ""):
         keys.setdefault(name, place)
     return list(keys.items())

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from mlspec.sections.registry import REGION
 from mlspec.spec.spec_model import SpecModel
-from mlspec.spec.types import Bound, Duration, SecretRef, schema_pattern
+from mlspec.spec.types import Bound, Duration, SecretRef, duration_seconds, schema_pattern
 
 Retention = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288,
                     3653]  # fmt: skip
@@ -189,6 +189,12 @@ class Rollout(SpecModel):
         """The traffic percentages of the strategy."""
         usual = {"canary": (10.0, 100.0), "linear": (20.0, 40.0, 60.0, 80.0, 100.0)}
         return tuple(self.steps) or usual.get(self.strategy, (100.0,))
+
+    @property
+    def longest(self) -> int:
+        """Seconds that its steps take at most: each waits for its interval, or up to its patience for requests."""
+        watched = len(self.percents()) if self.strategy in ("canary", "linear") else 1
+        return watched * max(duration_seconds(self.interval), duration_seconds(self.patience))
 
 
 class TerraformOptions(SpecModel):

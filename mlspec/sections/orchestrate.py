@@ -14,8 +14,25 @@ class Orchestrator(SpecModel):
     schedule: Cron | None = Field(
         None, description="When to train, as a cron expression in UTC; default: `ci.github.schedule`, if there is one"
     )
+    repository: str | None = Field(
+        None,
+        pattern=r"^(?:https://|ssh://|file:///|git@)[A-Za-z0-9._~:/@+-]+$",
+        description="Git repository; stages run in a clone of it, which is deleted afterwards. Default: they run in "
+        "the folder of the project",
+        examples=["https://github.com/octo-org/cola"],
+    )
+    branch: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$", description="Branch to clone; default: that of the repository"
+    )
     push: bool | None = Field(
-        None, description="Push the results of each stage, with DVC's run-cache, to `data.remote` when it has ended"
+        None,
+        description="Push the outputs of each stage, and DVC's run-cache, to `data.remote` when it has ended; default: "
+        "true with `repository`, since the clone is deleted",
+    )
+    propose: bool = Field(
+        False,
+        description="Push `dvc.lock` and the metrics that a training changed to the branch "
+        "mlspec/PROJECT-training/BRANCH of `repository`, as the workflow of GitHub Actions does",
     )
 
 
@@ -30,25 +47,6 @@ class Prefect(Orchestrator):
 
     work_pool: str = Field(
         "default", pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$", description="Work pool of the deployments"
-    )
-    push: bool | None = Field(
-        None,
-        description="Push the outputs of each stage, and DVC's run-cache, to `data.remote` when it has ended; default: "
-        "true with `repository`, since the clone of a worker is deleted",
-    )
-    repository: str | None = Field(
-        None,
-        pattern=r"^(?:https://|ssh://|file:///|git@)[A-Za-z0-9._~:/@+-]+$",
-        description="Git repository that workers clone; default: they run in the folder that `prefect deploy` ran in",
-        examples=["https://github.com/octo-org/cola"],
-    )
-    branch: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$", description="Branch to clone; default: that of the repository"
-    )
-    propose: bool = Field(
-        False,
-        description="Push `dvc.lock` and the metrics that a training changed to the branch "
-        "mlspec/PROJECT-training/BRANCH, as the workflow of GitHub Actions does; needs the right to push there",
     )
 
 

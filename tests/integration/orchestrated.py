@@ -57,6 +57,39 @@ class Orchestrated:
 
 
 @dataclass(frozen=True)
+class Published:
+    """A bare repository that has the project, and its DVC remote; `project` has the files of the orchestrators."""
+
+    project: Orchestrated
+    origin: Path
+
+    def git(self, *words: str) -> str:
+        return subprocess.check_output(["git", "--git-dir", str(self.origin), *words], text=True)
+
+    @property
+    def branch(self) -> str:
+        """The branch that results are proposed on."""
+        return f"mlspec/prices-training/{self.git('symbolic-ref', '--short', 'HEAD').strip()}"
+
+    def proposed(self) -> list[str]:
+        """The files that the branch changes, in one commit that mlspec has made."""
+        assert self.git("log", "--format=%s %an", f"HEAD..{self.branch}") == "Results of a training mlspec\n"
+        return self.git("diff", "--name-only", "HEAD", self.branch).split()
+
+    def refuse_changes(self) -> None:
+        """From now on a branch can be created and not be changed."""
+        hook = self.origin / "hooks" / "update"
+        hook.write_text(_NEW_BRANCHES)
+        hook.chmod(0o755)
+
+
+_NEW_BRANCHES = """\
+#!/bin/sh
+case $2 in *[!0]*) echo "this branch is protected" >&2; exit 1;; esac
+"""
+
+
+@dataclass(frozen=True)
 class PrefectServer:
     """A server of Prefect on this machine, and the Python environment that it runs in."""
 
@@ -140,6 +173,30 @@ def _applied(warm: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Path
 def orchestrated(_applied: Path, warm: WarmPython, tmp_path: Path) -> Orchestrated:
     """A copy of the project after its first `mlspec apply`."""
     return Orchestrated(shutil.copytree(_applied, tmp_path / "p", symlinks=True), variables(warm, tmp_path))
+
+
+@pytest.fixture
+def published(orchestrated: Orchestrated, tmp_path: Path) -> Published:
+    """The project with other settings of its training, which are committed, and with orchestrators that clone it."""
+    origin = tmp_path / "origin"
+    orchestrated.spec("data:\n", f"data:\n  remote: {tmp_path / 'remote'}\n")
+    orchestrated.spec("max_epochs: 12", "max_epochs: 11")
+    for name in ("dagster", "prefect", "airflow"):
+        orchestrated.spec(f"{name}: {{}}", f"{name}: {{repository: 'file://{origin}', propose: true}}")
+    orchestrated.spec('ci: {github: {schedule: "0 3 * * 1"}}\n', "")
+    identity = {f"GIT_{who}_{what}": "ada@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    for command in (
+        "git init -q",
+        "mlspec build",
+        "git add .",
+        "git commit -qm one",
+        "dvc push -q",
+        f"git clone -q --bare . {origin}",
+    ):
+        environ = {**orchestrated.variables, **identity}
+        subprocess.run(command.split(), cwd=orchestrated.root, env=environ, check=True, capture_output=True)
+    shutil.rmtree(orchestrated.root / ".git")  # as in an image, or in a DAG bundle of Airflow
+    return Published(orchestrated, origin)
 
 
 def variables(warm: WarmPython, home: Path) -> dict[str, str]:

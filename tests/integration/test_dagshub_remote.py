@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mlspec.run.machine_checks import examine
+from mlspec.run.machine_checks import examine, fixes
 from tests.parts import targets
 from tests.run.engines.lines import VALUES, Toys, toys
 
@@ -69,12 +69,14 @@ def test_what_is_pushed_is_pulled_in_a_clone(storage: str, tmp_path: Path) -> No
 def test_doctor_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DAGSHUB_USER_TOKEN", raising=False)
     build = targets.build(tmp_path, "", BASE)
-    by_name = {check.capability.name: check for check in examine(tmp_path, build.project, build.plan)}
+    checks = examine(tmp_path, build.project, build.plan)
+    by_name = {check.capability.name: check for check in checks}
     assert by_name["dvc-s3"].required
     assert by_name["env:DAGSHUB_USER_TOKEN"].fault
     assert by_name["dvc remote login"].fault
     commands = by_name["dvc remote login"].capability.fix
     assert 'dvc remote modify --local mlspec access_key_id "$DAGSHUB_USER_TOKEN"' in commands
+    assert fixes(checks)[-2:] == ["export DAGSHUB_USER_TOKEN=...", commands], "the second reads the first"
     targets.write(tmp_path, "", BASE)
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     monkeypatch.setenv("DAGSHUB_USER_TOKEN", TOKEN)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.orchestrated import Orchestrated, own_python
+from tests.integration.orchestrated import Orchestrated, Published, own_python
 from tests.scenarios.test_retraining_loop import Shop, applied, shop
 
 __all__ = ["applied", "shop"]
@@ -121,8 +121,8 @@ def test_a_gate_that_passes_and_one_that_fails(orchestrated: Orchestrated, dagst
     ), "what mlspec has made is not made again"
     measured = base["materialized"]["evaluate"]
     assert measured["metrics.r2"] > 0.5
-    assert measured["report"] == (orchestrated.root / "artifacts/report.html").as_uri()
-    assert Path(measured["plot_fit"]) == orchestrated.root / "artifacts/plots/fit.csv"
+    assert measured["report"] == (orchestrated.root / ".mlspec/reports/report.html").as_uri()
+    assert Path(measured["plot_fit"]) == orchestrated.root / ".mlspec/reports/fit.csv"
 
     assert not prod["success"]
     assert prod["failed"] == ["prices__evaluate"]
@@ -155,8 +155,38 @@ def test_each_partition_has_the_metrics_of_its_own_training(orchestrated: Orches
     measured = [run["materialized"]["evaluate"]["metrics.r2"] for run in runs]
     assert measured[0] == measured[2] != measured[1]
     assert {name: values["metrics.r2"] for name, values in latest.items()} == {"base": measured[0], "prod": measured[1]}
-    assert latest["base"]["results"] != latest["prod"]["results"], "kept, while the report is that of the last run"
+    assert latest["base"]["results"] != latest["prod"]["results"]
     assert "r2" in latest["prod"]["results"]
+    pages = {name: Path(values["report"].removeprefix("file://")).read_text() for name, values in latest.items()}
+    assert ["prod" in re.findall(r"<h1>.*?</header>", page, re.DOTALL)[0] for page in pages.values()] == [False, True]
+
+
+def test_a_stage_that_an_environment_lacks_skips_none_after_it(orchestrated: Orchestrated, dagster: Path) -> None:
+    gates = '{gates: {r2: "> 0.5", mae: "< 100"}}'
+    orchestrated.spec(f"evaluate: {gates}\n", "")
+    orchestrated.spec('evaluate: {gates: {r2: "> 0.999999"}}', f"evaluate: {gates}")
+    base = orchestrated.python(dagster, RUN + "print(json.dumps(run('base')))\n")
+    assert base["success"]
+    statuses = {name: values["status"] for name, values in base["materialized"].items()}
+    assert (statuses["evaluate"], statuses["train"]) == ("not in this environment", "cached")
+    assert statuses["export"] in ("ran", "cached"), "it comes after evaluate where there is one"
+
+
+def test_a_run_in_a_clone_proposes_its_results(published: Published, dagster: Path, tmp_path: Path) -> None:
+    (tmp_path / "clones").mkdir()
+    script = RUN + "print(json.dumps([run('base'), run('base')]))\n"
+    trained, again = published.project.python(dagster, script, TMPDIR=str(tmp_path / "clones"))
+    assert (trained["success"], again["success"]) == (True, True)
+    status = {name: values["status"] for name, values in trained["materialized"].items() if name != "proposal"}
+    assert (status["train"], trained["materialized"]["proposal"]["branch"]) == ("ran", published.branch)
+    assert {values.get("status", "cached") for values in again["materialized"].values()} == {"cached"}, (
+        "of DVC's remote"
+    )
+    assert published.proposed() == trained["materialized"]["proposal"]["files"]
+    assert "dvc.lock" in published.proposed()
+    assert "report" not in trained["materialized"]["evaluate"], "it is deleted with the clone"
+    assert "r2" in trained["materialized"]["evaluate"]["results"]
+    assert not list((tmp_path / "clones").glob("mlspec-*"))
 
 
 def test_data_that_is_not_as_stated_and_a_stage_that_breaks(orchestrated: Orchestrated, dagster: Path) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from pathlib import Path
 
 import pytest
 
-from tests.integration.orchestrated import STAGES, Orchestrated, PrefectServer
+from tests.integration.orchestrated import STAGES, Orchestrated, PrefectServer, Published
 
 pytestmark = pytest.mark.slow
 RUN = """\
@@ -85,11 +83,6 @@ def notices():
     done = subprocess.run(["mlspec", "plan", "--json"], cwd=root, capture_output=True, text=True)
     return json.loads(done.stdout).get("notices", [])
 """
-NEW_BRANCHES = """\
-#!/bin/sh
-case $2 in *[!0]*) echo "this branch is protected" >&2; exit 1;; esac
-"""
-"""A hook of git that refuses what changes a branch."""
 
 
 def test_success_failure_and_deployments(orchestrated: Orchestrated, prefect: PrefectServer) -> None:
@@ -116,7 +109,10 @@ def test_success_failure_and_deployments(orchestrated: Orchestrated, prefect: Pr
         artifacts
     )
     assert "All gates passed" in artifacts["mlspec-prices-results"]
-    assert (orchestrated.root / "artifacts/report.html").as_uri() in artifacts["mlspec-prices-report"]
+    assert (orchestrated.root / ".mlspec/reports/report.html").as_uri() in artifacts["mlspec-prices-report"]
+    assert (orchestrated.root / ".mlspec/reports/prod/report.html").as_uri() in prod["artifacts"][
+        "mlspec-prices-prod-report"
+    ]
     assert '"name": "r2 > 0.5"' in artifacts["mlspec-prices-gate"]
 
     assert prod["state"] == "Failed"
@@ -155,27 +151,9 @@ def test_a_stage_that_breaks_is_tried_again_and_a_fault_of_the_spec_is_not(
 
 
 def test_workers_that_clone_a_repository_share_results_by_the_remote(
-    orchestrated: Orchestrated, prefect: PrefectServer, tmp_path: Path
+    published: Published, prefect: PrefectServer
 ) -> None:
-    origin = tmp_path / "origin"
-    orchestrated.spec("data:\n", f"data:\n  remote: {tmp_path / 'remote'}\n")
-    orchestrated.spec("max_epochs: 12", "max_epochs: 11")
-    orchestrated.spec("prefect: {}", f"prefect: {{repository: 'file://{origin}', propose: true}}")
-    orchestrated.spec('ci: {github: {schedule: "0 3 * * 1"}}\n', "")
-    publish = (
-        "mlspec build",
-        "git init -q",
-        "git add .",
-        "git commit -qm one",
-        "dvc push -q",
-        f"git clone -q --bare . {origin}",
-    )
-    environ = {**orchestrated.variables, **dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "Ada")}
-    environ |= dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "ada@example.org")
-    for command in publish:
-        subprocess.run(command.split(), cwd=orchestrated.root, env=environ, check=True, capture_output=True)
-    (origin / "hooks" / "update").write_text(NEW_BRANCHES)
-    (origin / "hooks" / "update").chmod(0o755)
+    published.refuse_changes()
     script = RUN + (
         "deploy()\n"
         "same = notices()\n"
@@ -185,7 +163,7 @@ def test_workers_that_clone_a_repository_share_results_by_the_remote(
         '(root / \'mlproject.yaml\').write_text(text.replace("prefect: {", "prefect: {branch: main, "))\n'
         "print(json.dumps([same, runs, notices()]))\n"
     )
-    same, (first, second), stale = prefect.python(orchestrated, script)
+    same, (first, second), stale = prefect.python(published.project, script)
     assert same == []
     assert [run[0] for run in first] == ["Completed", "AwaitingConcurrencySlot"], first[0][2]
     assert [run[0] for run in second] == ["Completed", "Failed"], second[0][2]
@@ -194,13 +172,7 @@ def test_workers_that_clone_a_repository_share_results_by_the_remote(
     trained, result = (run[1] for run in second)
     assert "train: stage ran" in trained
     assert result == [f"{stage}: stage cached" for stage in sorted(STAGES)], "a new clone trains nothing"
-
-    def git(*words: str) -> str:
-        return subprocess.check_output(["git", "--git-dir", str(origin), *words], text=True)
-
-    branch = f"mlspec/prices-training/{git('symbolic-ref', '--short', 'HEAD').strip()}"
-    changed = git("diff", "--name-only", "HEAD", branch).split()
+    changed = published.proposed()
     assert "dvc.lock" in changed
     assert all(name == "dvc.lock" or name.startswith("artifacts/") for name in changed)
-    assert git("log", "-1", "--format=%s %an", branch) == "Results of a training mlspec\n", "the worker has no identity"
     assert [("pull steps" in line, "prefect deploy --all" in line) for line in stale] == [(True, True)] * 2

@@ -68,6 +68,7 @@ def check(project: Project) -> Iterator[Finding]:
     yield from monitor_workflow.check(project, ci.github)
     yield from train_workflow.check(project, ci.github)
     yield from job_minutes.check_limits(project, ci.github)
+    yield from release_workflow.check(project)
     chosen, known = ci.github.env, project.given.get("environments") or {}
     if chosen is not None and isinstance(known, Mapping) and chosen not in known:
         help = suggest(chosen, list(known), "the spec has") or "add it to `environments`, or leave `env` out"
@@ -148,7 +149,7 @@ def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[s
     prefix = project.surroundings.prefix
     return {
         "github": github,
-        "training_minutes": job_minutes.training_minutes(github, stages),
+        "training_minutes": job_minutes.training_minutes(project, github, stages),
         "uses": action_pins.uses(),
         "prefix": prefix,
         "marker": _marker(project),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import mlspec
 from mlspec.aws.function_spec import function_location
+from mlspec.diagnostics import Finding
+from mlspec.parts.ci.job_minutes import LONGEST
 from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Github, package_of
 from mlspec.sections.data import DataSpec
@@ -20,8 +23,8 @@ from mlspec.spec.types import duration_seconds
 
 _SHIPPING: Final = {"push": "ecr/push-policy.json", "deploy": "lambda/deploy-policy.json"}
 """Stages that need rights in the account, each with the policy that grants them."""
-_LONGEST_JOB: Final = 360
-"""Minutes: https://docs.github.com/actions/reference/limits."""
+_PUSH: Final = 30
+"""Minutes for the installation and the push of the image."""
 _SESSION: Final = 3600
 LONGEST_SESSION: Final = 43_200
 """Seconds that a role assumed by OIDC lasts, by default and at most
@@ -64,9 +67,17 @@ def signing_extras(project: Project) -> list[str]:
 
 
 def ship_minutes(rollout: Rollout | None) -> int:
-    """Minutes for a push and a rollout: a step waits for its interval, or up to its patience for requests."""
-    if rollout is None:
-        return 30
-    longest = max(duration_seconds(rollout.interval), duration_seconds(rollout.patience))
-    watched = len(rollout.percents()) if rollout.strategy in ("canary", "linear") else 1
-    return min(30 + watched * -(-longest // 60), _LONGEST_JOB)
+    """Minutes for a push and a rollout."""
+    return min(_PUSH + (math.ceil(rollout.longest / 60) if rollout is not None else 0), LONGEST)
+
+
+def check(project: Project) -> Iterator[Finding]:
+    """A rollout that the job cannot wait for."""
+    deploy = project.get(Deploy)
+    rollout = deploy.rollout if deploy is not None else None
+    if rollout is None or (needed := _PUSH + math.ceil(rollout.longest / 60)) <= LONGEST:
+        return
+    message = f"the release is stopped after {LONGEST} minutes, GitHub's limit; with this rollout it may take {needed}"
+    help = "shorten the interval or the patience, or use fewer steps"
+    key = "interval" if duration_seconds(rollout.interval) > duration_seconds(rollout.patience) else "patience"
+    yield Finding("time-limit-too-short", ("deploy", "rollout", key), message, help, severity="warning")

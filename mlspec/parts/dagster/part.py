@@ -49,5 +49,5 @@ def _values(project: Project, options: Dagster, module: str) -> dict[str, object
         "schedule": pipeline_options.schedule(project, options),
         "new_data": options.new_data and pipeline_options.watches_data(project),
         "alarms": pipeline_options.retrains(project),
-        "push": pipeline_options.pushes(project, options),
+        **pipeline_options.checkout(project, options),
     }

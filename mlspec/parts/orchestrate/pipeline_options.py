@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TypedDict
 
 from mlspec.sections.ci import Ci
 from mlspec.sections.data import DataSpec
 from mlspec.sections.monitor import Monitor
-from mlspec.sections.orchestrate import Orchestrator, Prefect
+from mlspec.sections.orchestrate import Orchestrator
 from mlspec.spec.project import Project
 
 
@@ -34,9 +35,34 @@ def environments(project: Project) -> dict[str, str | None]:
 def pushes(project: Project, options: Orchestrator) -> bool:
     """Whether each stage pushes its results to the DVC remote."""
     data = project.get(DataSpec)
-    cloned = isinstance(options, Prefect) and options.repository is not None
-    enabled = cloned if options.push is None else options.push
+    enabled = options.repository is not None if options.push is None else options.push
     return enabled and data is not None and data.remote is not None
+
+
+class Checkout(TypedDict):
+    """Where the stages run, and where their results go: values of the templates that the orchestrators share.
+
+    `clones`: the generated file makes the clone itself. `prefix` is the folder of the project in it.
+    """
+
+    repository: str | None
+    branch: str | None
+    prefix: str
+    clones: bool
+    push: bool
+    propose: bool
+
+
+def checkout(project: Project, options: Orchestrator) -> Checkout:
+    """Where the stages run, and where their results go."""
+    return {
+        "repository": options.repository,
+        "branch": options.branch,
+        "prefix": project.surroundings.prefix,
+        "clones": True,
+        "push": pushes(project, options),
+        "propose": options.propose,
+    }
 
 
 def watches_data(project: Project) -> bool:

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from mlspec.diagnostics import Finding
 from mlspec.parts.part_protocol import no_artifacts as artifacts
-from mlspec.parts.part_protocol import no_check as check
 from mlspec.parts.part_protocol import no_stages as stages
+from mlspec.parts.run.time_limits import check
 from mlspec.sections.run import RunSpec
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project

@@ -19,7 +19,7 @@ def test_the_options_of_the_spec_are_in_the_dag(tmp_path: Path) -> None:
     )
     generated = files(tmp_path, text)[DAG]
     assert 'schedule="0 3 * * 1"' in generated
-    assert 'enum=[None, *["prod"]]' in generated
+    assert 'enum=[None, "prod"]' in generated
     assert '"--push"' not in generated
     data, train = stages_in(generated)
     assert (data["stage"], data["after"], data["retries"], data["timeout"]) == ("data", [], 1, None)
@@ -46,3 +46,16 @@ def test_a_stage_with_effects_has_no_task(tmp_path: Path) -> None:
 def test_results_are_pushed_where_the_spec_asks_for_it(tmp_path: Path) -> None:
     base = BASE.replace("  source: data/cola.csv\n", "  source: data/cola.csv\n  remote: s3://bucket/dvc\n")
     assert '"--push"' in files(tmp_path, "orchestrate: {airflow: {push: true}}\n", base)[DAG]
+
+
+def test_tasks_in_clones_need_no_folder_of_the_project(tmp_path: Path) -> None:
+    base = BASE.replace("  source: data/cola.csv\n", "  source: data/cola.csv\n  remote: s3://bucket/dvc\n")
+    options = "{repository: 'https://example.org/a/b', branch: main, propose: true}"
+    limits = "train: {}\nrun: {resources: {data: {timeout: 10m}, train: {timeout: 1h}}}\n"
+    generated = files(tmp_path, f"orchestrate: {{airflow: {options}}}\n{limits}", base)[DAG]
+    assert [stage["timeout"] for stage in stages_in(generated)] == [600, 4200], "`data` may run again in its clone"
+    assert "ROOT" not in generated
+    assert "max_active_tasks" not in generated, "they share no folder"
+    assert 'BRANCH: str | None = "main"' in generated
+    assert 'task_id="propose"' in generated
+    compile(generated, DAG, "exec")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlspec.errors import SpecError
-from tests.parts.targets import build, codes
+from tests.parts.targets import BASE, build, codes
 
 
 @pytest.mark.parametrize(
@@ -15,8 +15,8 @@ from tests.parts.targets import build, codes
     [
         ("{dagster: {}}", []),
         ("{dagster: {}, prefect: {}, airflow: {}}", []),
-        ("{prefect: {repository: 'https://example.org/a/b', branch: main}}", []),
         ("{prefect: {branch: main}}", ["conflicting-options"]),
+        ("{dagster: {propose: true}, airflow: {branch: main, propose: false}}", ["conflicting-options"] * 2),
         ("{}", ["section-needed"]),
         ("{dagster: {push: true}, airflow: {push: false}}", ["section-needed"]),
         ("{kedro: {}, dagster: {}}", ["unknown-orchestrator"]),
@@ -25,6 +25,26 @@ from tests.parts.targets import build, codes
 )
 def test_findings(section: str, expected: list[str], tmp_path: Path) -> None:
     assert codes(tmp_path, f"orchestrate: {section}\n") == expected
+
+
+@pytest.mark.parametrize("name", ["dagster", "prefect", "airflow"])
+@pytest.mark.parametrize(
+    ("remote", "options", "expected"),
+    [
+        ("  remote: s3://bucket/dvc\n", "", []),
+        ("  remote: s3://bucket/dvc\n", ", propose: true, branch: main", []),
+        ("  remote: s3://bucket/dvc\n", ", push: false", ["conflicting-options?"]),
+        ("  remote: s3://bucket/dvc\n", ", propose: true, push: false", ["conflicting-options"]),
+        ("", "", ["conflicting-options?"]),
+        ("", ", propose: true", ["conflicting-options"]),
+    ],
+)
+def test_results_of_a_clone_are_on_a_remote(
+    name: str, remote: str, options: str, expected: list[str], tmp_path: Path
+) -> None:
+    text = f"orchestrate: {{{name}: {{repository: 'https://example.org/a/b'{options}}}}}\n"
+    base = BASE.replace("  source: data/cola.csv\n", f"  source: data/cola.csv\n{remote}")
+    assert codes(tmp_path, text, base) == expected
 
 
 def test_an_unknown_orchestrator_is_located_and_lists_the_known_ones(tmp_path: Path) -> None:

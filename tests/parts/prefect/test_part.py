@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.parts.targets import BASE, codes, files, write
+from tests.parts.targets import BASE, files, write
 
 PROD = "environments:\n  prod: {model: {dropout: 0.2}}\n"
 
@@ -70,19 +70,3 @@ def test_other_stages_change_no_file(tmp_path: Path) -> None:
         assert few[path] == many[path]
     write(tmp_path, "orchestrate: {prefect: {}}\n")
     compile((tmp_path / "orchestrate/prefect/flow.py").read_text(), "flow.py", "exec")
-
-
-@pytest.mark.parametrize(
-    ("remote", "options", "expected"),
-    [
-        ("  remote: s3://bucket/dvc\n", "", []),
-        ("  remote: s3://bucket/dvc\n", ", push: false", ["conflicting-options"]),
-        ("", "", ["conflicting-options"]),
-    ],
-)
-def test_a_record_is_only_proposed_with_its_outputs_on_a_remote(
-    remote: str, options: str, expected: list[str], tmp_path: Path
-) -> None:
-    text = f"orchestrate: {{prefect: {{repository: 'https://example.org/a/b', propose: true{options}}}}}\n"
-    base = BASE.replace("  source: data/cola.csv\n", f"  source: data/cola.csv\n{remote}")
-    assert [code for code in codes(tmp_path, text, base) if not code.endswith("?")] == expected

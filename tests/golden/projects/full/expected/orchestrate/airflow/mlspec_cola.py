@@ -3,15 +3,16 @@
 
 STAGES is what `mlspec graph --json` lists, so that parsing this file starts no program; `mlspec build` keeps it current.
 `mlspec apply --until STAGE` runs one. mlspec and DVC know what is up to date: a task whose inputs have not changed
-finishes without work. Put this folder, or a link to this file, into Airflow's DAG folder (a link is followed to the
-project).
+finishes without work. Each task runs in a clone of the repository, and finds the results of the others on DVC's remote.
+This file may lie anywhere in Airflow's DAG folder, or in a DAG bundle.
 """
 
 import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -19,20 +20,19 @@ from typing import Any
 from airflow.sdk import DAG, Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-ROOT = Path(__file__).resolve().parents[2]
 STAGES: list[dict[str, Any]] = [
     {"stage": "data", "after": [], "retries": 1, "retry_delay": 300, "timeout": 3600, "description": "Check, split and profile the data"},
-    {"stage": "train", "after": ["data"], "retries": 2, "retry_delay": 300, "timeout": 14400, "description": "Train the model"},
-    {"stage": "evaluate", "after": ["data", "train"], "retries": 1, "retry_delay": 300, "timeout": 3600, "description": "Evaluate the model on the test split"},
-    {"stage": "gate", "after": ["evaluate"], "retries": 1, "retry_delay": 300, "timeout": 3600, "description": "Check the metrics against the gates"},
-    {"stage": "export", "after": ["train", "data", "gate"], "retries": 1, "retry_delay": 300, "timeout": 3600, "description": "Export the model to ONNX, and compare its predictions"},
-    {"stage": "robustness", "after": ["export", "data"], "retries": 1, "retry_delay": 300, "timeout": 3600, "description": "Test the model on perturbed rows"},
-    {"stage": "textattack", "after": ["export", "data"], "retries": 1, "retry_delay": 300, "timeout": 3600, "description": "Attack the model with TextAttack"},
-    {"stage": "test", "after": ["export", "data", "train", "evaluate"], "retries": 1, "retry_delay": 300, "timeout": 3600, "description": "Run the project's tests"},
-    {"stage": "package", "after": ["export"], "retries": 1, "retry_delay": 300, "timeout": 3600, "description": "Copy the serving code beside the bundle, for docker build"},
+    {"stage": "train", "after": ["data"], "retries": 2, "retry_delay": 300, "timeout": 18000, "description": "Train the model"},
+    {"stage": "evaluate", "after": ["data", "train"], "retries": 1, "retry_delay": 300, "timeout": 21600, "description": "Evaluate the model on the test split"},
+    {"stage": "gate", "after": ["evaluate"], "retries": 1, "retry_delay": 300, "timeout": 25200, "description": "Check the metrics against the gates"},
+    {"stage": "export", "after": ["train", "data", "gate"], "retries": 1, "retry_delay": 300, "timeout": 28800, "description": "Export the model to ONNX, and compare its predictions"},
+    {"stage": "robustness", "after": ["export", "data"], "retries": 1, "retry_delay": 300, "timeout": 32400, "description": "Test the model on perturbed rows"},
+    {"stage": "textattack", "after": ["export", "data"], "retries": 1, "retry_delay": 300, "timeout": 32400, "description": "Attack the model with TextAttack"},
+    {"stage": "test", "after": ["export", "data", "train", "evaluate"], "retries": 1, "retry_delay": 300, "timeout": 32400, "description": "Run the project's tests"},
+    {"stage": "package", "after": ["export"], "retries": 1, "retry_delay": 300, "timeout": 32400, "description": "Copy the serving code beside the bundle, for docker build"},
 ]
 BACKSTOP = 300
-"""Seconds after which Airflow stops a stage that mlspec should have stopped at its time limit."""
+"""Seconds after which Airflow stops a task, whose stages mlspec should have stopped at their time limits."""
 
 
 PROGRAM = os.environ.get("MLSPEC_PROGRAM", "mlspec")
@@ -73,7 +73,12 @@ def mlspec(
 
 
 def error_of(document: dict[str, Any]) -> str:
-    """The error of a command that failed before it did anything (an error in mlproject.yaml), with its help."""
+    """Why a command failed: the stage that did, or what it reported before it did anything, with its help."""
+    for outcome in document.get("outcomes", []):
+        if outcome["status"] in ("failed", "interrupted"):
+            return f"{outcome['stage']} {outcome['status']}: {outcome['reason']} ({outcome['help']})"
+    if document.get("push_error"):
+        return f"{document['push_error']['reason']} ({document['push_error']['help']})"
     faults = [f"{fault['message']} ({fault['help']})" for fault in document.get("diagnostics", [])]
     return "; ".join(faults) or f"{document.get('error', 'mlspec failed')} ({document.get('help') or 'see the log'})"
 
@@ -84,7 +89,7 @@ def run_until(
     """`mlspec apply --until` a stage. What it comes after is up to date unless another run changed it meanwhile, such as
     one of another environment: all write to the same `artifacts/`, and DVC's cache has the outputs of both."""
     return mlspec(
-        project, "apply", "--until", name, "--wait", "--yes", environment=environment, log=log
+        project, "apply", "--until", name, "--wait", "--yes", "--push", environment=environment, log=log
     )
 
 
@@ -99,14 +104,52 @@ def ended(document: dict[str, Any], name: str) -> tuple[dict[str, Any], bool]:
     return stopped, all(check["passed"] for check in checks)
 
 
+REPOSITORY = "https://github.com/octo-org/cola"
+BRANCH: str | None = "main"
+"""None: the branch that the repository has checked out."""
+
+
+@contextmanager
+def clone() -> Iterator[Path]:
+    """The project in a clone of the repository, which is deleted afterwards. DVC's remote has the results."""
+    with tempfile.TemporaryDirectory(prefix="mlspec-") as folder:
+        branch = ["--branch", BRANCH] if BRANCH else []
+        command = ["git", "clone", "--quiet", "--single-branch", *branch, "--", REPOSITORY, folder]
+        environ = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+        done = subprocess.run(command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"cannot clone {REPOSITORY}: {' '.join(done.stderr.split())}")
+        yield Path(folder)
+
+
+def propose(project: Path, *, environment: str = "", log: Callable[[str], object] = print) -> dict[str, Any]:
+    """`mlspec propose`, where all stages have run; in another clone than theirs the results come from DVC's remote.
+
+    Returns the document of that command, or of one before it that failed.
+    """
+    done = mlspec(project, "graph", environment=environment, log=lambda _: None)
+    if done["exit_code"] == 0:
+        stages = [f"--only={stage['stage']}" for stage in done["stages"] if not stage["effects"]]
+        done = mlspec(project, "apply", *stages, "--wait", "--yes", "--push", environment=environment, log=log)
+    if done["exit_code"] == 0:
+        done = mlspec(project, "propose", "--wait", environment=environment, log=log)
+    return done
+
+
 def run_stage(name: str) -> dict[str, Any]:
     """Run one stage of mlspec; return what it measured."""
     environment = get_current_context()["params"].get("environment") or ""
+    with clone() as project:
+        return run_stage_in(project, name, environment)
+
+
+def run_stage_in(project: Path, name: str, environment: str) -> dict[str, Any]:
+    """Run one stage in a folder that has the project."""
     if environment:
-        graph = mlspec(ROOT, "graph", environment=environment, log=lambda _: None)
+        graph = mlspec(project, "graph", environment=environment, log=lambda _: None)
         if graph["ok"] and name not in [stage["stage"] for stage in graph["stages"]]:
             raise AirflowSkipException(f"the environment {environment} has no stage {name}")
-    done = run_until(ROOT, name, environment=environment)
+    done = run_until(project, name, environment=environment)
     if "outcomes" not in done:
         kind = AirflowFailException if done["exit_code"] in FINAL else AirflowException
         raise kind(error_of(done))
@@ -119,6 +162,16 @@ def run_stage(name: str) -> dict[str, Any]:
     return {"status": outcome["status"], **done["results"][name]}
 
 
+def propose_results() -> str:
+    """Push `dvc.lock` and the metrics to a branch for a pull request; return its name, "" if they are those in git."""
+    environment = get_current_context()["params"].get("environment") or ""
+    with clone() as project:
+        done = propose(project, environment=environment)
+    if done["exit_code"]:
+        raise AirflowException(error_of(done))
+    return done["branch"] or ""
+
+
 with DAG(
     "mlspec_cola",
     description="Is this English sentence grammatical?",
@@ -126,8 +179,7 @@ with DAG(
     start_date=datetime(2024, 1, 1, tzinfo=timezone.utc),
     catchup=False,
     max_active_runs=1,
-    max_active_tasks=1,  # the stages share a folder, in which one runs at a time
-    params={"environment": Param(None, type=["null", "string"], enum=[None, *["staging", "prod"]])},
+    params={"environment": Param(None, type=["null", "string"], enum=[None, "staging", "prod"])},
     tags=["mlspec", "cola"],
     doc_md=__doc__,
 ):
@@ -145,3 +197,9 @@ with DAG(
         for before in stage["after"]:
             tasks[before] >> one
         tasks[stage["stage"]] = one
+    list(tasks.values()) >> task(
+        propose_results,
+        task_id="propose",
+        doc_md="Push dvc.lock and the metrics to a branch for a pull request",
+        trigger_rule="none_failed",
+    )()

@@ -66,7 +66,12 @@ def mlspec(
 
 
 def error_of(document: dict[str, Any]) -> str:
-    """The error of a command that failed before it did anything (an error in mlproject.yaml), with its help."""
+    """Why a command failed: the stage that did, or what it reported before it did anything, with its help."""
+    for outcome in document.get("outcomes", []):
+        if outcome["status"] in ("failed", "interrupted"):
+            return f"{outcome['stage']} {outcome['status']}: {outcome['reason']} ({outcome['help']})"
+    if document.get("push_error"):
+        return f"{document['push_error']['reason']} ({document['push_error']['help']})"
     faults = [f"{fault['message']} ({fault['help']})" for fault in document.get("diagnostics", [])]
     return "; ".join(faults) or f"{document.get('error', 'mlspec failed')} ({document.get('help') or 'see the log'})"
 
@@ -90,6 +95,20 @@ def ended(document: dict[str, Any], name: str) -> tuple[dict[str, Any], bool]:
     if document["push_error"] and stopped["status"] not in ("failed", "interrupted"):
         stopped = {**own, "status": "not pushed", **document["push_error"]}
     return stopped, all(check["passed"] for check in checks)
+
+
+def propose(project: Path, *, environment: str = "", log: Callable[[str], object] = print) -> dict[str, Any]:
+    """`mlspec propose`, where all stages have run; in another clone than theirs the results come from DVC's remote.
+
+    Returns the document of that command, or of one before it that failed.
+    """
+    done = mlspec(project, "graph", environment=environment, log=lambda _: None)
+    if done["exit_code"] == 0:
+        stages = [f"--only={stage['stage']}" for stage in done["stages"] if not stage["effects"]]
+        done = mlspec(project, "apply", *stages, "--wait", "--yes", "--push", environment=environment, log=log)
+    if done["exit_code"] == 0:
+        done = mlspec(project, "propose", "--wait", environment=environment, log=log)
+    return done
 
 
 class StageFailed(Exception):
@@ -137,36 +156,13 @@ def report(name: str, environment: str, result: dict[str, Any]) -> None:
         create_table_artifact(rows, key=artifact_key(environment, name), description=f"Stage {name} of {PROJECT}")
 
 
-@task(tags=[TAG], cache_policy=NO_CACHE)
-def propose(environment: str) -> str:
-    """Push `dvc.lock` and the metrics to a branch for a pull request, where they differ from the commit that was cloned;
-    return its name. A later training replaces what is in it, as with the workflow of GitHub Actions."""
-    results = ["dvc.lock", "artifacts"]  # DVC has the large files; git ignores them
-    if not git("status", "--porcelain", "--", *results):
-        return ""
-    training = "-".join(["mlspec/" + PROJECT, *filter(None, [environment]), "training"])
-    branch = f"{training}/{git('rev-parse', '--abbrev-ref', 'HEAD')}"
-    git("add", "--", *results)
-    git("commit", "--quiet", "--message", "Results of a training")
-    try:
-        git("push", "--quiet", "--force", "origin", f"HEAD:refs/heads/{branch}")
-    except StageFailed as error:
-        text = f"cannot push dvc.lock to the branch {branch}: {error} (the results are on the DVC remote)"
-        raise StageFailed(text, final=True) from None
-    get_run_logger().info("pushed dvc.lock and the metrics to the branch %s; open a pull request of it", branch)
-    return branch
-
-
-def git(*arguments: str) -> str:
-    """What git prints. Commits have the name of the worker's git, or that of mlspec."""
-    names = {f"GIT_{who}_NAME": "mlspec" for who in ("AUTHOR", "COMMITTER")}
-    names |= {f"GIT_{who}_EMAIL": "mlspec@localhost" for who in ("AUTHOR", "COMMITTER")}
-    known = subprocess.run(["git", "config", "user.email"], cwd=ROOT, capture_output=True).returncode == 0
-    environ = {**({} if known else names), **os.environ, "GIT_TERMINAL_PROMPT": "0"}
-    done = subprocess.run(["git", *arguments], cwd=ROOT, env=environ, capture_output=True, text=True)
-    if done.returncode:
-        raise StageFailed("; ".join(done.stderr.split("\n")).strip("; ") or f"git {arguments[0]} failed", final=True)
-    return done.stdout.strip()
+@task(name="propose", tags=[TAG], cache_policy=NO_CACHE)
+def propose_results(environment: str) -> str:
+    """Push `dvc.lock` and the metrics to a branch for a pull request; return its name, "" if they are those in git."""
+    done = propose(ROOT, environment=environment, log=get_run_logger().info)
+    if done["exit_code"]:
+        raise StageFailed(error_of(done), final=True)
+    return done["branch"] or ""
 
 
 def artifact_key(*words: str) -> str:
@@ -203,13 +199,12 @@ def pipeline(environment: str | None = None, release: bool = False) -> None:
         futures[name] = one.submit(name, chosen, wait_for=[futures[before] for before in stage["after"]])
     for future in futures.values():
         future.wait()
-    page = ROOT / "artifacts" / "report.html"  # deleted with the clone, unlike the Markdown
-    if page.is_file():
+    if (ROOT / "artifacts" / "report.html").is_file():
         text = subprocess.run([PROGRAM, "report", "--markdown"], cwd=ROOT, capture_output=True, text=True).stdout
         create_markdown_artifact(text, key=artifact_key(chosen, "results"), description=f"Results of {PROJECT}")
     for future in futures.values():
         future.result()
-    propose(chosen)
+    propose_results(chosen)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -64,7 +65,12 @@ def mlspec(
 
 
 def error_of(document: dict[str, Any]) -> str:
-    """The error of a command that failed before it did anything (an error in mlproject.yaml), with its help."""
+    """Why a command failed: the stage that did, or what it reported before it did anything, with its help."""
+    for outcome in document.get("outcomes", []):
+        if outcome["status"] in ("failed", "interrupted"):
+            return f"{outcome['stage']} {outcome['status']}: {outcome['reason']} ({outcome['help']})"
+    if document.get("push_error"):
+        return f"{document['push_error']['reason']} ({document['push_error']['help']})"
     faults = [f"{fault['message']} ({fault['help']})" for fault in document.get("diagnostics", [])]
     return "; ".join(faults) or f"{document.get('error', 'mlspec failed')} ({document.get('help') or 'see the log'})"
 
@@ -88,6 +94,14 @@ def ended(document: dict[str, Any], name: str) -> tuple[dict[str, Any], bool]:
     if document["push_error"] and stopped["status"] not in ("failed", "interrupted"):
         stopped = {**own, "status": "not pushed", **document["push_error"]}
     return stopped, all(check["passed"] for check in checks)
+
+
+def kept(project: Path, name: str, environment: str) -> Path:
+    """A copy of a file in the folder of its environment: the next run of any environment replaces the file itself."""
+    own = project / ".mlspec" / "reports" / environment / Path(name).name
+    own.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(project / name, own)
+    return own
 
 
 class MlspecPipeline(dg.Component, dg.Model, dg.Resolvable):
@@ -177,8 +191,10 @@ class Pipeline:
         )
         def run(context: dg.AssetExecutionContext) -> Iterator[Any]:
             partition = context.partition_key if context.has_partition_key else ""
-            if partition not in self.partitions_of[name]:
+            if partition not in self.partitions_of[name]:  # Dagster would skip what comes after it, which may exist
                 context.log.info(f"the environment {partition} has no stage {name}")
+                absent = {"status": "not in this environment"}
+                yield dg.MaterializeResult(asset_key=spec.key, metadata=absent, data_version=dg.DataVersion("none"))
                 return
             yield from self._run(context, spec.key, selected, partition)
 
@@ -190,7 +206,8 @@ class Pipeline:
         """Run the stage, and the stages that judge it; report what they measured."""
         present = [stage for stage in stages if partition in self.partitions_of[stage]]
         environment = self.options.partitions.get(partition, "")
-        done = run_until(self.root, present[-1], environment=environment, log=context.log.info)
+        project = self.root
+        done = run_until(project, present[-1], environment=environment, log=context.log.info)
         if "outcomes" not in done:
             raise dg.Failure(error_of(done), allow_retries=done["exit_code"] not in FINAL)
         outcome = next(outcome for outcome in done["outcomes"] if outcome["stage"] == stages[0])
@@ -198,8 +215,8 @@ class Pipeline:
         if outcome["status"] in ("ran", "cached"):
             yield dg.MaterializeResult(
                 asset_key=key,
-                metadata=self._metadata(stages[0], outcome, results),
-                data_version=self._data_version(stages[0]),
+                metadata=self._metadata(project, stages[0], outcome, results, environment),
+                data_version=self._data_version(project, stages[0]),
             )
         for result in results:
             for check in result["checks"]:
@@ -208,23 +225,25 @@ class Pipeline:
         if stopped["status"] == "skipped":
             context.log.warning(f"skipped: {stopped['reason']} ({stopped['help']})")
         elif stopped["status"] not in ("ran", "cached"):
-            log = dg.MetadataValue.path(str(self.root / stopped["log"])) if stopped["log"] else "none"
             text = f"{stopped['stage']} {stopped['status']}: {stopped['reason']}"
+            log = dg.MetadataValue.path(str(self.root / stopped["log"])) if stopped["log"] else "none"
             raise dg.Failure(text, metadata={"help": stopped["help"], "log": log}, allow_retries=may_help)
 
-    def _metadata(self, stage: str, outcome: dict[str, Any], results: list[dict[str, Any]]) -> dict[str, Any]:
+    def _metadata(
+        self, project: Path, stage: str, outcome: dict[str, Any], results: list[dict[str, Any]], environment: str
+    ) -> dict[str, Any]:
         return {
             "status": outcome["status"],
             "seconds": outcome["seconds"],
-            "report": dg.MetadataValue.url((self.root / "artifacts" / "report.html").as_uri()),
+            "report": dg.MetadataValue.url(kept(project, "artifacts/report.html", environment).as_uri()),
             **{name: value for result in results for name, value in result["metrics"].items()},
-            **self._plots(stage),
-            **self._results(stage),
+            **self._plots(project, stage, environment),
+            **self._results(project, stage),
         }
 
-    def _data_version(self, stage: str) -> dg.DataVersion | None:
+    def _data_version(self, project: Path, stage: str) -> dg.DataVersion | None:
         """A digest of the stage's outputs in `dvc.lock`: what comes after is stale only if they changed."""
-        lock = self.root / "dvc.lock"
+        lock = project / "dvc.lock"
         stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"] if lock.is_file() else {}
         outputs = stages.get(stage, {}).get("outs", [])
         return dg.DataVersion(_digest([[out["path"], out.get("md5")] for out in outputs])) if outputs else None
@@ -238,16 +257,17 @@ class Pipeline:
             metadata=check["figures"],
         )
 
-    def _plots(self, stage: str) -> dict[str, dg.MetadataValue]:
-        files = [self.root / output["path"] for output in self.stages[stage]["outputs"] if output["kind"] == "plot"]
-        return {f"plot_{file.stem}": dg.MetadataValue.path(str(file)) for file in files if file.exists()}
+    def _plots(self, project: Path, stage: str, environment: str) -> dict[str, dg.MetadataValue]:
+        paths = [output["path"] for output in self.stages[stage]["outputs"] if output["kind"] == "plot"]
+        files = [kept(project, path, environment) for path in paths if (project / path).is_file()]
+        return {f"plot_{file.stem}": dg.MetadataValue.path(str(file)) for file in files}
 
-    def _results(self, stage: str) -> dict[str, dg.MetadataValue]:
-        """The results of a stage that others judge, as Markdown: the report is that of the last run of any partition."""
+    def _results(self, project: Path, stage: str) -> dict[str, dg.MetadataValue]:
+        """The results of a stage that others judge, as Markdown: Dagster keeps them for each run."""
         if not any(other["judges"] == stage for other in self.stages.values()):
             return {}
         command = [PROGRAM, "report", "--markdown"]
-        done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         return {"results": dg.MetadataValue.md(done.stdout)} if done.returncode == 0 else {}
 
     def jobs(self) -> list[Any]:
