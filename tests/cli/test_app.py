@@ -32,7 +32,7 @@ PAGE_MODULES = {"mlspec", "mlspec.cli", "mlspec.cli.app", "mlspec.cli.help_page"
 
 
 @pytest.mark.parametrize("option", ["--help", "-h", "--version"])
-def test_the_help_imports_hardly_more_than_python_itself(option: str, tmp_path: Path) -> None:
+def test_the_help_imports_little_beyond_python_itself(option: str, tmp_path: Path) -> None:
     probe = (
         "import os, sys; before = {*sys.modules}; from mlspec.cli.app import main; code = main([sys.argv[1]]); "
         "print(*sorted({*sys.modules} - before), file=sys.stderr); sys.exit(code)"
