@@ -1,31 +1,31 @@
-"""The `mlspec` program: its help at once, everything else by click."""
+"""The `mlspec` program: its help and its version at once, everything else by click."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: list[str] | tuple[str, ...] | None = None) -> int:
     """Run the command line and return its exit code. Without `arguments` the process is this command's alone."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    if given in (["--help"], ["-h"]) and _printed():
+    if given in (["--help"], ["-h"], ["--version"]) and _printed(given[0]):
         return 0
     from mlspec.cli.command_line import run
 
     return run(arguments)
 
 
-def _printed() -> bool:
-    """Print the page, unless the terminal is too narrow for it or the reader has gone."""
+def _printed(option: str) -> bool:
+    """Print what the option asks for, unless the terminal is too narrow for the page or the reader has gone."""
+    from mlspec import __version__
     from mlspec.cli.help_page import NARROWEST, help_page
 
     columns = _columns()
-    if columns < NARROWEST:
+    if columns < NARROWEST and option != "--version":
         return False
     try:
-        sys.stdout.write(f"{help_page(columns)}\n")
+        sys.stdout.write(f"mlspec {__version__}\n" if option == "--version" else f"{help_page(columns)}\n")
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -39,10 +39,15 @@ def stages(context: click.Context, parameter: click.Parameter, incomplete: str) 
 
 
 def codes(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
-    """The codes that `mlspec explain` explains."""
+    """What `mlspec explain` explains: codes, and keys of the spec, one level at a time."""
     from mlspec.explain import explanations
+    from mlspec.parts.all_parts import PARTS
+    from mlspec.spec.json_schema import plain_schema
+    from mlspec.spec.key_reference import keys
 
-    return _matching(explanations(), incomplete)
+    level = incomplete.count(".") + 1
+    dotted = dict.fromkeys(key.dotted for key in keys(plain_schema(PARTS)) if len(key.path) == level)
+    return _matching((*explanations(), *dotted), incomplete)
 
 
 def starters(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001

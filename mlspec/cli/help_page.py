@@ -1,17 +1,16 @@
 """The page of `mlspec --help`, made without click: its import alone takes longer than printing the page.
 
-The commands and what the program is for are stated here once; click's own pages use them too.
+The commands and what the program is for are stated here once; click's own pages use them too. This module
+imports nothing, not even `typing`, whose import takes as long as the start of Python.
 """
 
 from __future__ import annotations
 
-from typing import Final
-
-STAGE_NAMES: Final = (
+STAGE_NAMES = (
     "fetch", "data", "train", "evaluate", "gate", "export", "robustness", "test",
     "track", "package", "image", "push", "deploy",
 )  # fmt: skip
-INSTEAD: Final[dict[str, str]] = {
+INSTEAD: dict[str, str] = {
     **{name: f"`{name}` is a stage: mlspec apply --until {name}" for name in STAGE_NAMES},
     **dict.fromkeys(("validate", "check", "lint", "generate", "render", "compile"), "mlspec build"),
     **dict.fromkeys(("new", "create", "start"), "mlspec init"),
@@ -25,7 +24,7 @@ INSTEAD: Final[dict[str, str]] = {
 }  # fmt: skip
 """What other tools and people call a command, and the command."""
 
-COMMANDS: Final[dict[str, str]] = {
+COMMANDS: dict[str, str] = {
     "init": "Start a project that works at once, or from your own data.",
     "build": "Check the spec and write the files of every tool.",
     "plan": "Show what apply would do, and why.",
@@ -54,15 +53,15 @@ COMMANDS: Final[dict[str, str]] = {
     "doctor": "Show what this machine has and lacks.",
 }
 """Name to one line of help; each is `command` in `mlspec/cli/commands/NAME.py`, imported only when it is called."""
-ABOUT: Final = (
+ABOUT = (
     "One mlproject.yaml describes a whole machine-learning project.",
     "`mlspec build` renders the files of every tool from it, `mlspec apply` runs the pipeline.",
 )
 """Paragraphs."""
-OPTIONS: Final = {"--version": "Show the version and exit.", "-h, --help": "Show this message and exit."}
-WIDEST: Final = 100
+OPTIONS = {"--version": "Show the version and exit.", "-h, --help": "Show this message and exit."}
+WIDEST = 100
 """Columns of a page at most."""
-NARROWEST: Final = 74
+NARROWEST = 74
 """Columns below which lines of the tables wrap, which click does."""
 
 

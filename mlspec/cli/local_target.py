@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 import shutil
 
 from mlspec.apply.apply_plan import ApplyRequest
 from mlspec.cli.console import Console
 from mlspec.cli.deployed import shipping
+from mlspec.cli.example_request import example_request
 from mlspec.errors import EXIT_OK, UsageError
 from mlspec.stage_context import StageContext
 
@@ -40,8 +39,7 @@ def show(console: Console, context: StageContext) -> None:
         return
     console.out(f"endpoint: {address}/predict")
     if example is not None:
-        row = json.dumps(example, ensure_ascii=False)
-        console.out(f"  curl -s {address}/predict -H 'Content-Type: application/json' -d {shlex.quote(row)}")
+        console.out(f"  {example_request(f'{address}/predict', example, context.root)}")
     console.out("  mlspec destroy --target local    stops it")
 
 

@@ -14,6 +14,8 @@ from mlspec.report.collect import Curve
 
 WIDTH, HEIGHT = 260.0, 156.0
 LEFT, RIGHT, TOP, BOTTOM = 36.0, 40.0, 8.0, 22.0
+CHARACTER = 6.5
+"""Width of a digit on an axis."""
 
 _SPLIT = re.compile(r"(train|training|val|valid|validation)[/_\s.-]+(.+)", re.IGNORECASE)
 _RATES = ("learning_rate", "lr")
@@ -41,7 +43,7 @@ def parted(name: str) -> tuple[str, str]:
 def _panel(name: str, curves: Sequence[Curve], training: Training | None) -> Markup:
     epochs = [epoch for curve in curves for epoch, _ in curve.points]
     low, high = around([value for curve in curves for _, value in curve.points])
-    x = Scale(min(epochs), max(epochs), LEFT, WIDTH - RIGHT)
+    x = Scale(min(epochs), max(epochs), _left(low, high), WIDTH - RIGHT)
     y = Scale(low, high, HEIGHT - BOTTOM, TOP)
     drawn = [_series(curve, x, y) for curve in curves]
     return picture(
@@ -55,12 +57,17 @@ def _panel(name: str, curves: Sequence[Curve], training: Training | None) -> Mar
     )
 
 
+def _left(low: float, high: float) -> float:
+    """Where the curves begin: right of the longest value on the axis."""
+    return max(LEFT, 6 + CHARACTER * max(len(short(value)) for value in ticks(low, high, 5)))
+
+
 def _grid(x: Scale, y: Scale, low: float, high: float, epochs: Sequence[float]) -> list[Markup]:
     """Horizontal lines with their values, and the epochs below."""
     parts = []
     for value in ticks(low, high, 5):
-        parts.append(line(LEFT, y(value), WIDTH - RIGHT, y(value), "grid"))
-        parts.append(text(LEFT - 6, y(value) + 4, short(value), class_="tick", anchor="end"))
+        parts.append(line(x.start, y(value), WIDTH - RIGHT, y(value), "grid"))
+        parts.append(text(x.start - 6, y(value) + 4, short(value), class_="tick", anchor="end"))
     shown = [t for t in ticks(min(epochs), max(epochs), 4) if t == int(t)] or [min(epochs)]
     words = [f"epoch {short(shown[0])}", *map(short, shown[1:])]
     parts += [

@@ -51,8 +51,9 @@ def _lines(value: object, given: object, indent: int) -> Iterator[Line]:
         if item is None and not written:
             continue
         if isinstance(item, dict) and item and not _short(item):
-            yield Line(indent, key, "", written)
-            yield from _lines(item, own, indent + 1)
+            inner = list(_lines(item, own, indent + 1))
+            yield Line(indent, key, "" if inner else "{}", written)
+            yield from inner
         elif isinstance(item, list) and any(isinstance(entry, dict) for entry in item):
             yield Line(indent, key, "", written)
             yield from (Line(indent + 1, "-", flow(entry), written) for entry in item)
@@ -87,4 +88,4 @@ def _flat(value: object, name: str) -> Iterator[tuple[str, str]]:
         for key, item in value.items():
             yield from _flat(item, f"{name}.{key}" if name else str(key))
     else:
-        yield name, value if isinstance(value, str) else flow(value)
+        yield name, value if isinstance(value, str) else "none" if value is None else flow(value)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
 from mlspec.diagnostics import Diagnostic, Finding, Span
 from mlspec.errors import MlspecError, SpecError, UsageError
 from mlspec.source.document import Entry, Node
 from mlspec.spec.keys import Shape, at, known, models
 from mlspec.spec.names import closest, suggest
+from mlspec.spec.root import valid_sections
 from mlspec.spec.spec_model import SpecModel, dotted
+from mlspec.spec.unread_keys import unread_key
 
 COMMAND_LINE = "command line"
 _KEY = re.compile(r"[+~]*([^=@]+)")
@@ -37,10 +39,12 @@ def checked(overrides: Sequence[str]) -> None:
 def completed(overrides: Sequence[str], values: Mapping[str, JsonValue], shape: Shape) -> list[str]:
     """The overrides as Hydra needs them: `++` is added to a key that a spec may have and that has no value.
 
-    Raises SpecError for sections that no stage reads. `values` are the configuration without overrides,
+    Raises SpecError for keys that no stage reads. `values` are the configuration without overrides,
     `shape` the keys that a spec may have.
     """
-    unread = [_unread(number, text, name) for number, text in enumerate(overrides, 1) if (name := _name(text, shape))]
+    own = valid_sections(shape, values)
+    names = [_name(text, shape, own) for text in overrides]
+    unread = [_unread(number, overrides[number - 1], name) for number, name in enumerate(names, 1) if name]
     if unread:
         raise SpecError(unread)
     return [f"++{text}" if _is_new(text, values, shape) else text for text in overrides]
@@ -60,15 +64,16 @@ def _is_new(text: str, values: Mapping[str, JsonValue], shape: Shape) -> bool:
     return False
 
 
-def _name(text: str, shape: Shape) -> str:
+def _name(text: str, shape: Shape, own: Mapping[str, BaseModel]) -> str:
     """What an override sets that no stage reads: a section, or a key of one; empty for what a stage reads."""
     match = _KEY.match(text)
-    section, _, rest = match[1].partition(".") if match and "=" in text and not text.startswith("-") else ("", "", "")
-    inner, key = at(shape, (section,)) if section else None, rest.partition(".")[0]
-    sections = [model for model in models(inner) if issubclass(model, SpecModel)] if inner is not None else []
-    if not all(model.READ_BY_STAGES for model in sections):
+    section, *steps = match[1].split(".") if match and "=" in text and not text.startswith("-") else ("",)
+    inner = at(shape, (section,)) if section else None
+    if inner is None:
+        return ""
+    if not all(model.READ_BY_STAGES for model in models(inner) if issubclass(model, SpecModel)):
         return section
-    return f"{section}.{key}" if any(key in model.UNREAD_KEYS for model in sections) else ""
+    return dotted((section, *key)) if (key := unread_key(own.get(section), inner, steps)) else ""
 
 
 def _unread(number: int, text: str, name: str) -> Diagnostic:

@@ -4,7 +4,7 @@ import io
 import posixpath
 import re
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -199,6 +199,8 @@ class Checks(SpecModel):
 
 class DataSpec(SpecModel):
     """Data: its source, format, checks and split."""
+
+    UNREAD_KEYS: ClassVar[frozenset[str]] = frozenset({"remote", "track"})
 
     source: Source = Field(
         description="A path or glob in the project, an https:// or s3:// URL, or a callable `src.data:load`",

@@ -227,3 +227,7 @@ class Deploy(SpecModel):
     serverless: ServerlessOptions = Field(
         default_factory=ServerlessOptions, description="Settings of `iac: serverless`"
     )
+
+    def unread_keys(self) -> frozenset[str]:
+        """The options of the tools that are not chosen."""
+        return frozenset({"terraform", "serverless"} - {self.iac})

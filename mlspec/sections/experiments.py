@@ -1,6 +1,6 @@
 """Options of the sections `experiments` and `sweep`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, RootModel
 from pydantic_core import PydanticCustomError
@@ -53,6 +53,8 @@ class EarlyTerminate(SpecModel):
 
 class Sweep(SpecModel):
     """A hyperparameter search: `mlspec run train -m` runs it with Hydra, sweep.yaml with W&B."""
+
+    UNREAD_KEYS: ClassVar[frozenset[str]] = frozenset({"early_terminate"})
 
     method: Literal["grid", "random", "bayes"] = Field("random", description="Search method")
     metric: str = Field("valid/loss", description="Metric to optimise: a name that the model logs")

@@ -24,6 +24,10 @@ class Monitor(SpecModel):
         {"prometheus", "drift", "labels", "quality", "notify", "on_drift", "retrain"}
     )
 
+    def unread_keys(self) -> frozenset[str]:
+        """Without Elasticsearch all: a stage only installs what is in it."""
+        return self.UNREAD_KEYS if self.elasticsearch is not None else frozenset(type(self).model_fields)
+
     log: Log = Field(default_factory=Log, description="What the servers store of each prediction")
     elasticsearch: Elasticsearch | None = Field(
         None, description="Store predictions in Elasticsearch, with dashboards in Kibana"

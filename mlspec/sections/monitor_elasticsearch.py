@@ -1,6 +1,6 @@
 """Options of `monitor.elasticsearch`: where predictions go, and how long they stay."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -12,6 +12,8 @@ Url = Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
 
 class Elasticsearch(SpecModel):
     """The Elasticsearch cluster that stores predictions."""
+
+    UNREAD_KEYS: ClassVar[frozenset[str]] = frozenset({"sample", "ids", "spool"})
 
     url: Url | SecretRef = Field(
         SecretRef(env="ELASTIC_URL"), description="URL of Elasticsearch, or the environment variable that contains it"

@@ -1,6 +1,6 @@
 """Options of `monitor.log`: which predictions the servers store, and what of their inputs."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,8 @@ from mlspec.spec.types import Duration
 
 class Log(SpecModel):
     """The prediction log: one record for each prediction of a server, a function or a program."""
+
+    UNREAD_KEYS: ClassVar[frozenset[str]] = frozenset({"folder", "retention", "sample", "flush"})
 
     folder: str = Field(
         ".mlspec/monitor",

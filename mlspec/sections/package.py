@@ -1,6 +1,6 @@
 """Options of `package`: the serving image, or a zip file for Lambda instead of it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -17,6 +17,8 @@ def _label_name(name: str) -> str:
 
 class DockerImage(SpecModel):
     """Settings of the Dockerfile."""
+
+    UNREAD_KEYS: ClassVar[frozenset[str]] = frozenset({"python", "base", "user", "max_body", "labels"})
 
     python: str = Field(
         "3.11", pattern=r"^3\.[0-9]{1,2}$", description="Python version in the image", examples=["3.11", "3.13"]
@@ -65,6 +67,8 @@ class LambdaZip(SpecModel):
 class Package(SpecModel):
     """The serving image of the bundle, or a zip file for Lambda instead."""
 
+    UNREAD_KEYS: ClassVar[frozenset[str]] = frozenset({"requirements"})
+
     docker: DockerImage = Field(default_factory=DockerImage, description="The image and its Dockerfile")
     requirements: dict[
         Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,99}$")],
@@ -76,6 +80,10 @@ class Package(SpecModel):
         examples=[{"scipy": "1.17.0"}],
     )
     zip: LambdaZip | None = Field(None, description="A zip file for Lambda instead of an image, built without Docker")
+
+    def unread_keys(self) -> frozenset[str]:
+        """With a zip also the settings of the image."""
+        return self.UNREAD_KEYS | ({"docker"} if self.zip is not None else set())
 
     @property
     def architecture(self) -> Literal["x86_64", "arm64"]:

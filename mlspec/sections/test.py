@@ -1,7 +1,7 @@
 """Options of the `test` section."""
 
 from collections.abc import Collection
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
@@ -159,6 +159,8 @@ class Pytest(SpecModel):
 
 class TestSpec(SpecModel):
     """Tests of the data, the model and the bundle."""
+
+    UNREAD_KEYS: ClassVar[frozenset[str]] = frozenset({"data", "invariance", "direction", "load"})
 
     # pytest would collect it as a test class.
     __test__ = False

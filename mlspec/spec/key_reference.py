@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from mlspec.spec.names import flow
+from mlspec.render.quoting import flow
 
 Shape = Mapping[str, Any]
 
@@ -133,7 +133,9 @@ class _Walk:
     def kind(self, shape: Shape) -> str:
         """The type in words: `whole number from 1`, `a or b`, `list of text`."""
         kinds = dict.fromkeys(self.single(member) for member in self.members(shape) if member.get("type") != "null")
-        return " or ".join(kinds) or "anything"
+        if "number" in kinds:
+            kinds.pop("whole number", None)
+        return _either(list(kinds)) if kinds else "anything"
 
     def single(self, shape: Shape) -> str:
         if "const" in shape or "enum" in shape:

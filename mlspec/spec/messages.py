@@ -9,9 +9,10 @@ from typing import Any, NamedTuple, get_args, get_origin
 from pydantic_core import ErrorDetails
 
 from mlspec.diagnostics import Finding, Location
+from mlspec.render.quoting import flow
 from mlspec.source.document import Node
 from mlspec.spec.keys import Shape, at, fields, removed_keys, variants
-from mlspec.spec.names import closest, flow, quoted, suggest
+from mlspec.spec.names import closest, quoted, suggest
 from mlspec.spec.spec_model import dotted
 
 _KINDS = {

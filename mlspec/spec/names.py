@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from mlspec.source.document import printable
 
@@ -56,19 +56,6 @@ def suggest(word: str, choices: Iterable[str], what: str = "available") -> str:
     while len(shown) > 1 and len(", ".join(shown)) > _WIDE:
         shown.pop()
     return f"{what}: " + ", ".join(shown) + (", ..." if len(options) > len(shown) else "")
-
-
-def flow(value: object) -> str:
-    """A plain value as YAML on one line."""
-    if value is None:
-        return "null"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(flow, value)) + "]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if value != "" else '""'
 
 
 def quoted(value: object) -> str:

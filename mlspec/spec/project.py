@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from pydantic import BaseModel, Field
 
@@ -16,6 +16,8 @@ S = TypeVar("S", bound=BaseModel)
 
 class ProjectInfo(SpecModel):
     """Name and metadata of the project."""
+
+    UNREAD_KEYS: ClassVar[frozenset[str]] = frozenset({"authors", "license"})
 
     name: Name = Field(description="Name of the project; the default name of images, functions and indices")
     description: str = Field(

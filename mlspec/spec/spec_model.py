@@ -19,11 +19,15 @@ class SpecModel(BaseModel):
     """Of a section: whether a stage reads it. One that only decides what is generated is not in `conf/`."""
 
     UNREAD_KEYS: ClassVar[frozenset[str]] = frozenset()
-    """Of a section that a stage reads: the keys that none reads. They are not in `conf/`, and the section is there only
-    if a stage names one of the others."""
+    """The keys that no stage reads: they only decide what is generated. They are not in `conf/`, and neither is a
+    section that has no others."""
 
     REMOVED_KEYS: ClassVar[Mapping[str, str]] = {}
     """Keys of earlier versions, and what to do instead."""
+
+    def unread_keys(self) -> frozenset[str]:
+        """The keys that no stage reads beside the values of the others, such as the options of a tool not chosen."""
+        return self.UNREAD_KEYS
 
     model_config = ConfigDict(
         extra="forbid",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mlspec.cli.help_page import COMMANDS
 from tests.conftest import missing
 from tests.parts.targets import BASE
 from tests.warm_python import WarmPython
@@ -32,6 +33,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("mlspec run ", {"data", "train"}),
         ("mlspec plan --env ", {"staging", "prod"}),
         ("mlspec explain unknown-al", {"unknown-alias"}),
+        ("mlspec explain train.optimizer.b", {"train.optimizer.beta1", "train.optimizer.beta2"}),
         ("mlspec init --template d", {"digits"}),
         ("mlspec logs --spec missing.yaml ", set()),
     ],
@@ -57,3 +59,12 @@ def test_what_bash_completes(line: str, completed: set[str], project: Path, warm
 def test_the_scripts_of_other_shells_call_mlspec(shell: str, warm: WarmPython) -> None:
     done = subprocess.run([warm.bin / "mlspec", "completion", shell], capture_output=True, text=True, check=True)
     assert f"_MLSPEC_COMPLETE={shell}_complete" in done.stdout
+
+
+def test_a_command_is_completed_with_its_line_of_the_help(warm: WarmPython) -> None:
+    environment = os.environ | {"_MLSPEC_COMPLETE": "fish_complete", "COMP_WORDS": "mlspec ", "COMP_CWORD": ""}
+    done = subprocess.run([warm.bin / "mlspec"], env=environment, capture_output=True, text=True, check=True)
+    rows = dict(row.removeprefix("plain,").split("\t") for row in done.stdout.splitlines())
+    assert rows == COMMANDS
+    script = subprocess.run([warm.bin / "mlspec", "completion", "fish"], capture_output=True, text=True, check=True)
+    assert 'string split --max 1 ","' in script.stdout  # a description may have commas

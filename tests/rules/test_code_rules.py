@@ -350,6 +350,54 @@ def _includes(text: str, template: str) -> bool:
     return template in text or f"'{template.rsplit('/', 1)[0]}/' ~" in text
 
 
+NAMED_BY_VALUE: dict[str, str] = {
+    "Split.test": "the name of a split",
+    "TrackSpec.mlflow": "TrackSpec.trackers",
+    **{f"AbortIf.{name}": "RequestBounds.given" for name in ("p50_ms", "p99_ms", "throttle_rate")},
+    **{f"Alarms.{name}": "RequestBounds.given" for name in ("p50_ms", "p99_ms", "throttle_rate")},
+}
+"""Keys of `conf/` that no code of a stage names as an attribute, each with what reads it."""
+
+
+def test_a_stage_reads_every_key_of_conf() -> None:
+    """A key that only decides what is generated could be overridden for a run, without any effect."""
+    bodies = {body.partition(":")[0] for part in PARTS for body in part.PROGRAMS.values()}
+    bodies |= {name for name in MODULES if layer(name) == "tracking"}  # imported by the name of the tracker
+    read = {
+        node.attr
+        for name in _reached({*bodies, "mlspec.run.program", "mlspec.run.sweeper"})
+        for node in ast.walk(TREES[name])
+        if isinstance(node, ast.Attribute)
+    }
+    sections = compile_project(SPECS / "full" / "mlproject.yaml").project.sections
+    groups = {name: model for name, model in sections.items() if getattr(model, "READ_BY_STAGES", True)}
+    keys = {key for model in groups.values() for key in _keys(model)}
+    assert {key for key in keys if key.rpartition(".")[2] not in read} == set(NAMED_BY_VALUE)
+
+
+def _reached(names: set[str]) -> set[str]:
+    """The modules, and those that they import."""
+    seen: set[str] = set()
+    left = {*names}
+    while left:
+        name = left.pop()
+        seen.add(name)
+        left |= {module for module in imports(name) if module in MODULES} - seen
+    return seen
+
+
+def _keys(value: object) -> Iterator[str]:
+    """The keys that a stage reads, with the names of their models."""
+    if isinstance(value, SpecModel):
+        for name in type(value).model_fields:
+            if name not in value.unread_keys():
+                yield f"{type(value).__name__}.{name}"
+                yield from _keys(getattr(value, name))
+    elif isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _keys(inner)
+
+
 def test_no_word_of_unfinished_work() -> None:
     words = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|NotImplementedError")
     places = [*MODULES.values(), *(CHECKOUT / "templates").rglob("*.j2"), *(CHECKOUT / "docs").rglob("*.md")]

@@ -42,6 +42,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Line:
         ("train.max_steps=2", 0, []),
         ("ci.github.python=3.12", 1, ["command line:1:1: error[unknown-key]: no stage reads `ci`", "change `ci.github.python` in mlproject.yaml"]),
         ("monitor.drift.tolerance=0.1", 1, ["error[unknown-key]: no stage reads `monitor.drift`"]),
+        ("monitor.log.flush=2s", 1, ["error[unknown-key]: no stage reads `monitor.log.flush`"]),
+        ("package.docker.user=1234", 1, ["error[unknown-key]: no stage reads `package.docker.user`"]),
         ("+ci.github.schedule=x", 1, ["command line:1:2: error[unknown-key]: no stage reads `ci`"]),
     ],
 )  # fmt: skip

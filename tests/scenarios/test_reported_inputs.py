@@ -36,7 +36,26 @@ def test_labels_as_floats(tmp_path: Path, labels: list[Any] | None) -> None:
     actual = rows(data_splits(tmp_path, source="rows.parquet", inputs={"a": "number"}, target=target))
     names = read(tmp_path, "schema.json")["target"]["labels"]
     assert all(float(names[row["y"]]) == (1.0 if row["a"] % 2 == 0 else 0.0) for row in actual)
-    assert f"label {names[0]}: number {'0.0' if labels is None else '1.0'} (30 rows)" in decisions(tmp_path)
+    reported = f"label {names[0]}: number 1.0 (30 rows)" in decisions(tmp_path)
+    assert reported == (names[0] == "1")  # a label that is written as the value needs no decision
+
+
+@pytest.mark.parametrize(
+    ("values", "target", "reported"),
+    [
+        (["a", "b"], {}, []),
+        ([0, 1], {}, []),
+        ([0, 1], {"labels": ["a", "b"], "labels_are": "positions"}, ["label a: number 0 (30 rows)", "label b: number 1 (30 rows)"]),
+        (["x", "b"], {"values": {"x": "a", "b": "b"}}, ["label a: `x` (30 rows)"]),
+        (["a", "b"], {"labels": ["a", "b", "c"]}, ["label c: no row"]),
+    ],
+)  # fmt: skip
+def test_only_labels_that_had_to_be_interpreted_are_reported(
+    tmp_path: Path, values: list[Any], target: dict[str, Any], reported: list[str]
+) -> None:
+    pq.write_table(pa.table({"a": list(range(60)), "y": values * 30}), tmp_path / "rows.parquet")
+    data_splits(tmp_path, source="rows.parquet", inputs={"a": "number"}, target={"column": "y", **target})
+    assert [line for line in decisions(tmp_path) if line.startswith("label")] == reported
 
 
 def test_thousands(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.command()
 @click.argument("shell", type=click.Choice(SHELLS))
 def command(shell: str) -> int:
-    """Print the completion script of SHELL: for commands, options, stages, environments and error codes.
+    """Print the completion script of SHELL: for commands, options, stages, environments, error codes and keys.
 
     \b
     bash, in ~/.bashrc:  eval "$(mlspec completion bash)"   (4.4 or newer)
@@ -26,5 +26,7 @@ def command(shell: str) -> int:
     kind = get_completion_class(shell)
     if kind is None:  # the choices are the shells that click knows
         raise ValueError(shell)
-    Console().out(kind(group, {}, "mlspec", "_MLSPEC_COMPLETE").source().rstrip())
+    script = kind(group, {}, "mlspec", "_MLSPEC_COMPLETE").source().rstrip()
+    # click splits `TYPE,VALUE` at each comma, and so cuts a description at its first one.
+    Console().out(script.replace('string split ","', 'string split --max 1 ","'))
     return EXIT_OK

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from mlspec.spec.key_reference import Key
 
 _WIDTH = 100
+_NAMES = 28
+"""Columns of the names in the list of all codes."""
+_SAME = 8
+"""Keys of one name that are listed."""
 
 
 @click.command()
@@ -48,10 +52,18 @@ def _all(console: Console, codes: Mapping[str, Path]) -> None:
     if console.as_json:
         console.document({"codes": list(codes), "sections": [key.dotted for key in sections]})
     for name, file in codes.items():
-        console.out(f"{name:28} {_summary(file.read_text(encoding='utf-8'))}")
+        console.out(_row(console, name, _summary(file.read_text(encoding="utf-8"))))
     console.out()
     for key in sections:
-        console.out(f"{key.dotted:28} {key.description}")
+        console.out(_row(console, key.dotted, key.description))
+
+
+def _row(console: Console, name: str, text: str) -> str:
+    """A row of the table; in a terminal its text is wrapped, elsewhere it is one line for `grep`."""
+    row = f"{name:{_NAMES}} {text}"
+    if console.columns is None:
+        return row
+    return "\n".join(textwrap.wrap(row, min(console.columns, _WIDTH), subsequent_indent=" " * (_NAMES + 1)))
 
 
 def _summary(text: str) -> str:
@@ -72,6 +84,7 @@ def _key(console: Console, name: str, codes: Sequence[str]) -> None:
     from mlspec.spec.key_reference import below
 
     every = _keys()
+    name = _whole(every, name)
     keys = below(every, name)
     own = [key for key in keys if len(key.path) == name.count(".") + 1]
     if not own:
@@ -83,6 +96,19 @@ def _key(console: Console, name: str, codes: Sequence[str]) -> None:
         console.document({"key": name, "keys": [{**key._asdict(), "path": key.dotted} for key in keys]})
     for line in _lines(name, own, [key for key in keys if key not in own]):
         console.out(line)
+
+
+def _whole(every: Sequence[Key], name: str) -> str:
+    """`train.max_epochs` for `max_epochs`, if no other section has a key of that name."""
+    if any(key.dotted == name for key in every):
+        return name
+    same = list(dict.fromkeys(key.dotted for key in every if key.dotted.endswith(f".{name}")))
+    if len(same) > 1:
+        help = (
+            f"name the whole key: {', '.join(f'`{key}`' for key in same[:_SAME])}{', ...' if len(same) > _SAME else ''}"
+        )
+        raise UsageError(f"{len(same)} sections have a key `{name}`", help=help)
+    return same[0] if same else name
 
 
 def _lines(name: str, own: Sequence[Key], below: Sequence[Key]) -> Iterator[str]:

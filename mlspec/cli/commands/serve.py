@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mlspec.cli.console import Console
+from mlspec.cli.example_request import example_request
 from mlspec.cli.paths import PATH
 from mlspec.errors import StageError
 from mlspec.workspace.spec_file import find_spec
@@ -41,7 +43,7 @@ def _serve(bundle: Path, host: str, port: int, root: Path) -> int:
     except ModuleNotFoundError as error:
         raise StageError(f"serving needs the package {error.name}", help="pip install 'mlspec[serve]'") from None
     try:
-        return serve(bundle, host, port, Limits(), _announce, root / log_policy.FILE)
+        return serve(bundle, host, port, Limits(), partial(_announce, root), root / log_policy.FILE)
     except BundleError as error:
         raise StageError(str(error), help="export it again: mlspec apply --force export") from None
     except OSError as error:
@@ -49,12 +51,12 @@ def _serve(bundle: Path, host: str, port: int, root: Path) -> int:
         raise StageError(f"cannot listen on {host}:{port}: {error.strerror}", help=help) from None
 
 
-def _announce(service: Service, host: str, port: int) -> None:
+def _announce(root: Path, service: Service, host: str, port: int) -> None:
     """Print the address, and a command to try it."""
-    from mlspec.runtime.docs_page import curl
+    from mlspec.runtime import openapi
 
     console = Console()
     shown = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104
     origin = f"http://{shown}:{port}"
     console.say(f"{service.contract.name} answers at {origin} (documentation: {origin}/docs; Ctrl-C stops it)")
-    console.say(f"\n  {curl(service.contract, origin)}\n")
+    console.say(f"\n  {example_request(f'{origin}/predict', openapi.example(service.contract), root)}\n")

@@ -208,11 +208,17 @@ def _ambiguous(
 def _decisions(
     target: Target, names: Sequence[str], values: Sequence[object], indices: Sequence[int | None]
 ) -> list[Decision]:
-    """Each label with the values that were mapped to it and their counts."""
+    """Each label with the values that were mapped to it and their counts.
+
+    Left out are labels that the column contains as they are, also as a whole number: nothing was interpreted.
+    """
     counts: dict[int, Counter[str]] = {}
+    mapped: set[int] = set()
     for value, index in zip(values, indices, strict=True):
         if index is not None:
             counts.setdefault(index, Counter())[_typed(value)] += 1
+            if str(value) != names[index]:
+                mapped.add(index)
     key = "data.target." + ("values" if target.values else "labels_are" if target.labels_are != "values" else "labels")
     return [
         Decision(
@@ -223,6 +229,7 @@ def _decisions(
             key,
         )
         for index, name in enumerate(names)
+        if index in mapped or index not in counts
     ]
 
 

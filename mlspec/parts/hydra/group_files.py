@@ -9,6 +9,7 @@ from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
 from mlspec.source.document import Plain
+from mlspec.spec.spec_model import SpecModel
 
 Path = tuple[str, ...]
 
@@ -25,7 +26,7 @@ class GroupFile:
 
 
 def group_file(section: BaseModel | None, values: Plain) -> GroupFile:
-    """The values of a section without the keys that are null, as they are by default.
+    """The values of a section without the keys that no stage reads, and without those that are null by default.
 
     A key that dvc.yaml names has a default that is not null: DVC fails on a key that is missing, and does not notice
     one that disappears.
@@ -52,12 +53,12 @@ class _GroupWalk:
         return values
 
     def _mapping(self, node: object, values: dict[str, Plain], at: Path) -> Plain:
-        known = _fields(node)
+        known, unread = _fields(node), node.unread_keys() if isinstance(node, SpecModel) else frozenset[str]()
         kept: dict[str, Plain] = {}
         for key, value in values.items():
             name, info = known.get(key, (key, None))
             place = (*at, key)
-            if value is None and info is not None and info.default is None:
+            if key in unread or (value is None and info is not None and info.default is None):
                 continue
             if info is not None and info.description and (type(node), key) not in self.described:
                 self.described.add((type(node), key))

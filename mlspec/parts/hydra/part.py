@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pydantic import BaseModel
 
-from mlspec.diagnostics import Finding
+from mlspec.diagnostics import Finding, Location
 from mlspec.parts.hydra.group_files import group_file
 from mlspec.parts.hydra.sweep_values import refused
 from mlspec.parts.part_protocol import no_stages as stages
@@ -22,7 +22,8 @@ from mlspec.source.document import Plain
 from mlspec.spec.keys import at as shape_at
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import SpecModel
+from mlspec.spec.spec_model import dotted
+from mlspec.spec.unread_keys import unread_key
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 
@@ -35,6 +36,9 @@ LEFT_OUT = ("experiments",)
 
 def check(project: Project) -> Iterator[Finding]:
     """Checks that the models cannot do. The compiler checks the experiments' values with those of the spec."""
+    experiments = project.get(Experiments)
+    for name, patch in (experiments.root if experiments else {}).items():
+        yield from _without_effect(project, ("experiments", name), (), patch)
     sweep = project.get(Sweep)
     if sweep is None:
         return
@@ -55,6 +59,37 @@ def check(project: Project) -> Iterator[Finding]:
         yield from _parameter(project, sweep, key, parameter)
 
 
+def _without_effect(
+    project: Project, at: Location, above: tuple[str, ...], patch: Mapping[str, Plain]
+) -> Iterator[Finding]:
+    """Keys of an experiment that no stage reads: Hydra changes the configuration of stages alone."""
+    for key, value in patch.items():
+        steps = (*above, *key.split("."))
+        if unread := _unread(project, steps):
+            message = f"no stage reads `{unread}`, so the experiment does not change it"
+            help = f"remove it here; `{dotted(steps)}` of the spec itself or of an environment does change it"
+            yield Finding("experiment-unread-key", (*at, key), message, help, on="key", severity="warning")
+        elif isinstance(value, dict):
+            yield from _without_effect(project, (*at, key), steps, value)
+
+
+def _unread(project: Project, steps: Sequence[str]) -> str:
+    """The first key on the way to `steps` that no stage reads; empty if a stage reads them."""
+    section = project.sections.get(steps[0])
+    if section is None:
+        return ""
+    if not getattr(section, "READ_BY_STAGES", True):
+        return steps[0]
+    key = unread_key(section, type(section), steps[1:])
+    return dotted((steps[0], *key)) if key else ""
+
+
+def _read(project: Project, tree: Mapping[str, Plain], above: tuple[str, ...] = ()) -> dict[str, Plain]:
+    """What stages read of an experiment."""
+    kept = {key: value for key, value in tree.items() if not _unread(project, (*above, key))}
+    return {k: _read(project, v, (*above, k)) if isinstance(v, dict) else v for k, v in kept.items()}
+
+
 def _parameter(project: Project, sweep: Sweep, key: str, parameter: Parameter) -> Iterator[Finding]:
     at, section = ("sweep", "parameters", key), key.partition(".")[0]
     if section in project.given and section not in project.sections:
@@ -65,6 +100,9 @@ def _parameter(project: Project, sweep: Sweep, key: str, parameter: Parameter) -
     elif (unset := _unset(project.values, key)) is not None:
         message = f"`{unset}` is not set, so `{key}` has nothing to vary"
         yield Finding("sweep-unknown-key", at, message, f"add `{unset}` to the spec", on="key")
+    elif unread := _unread(project, key.split(".")):
+        message = f"no stage reads `{unread}`, so a sweep cannot vary it"
+        yield Finding("sweep-unknown-key", at, message, f"change `{key}` itself", on="key")
     else:
         yield from refused(project, key, parameter)
     ranged = parameter.min is not None or parameter.max is not None
@@ -113,42 +151,32 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     """`conf/` as Hydra users lay it out, and the sweep for W&B; nothing for a spec without stages."""
     if not stages:
         return
-    params = {name for stage in stages for name in stage.params}
-    sections = [name for name in project.values if _is_read(name, project.sections.get(name), params)]
+    groups = dict(_groups(project))
+    sections = list(groups)
     experiments = project.get(Experiments)
     patches = experiments.root if experiments else {}
     sweep, track = project.get(Sweep), project.get(TrackSpec)
     values = {"sections": sections, "sweep": sweep is not None, "experiments": list(patches)}
     yield Artifact("conf/config.yaml", "hydra/config.yaml.j2", values)
-    yield from _groups(project, sections)
+    yield from groups.values()
     for name, patch in patches.items():
-        values = {"name": name, "values": nested(patch)}
+        values = {"name": name, "values": _read(project, nested(patch))}
         yield Artifact(f"conf/experiment/{name}.yaml", "hydra/experiment.yaml.j2", values)
     if sweep is not None and track is not None and track.wandb is not None:
         values = {"name": project.info.name, "project": track.wandb.project, "entity": track.wandb.entity}
         yield Artifact("sweep.yaml", "wandb/sweep.yaml.j2", {**values, "sweep": _for_wandb(sweep)})
 
 
-def _is_read(name: str, section: BaseModel | None, params: Collection[str]) -> bool:
-    """Whether a stage reads the section, so that its values can be overridden for a run. `params` are those of all."""
-    if name in LEFT_OUT or not getattr(section, "READ_BY_STAGES", True):
-        return False
-    return not _unread_keys(section) or any(param.partition(".")[0] == name for param in params)
-
-
-def _unread_keys(section: BaseModel | None) -> frozenset[str]:
-    return section.UNREAD_KEYS if isinstance(section, SpecModel) else frozenset()
-
-
-def _groups(project: Project, sections: Sequence[str]) -> Iterator[Artifact]:
-    """The file of each section."""
-    for name in sections:
-        section, values = project.sections.get(name), project.values[name]
-        unread = _unread_keys(section)
-        kept = {key: v for key, v in values.items() if key not in unread} if isinstance(values, dict) else values
-        file = group_file(section, kept)
-        shown = {"name": name, "about": file.about, "values": file.values, "comments": file.comments}
-        yield Artifact(f"conf/{name}/default.yaml", "hydra/group.yaml.j2", shown)
+def _groups(project: Project) -> Iterator[tuple[str, Artifact]]:
+    """Each section that a stage reads, with its file: its values can be overridden for a run."""
+    for name, values in project.values.items():
+        section = project.sections.get(name)
+        if name in LEFT_OUT or not getattr(section, "READ_BY_STAGES", True):
+            continue
+        file = group_file(section, values)
+        if file.values or not values:
+            shown = {"name": name, "about": file.about, "values": file.values, "comments": file.comments}
+            yield name, Artifact(f"conf/{name}/default.yaml", "hydra/group.yaml.j2", shown)
 
 
 def nested(patch: Mapping[str, Plain]) -> dict[str, Plain]:

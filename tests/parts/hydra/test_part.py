@@ -24,13 +24,12 @@ from mlspec.render.renderer import render
 from mlspec.run.hydra_text import written
 from mlspec.sections.experiments import Experiments, Sweep
 from mlspec.sections.model import Custom
-from mlspec.sections.monitor import Monitor
 from mlspec.sections.track import TrackSpec, Wandb
 from mlspec.sections.train import TrainSpec
 from mlspec.source.project_context import ProjectContext
 from mlspec.spec.keys import models
 from mlspec.spec.project import Project, ProjectInfo
-from mlspec.spec.root import root_model
+from mlspec.spec.root import root_model, sections
 from mlspec.starters import STARTERS, start
 from tests.parts.targets import codes
 
@@ -186,12 +185,6 @@ def groups(build: Build) -> dict[str, str]:
     return {file.path.split("/")[1]: file.text for file in files}
 
 
-def read(section: str, values: Any) -> Any:
-    """What stages read of a section."""
-    unread = Monitor.UNREAD_KEYS if section == "monitor" else ()
-    return {key: value for key, value in values.items() if key not in unread} if unread else values
-
-
 def test_composing_and_validating_gives_the_values_of_the_spec(build: Build, tmp_path: Path) -> None:
     for file in build.files:
         if file.path.startswith("conf/"):
@@ -201,9 +194,11 @@ def test_composing_and_validating_gives_the_values_of_the_spec(build: Build, tmp
         return
     with initialize_config_dir(str(tmp_path / "conf"), version_base="1.3"):
         result = OmegaConf.to_container(compose("config"), resolve=True)
-    validated = root_model(PARTS).model_validate_json(json.dumps(result)).model_dump(mode="json")
-    values = {name: build.project.values[name] for name in groups(build)}
-    assert {name: read(name, validated[name]) for name in values} == {n: read(n, v) for n, v in values.items()}
+    validated = sections(root_model(PARTS).model_validate_json(json.dumps(result)))
+    for name in groups(build):
+        section = validated[name]
+        read = group_file(build.project.sections[name], build.project.values[name])
+        assert group_file(section, section.model_dump(mode="json")) == read
 
 
 def test_no_file_of_conf_contains_null(build: Build) -> None:
@@ -269,7 +264,9 @@ def test_a_null_that_differs_from_the_default_stays() -> None:
 def test_a_group_has_only_the_keys_that_stages_read(tmp_path: Path) -> None:
     """Of `monitor` a stage reads what is installed in Elasticsearch; without it none reads the section."""
     full = compile_project(ROOT / "specs" / "full" / "mlproject.yaml")
-    assert set(yaml.safe_load(groups(full)["monitor"])) == {"log", "elasticsearch", "alerts"}
+    monitor = yaml.safe_load(groups(full)["monitor"])
+    assert set(monitor) == {"log", "elasticsearch", "alerts"}
+    assert set(monitor["log"]) == {"inputs", "columns", "low_confidence"}
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "sentences.csv").write_text("sentence,label\n", encoding="utf-8")
     spec = (ROOT / "tests" / "golden" / "projects" / "minimal" / "mlproject.yaml").read_text(encoding="utf-8")
