@@ -133,6 +133,11 @@ def test_drift_alone_writes_nothing(tmp_path: Path) -> None:
     [
         ("{drift: {columns: [sentense]}}", "unknown-input"),
         ("{drift: {slices: [sentence]}}", "slice-type"),
+        ("{drift: {slices: [town]}}", "unknown-input"),
+        ("{drift: {slices: {month: {by: month}}}}", "slice-type"),
+        ("{drift: {slices: {sentence: {by: length, bins: [2, 1]}}}}", "bad-format"),
+        ("{drift: {slices: 3}}", "wrong-type"),
+        ("{quality: {slices: [town]}}", "unknown-input"),
         ("{quality: {slices: {town: {}}}}", "unknown-input"),
         ("{quality: {slices: {sentence: {}}}}", "slice-type"),
         ("{quality: {slices: {sentence: {by: length}}}}", "bad-format"),
