@@ -220,8 +220,9 @@ def _options(panel: Panel) -> dict[str, object]:
 
 
 def _columns(panel: Panel) -> Sequence[dict[str, object]]:
-    """One row for each version, with titles for columns."""
+    """One row for each group, with titles for columns."""
+    groups = {promql.LABELS[g]: g.value.capitalize() for g in panel.query.by if g in promql.LABELS}
     names = {f"Value #{chr(ord('A') + index)}": series.title for index, series in enumerate(panel.query.series)}
-    order = {name: index for index, name in enumerate(("version", *names))}
-    organize = {"excludeByName": {"Time": True}, "indexByName": order, "renameByName": {"version": "Version", **names}}
+    order = {name: index for index, name in enumerate((*groups, *names))}
+    organize = {"excludeByName": {"Time": True}, "indexByName": order, "renameByName": {**groups, **names}}
     return [{"id": "merge", "options": {}}, {"id": "organize", "options": organize}]
