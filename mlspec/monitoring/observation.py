@@ -87,7 +87,7 @@ class Observer:
 
     def observe(self) -> Observation:
         """Seal and forget, look for drift, check the alerts, and describe the state."""
-        self._note_sealed(self.model.store.seal(self.now))
+        self._note_sealed(self.model.store.seal())
         if self.model.store.empty:
             folder = self.model.options.log.folder
             self.notes.append(f"no prediction is stored in {folder} yet: `mlspec serve` and the image write there")

@@ -69,9 +69,9 @@ class PredictionStore:
         self.limits = limits or QueryLimits()
         self.profiler = Profiler(self.columns, reference)
 
-    def seal(self, now: datetime) -> Sealed:
+    def seal(self) -> Sealed:
         """Move closed segments into Parquet files. Does nothing while another process seals."""
-        return Sealer(self.folders, self.columns, self.limits, publish=self._update_profiles).seal(now)
+        return Sealer(self.folders, self.columns, self.limits, publish=self._update_profiles).seal()
 
     @property
     def empty(self) -> bool:

@@ -44,7 +44,7 @@ def test_texts_as_in_training_raise_no_alarm(tmp_path: Path, sample: int, log: d
     service.answer(800)
     model = service.model
     assert model.options.drift is not None
-    model.store.seal(service.now)
+    model.store.seal()
     assert [alarm.column for alarm in look_for_drift(model, model.options.drift, service.now).alarms] == []
 
 
@@ -53,7 +53,7 @@ def test_other_texts_are_distinguished_from_those_of_training(tmp_path: Path) ->
     service.answer(800, sentence="words that nobody knows")
     model = service.model
     assert model.options.drift is not None
-    model.store.seal(service.now)
+    model.store.seal()
     columns = {alarm.column for alarm in look_for_drift(model, model.options.drift, service.now).alarms}
     assert columns == {"unseen.sentence", "domain.sentence"}
 
@@ -77,7 +77,7 @@ def test_a_slice_that_differs_from_the_rest_raises_no_alarm_until_it_changes(tmp
     monitor = new_drift_monitor(model, options)
     for first, age, alarms in ((0, 80.0, set[str]()), (400, 95.0, {"input.age"})):
         segment(tmp_path, rows(first, age), f"host-1-{first}-0")
-        model.store.seal(DAY)
+        model.store.seal()
         look = look_for_drift(model, options, DAY + timedelta(seconds=first + 405))
         assert {alarm.column for alarm in look.alarms if alarm.group.slice} == alarms
     assert set(monitor.slices[""]) == {"town=Trier"}
@@ -98,7 +98,7 @@ def test_texts_that_change_in_one_slice_raise_its_alarm(tmp_path: Path) -> None:
         for town, sentence in [("Bonn", "as in training") if i % 10 else ("Trier", "what nobody knows")]
     ]
     segment(tmp_path, rows, "host-1-0-0")
-    model.store.seal(DAY)
+    model.store.seal()
     look = look_for_drift(model, options, DAY + timedelta(seconds=305))
     assert "unseen.sentence" in {alarm.column for alarm in look.alarms if alarm.group.slice == "town=Trier"}
 
@@ -138,7 +138,7 @@ def test_live_rows_are_divided_by_a_length_and_a_condition(tmp_path: Path) -> No
     model = service.model
     assert model.options.drift is not None
     segment(tmp_path, ages(0, old=60), "host-1-0-0")
-    model.store.seal(DAY)
+    model.store.seal()
     look = look_for_drift(model, model.options.drift, DAY + timedelta(seconds=605))
     moved = {alarm.group.slice for alarm in look.alarms if alarm.column == "input.age"}
     assert moved == {"", "short=<20", "young=yes"}

@@ -115,7 +115,9 @@ def test_rules_are_asked_for(tmp_path: Path) -> None:
     )
     rendered = files(tmp_path, f"monitor: {{elasticsearch: {{index: mine}}, {alerts}}}\n")
     rules = {path: json.loads(text) for path, text in rendered.items() if path.startswith("kibana/rules/")}
-    assert set(rules) == {f"kibana/rules/{name}.json" for name in ("error-rate", "latency", "silence", "drift", "quality")}
+    assert set(rules) == {
+        f"kibana/rules/{name}.json" for name in ("error-rate", "latency", "silence", "drift", "quality")
+    }
     error = rules["kibana/rules/error-rate.json"]
     query = error["params"]["esqlQuery"]["esql"]
     assert query.startswith("FROM mine | ")
