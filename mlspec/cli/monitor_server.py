@@ -20,6 +20,7 @@ from mlspec.runtime.counters import CONTENT_TYPE
 
 REFRESH: Final = 5
 """Seconds between two states of an open page."""
+_PLAIN: Final = "text/plain; charset=utf-8"
 PATIENCE: Final = 60.0
 """Seconds that a client has to send its request, and to read the answer."""
 
@@ -42,6 +43,21 @@ class LatestState:
             return self._state
 
 
+def _answer(path: str, latest: LatestState, refresh: int) -> tuple[int, str, str]:
+    """Status, content type and text."""
+    try:
+        state = latest.get()
+    except MlspecError as error:
+        return 503, _PLAIN, f"{error.message}\n{error.help}\n"
+    except OSError as error:
+        return 503, _PLAIN, f"the store cannot be read or written: {error}\n"
+    if path == "/":
+        return 200, "text/html; charset=utf-8", monitor_page(state, refresh=refresh)
+    if path == "/metrics":
+        return 200, CONTENT_TYPE, metrics_text(state.metrics)
+    return 200, "application/json", json.dumps(state_json(state), ensure_ascii=False)
+
+
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that has gone, or that neither sends nor reads, is no fault of this program."""
@@ -61,22 +77,9 @@ def monitor_server(
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             if path not in ("/", "/state.json", "/metrics"):
-                self._send(404, "text/plain; charset=utf-8", "not found: the paths are /, /state.json and /metrics\n")
+                self._send(404, _PLAIN, "not found: the paths are /, /state.json and /metrics\n")
                 return
-            try:
-                state = latest.get()
-            except MlspecError as error:
-                self._send(503, "text/plain; charset=utf-8", f"{error.message}\n{error.help}\n")
-                return
-            except OSError as error:
-                self._send(503, "text/plain; charset=utf-8", f"the store cannot be read or written: {error}\n")
-                return
-            if path == "/":
-                self._send(200, "text/html; charset=utf-8", monitor_page(state, refresh=refresh))
-            elif path == "/metrics":
-                self._send(200, CONTENT_TYPE, metrics_text(state.metrics))
-            else:
-                self._send(200, "application/json", json.dumps(state_json(state), ensure_ascii=False))
+            self._send(*_answer(path, latest, refresh))
 
         def do_HEAD(self) -> None:
             self.do_GET()

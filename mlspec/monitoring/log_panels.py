@@ -36,10 +36,12 @@ def quality_panel(
     tested = {
         each.version: dict.fromkeys(viewed.times, each.expected) for each in quality.versions if each.version in lines
     }
+    same = len({each.expected for each in quality.versions if each.version in lines}) == 1
+    shared = [("test split", points) for points in tested.values()][:1]
     drawn = (
         *_drawn([(f"version {version}", points) for version, points in lines.items()], viewed),
         *_drawn([(f"{version} expected", points) for version, points in expected.items()], viewed, dashed=True),
-        *_drawn([(f"{version} test split", points) for version, points in tested.items()], viewed, dashed=True),
+        *_drawn(shared if same else [(f"{v} test split", points) for v, points in tested.items()], viewed, dashed=True),
     )
     unit: PanelUnit = "fraction" if model.signature.labels else "number"
     return replace(panel, lines=drawn, units=(unit,), empty="No prediction has a label yet.")

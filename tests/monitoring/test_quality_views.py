@@ -137,12 +137,12 @@ def test_the_chart_of_the_quality_has_what_was_expected() -> None:
     lines = {line.name: line for line in panel.lines}
     assert {name: line.dashed for name, line in lines.items()} == {
         "version 7": False, "version 8": False, "7 expected": True, "8 expected": True,
-        "7 test split": True, "8 test split": True,
+        "test split": True,
     }  # fmt: skip
     for estimate in state.estimates:
         values = [value for _, value in lines[f"{estimate.version} expected"].points if value is not None]
         assert min(values) - 1e-3 <= estimate.value <= max(values) + 1e-3
-    assert {value for _, value in lines["7 test split"].points} == {0.8}
+    assert {value for _, value in lines["test split"].points} == {0.8}
 
 
 def test_a_test_split_with_rows_of_one_label_says_nothing_about_the_area() -> None:

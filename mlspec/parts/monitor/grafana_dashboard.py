@@ -12,7 +12,7 @@ from typing import Final
 
 from mlspec.monitoring.queries import promql
 from mlspec.monitoring.queries.dashboard_model import Chart, Dashboard, Panel
-from mlspec.monitoring.queries.measure import Unit
+from mlspec.monitoring.queries.measure import Latest, Unit
 from mlspec.monitoring.queries.query import Grouping, Series
 
 _SCHEMA: Final = 39
@@ -177,6 +177,7 @@ def _defaults(panel: Panel) -> dict[str, object]:
             "showPoints": "auto",
             "thresholdsStyle": {"mode": "line" if panel.limits else "off"},
             **_stacking(panel.chart),
+            **_scale(panel),
         }
     fixed = {"min": 0, "max": 1} if unit == "fraction" and not panel.limits else {}
     return {
@@ -187,6 +188,12 @@ def _defaults(panel: Panel) -> dict[str, object]:
         "noValue": "no data",
         **fixed,
     }
+
+
+def _scale(panel: Panel) -> dict[str, object]:
+    """Evidence multiplies with each row that shows a change, so its axis is logarithmic."""
+    evidence = any(isinstance(s.measure, Latest) and s.measure.reported == "drift_evidence" for s in panel.query.series)
+    return {"scaleDistribution": {"type": "log", "log": 10}} if evidence else {}
 
 
 def _stacking(chart: Chart) -> dict[str, object]:
