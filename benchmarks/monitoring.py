@@ -146,7 +146,7 @@ def step(name: str, folder: Path) -> None:
     signature = BundleSignature.read(folder / "artifacts")
     store = PredictionStore(folder / "store", signature, reference=reference, limits=QueryLimits(threads=2))
     if name == "seal":
-        store.seal(END)
+        store.seal()
         return
     profiles = store.profile(START, END) if name == "raw" else store.profiles(START, END)
     shown = report(profiles, reference)

@@ -24,16 +24,16 @@ def pull_predictions(
     console: Console, spec: str | None, env: str | None, target: TargetName | None, file: str | None
 ) -> int:
     """Store what is new, and print the counts."""
-    model, now = served_model(spec, env), datetime.now(UTC)
+    model = served_model(spec, env)
     if file is not None:
         with _opened(file) as lines:
-            pulled = pull_lines(model.store, lines, now)
+            pulled = pull_lines(model.store, lines)
     else:
         where = find_spec(spec, env)
         context = stage_context(where.root, target)
         with seen(context):
             desired = shipped(where, context)
-            pulled = pull(model.store, desired.target, desired.spec.log_group_name, now)
+            pulled = pull(model.store, desired.target, desired.spec.log_group_name, datetime.now(UTC))
     if console.as_json:
         console.document({"ok": True, **asdict(pulled)})
     repeated = f", {pulled.duplicate} were stored already" if pulled.duplicate else ""

@@ -3,8 +3,8 @@ JSON, and its gauges for Prometheus."""
 
 from __future__ import annotations
 
-import contextlib
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +20,9 @@ from mlspec.runtime.counters import CONTENT_TYPE
 
 REFRESH: Final = 5
 """Seconds between two states of an open page."""
+_PLAIN: Final = "text/plain; charset=utf-8"
+PATIENCE: Final = 60.0
+"""Seconds that a client has to send its request, and to read the answer."""
 
 
 class LatestState:
@@ -40,26 +43,46 @@ class LatestState:
             return self._state
 
 
-def monitor_server(latest: LatestState, host: str, port: int) -> ThreadingHTTPServer:
-    """A server that is bound and not yet running. Raises OSError if the address cannot be listened on."""
+def _answer(path: str, latest: LatestState, refresh: int) -> tuple[int, str, str]:
+    """Status, content type and text."""
+    try:
+        state = latest.get()
+    except MlspecError as error:
+        return 503, _PLAIN, f"{error.message}\n{error.help}\n"
+    except OSError as error:
+        return 503, _PLAIN, f"the store cannot be read or written: {error}\n"
+    if path == "/":
+        return 200, "text/html; charset=utf-8", monitor_page(state, refresh=refresh)
+    if path == "/metrics":
+        return 200, CONTENT_TYPE, metrics_text(state.metrics)
+    return 200, "application/json", json.dumps(state_json(state), ensure_ascii=False)
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that has gone, or that neither sends nor reads, is no fault of this program."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+def monitor_server(
+    latest: LatestState, host: str, port: int, *, patience: float = PATIENCE, refresh: int = REFRESH
+) -> ThreadingHTTPServer:
+    """A server that is bound and not yet running; a client has `patience` seconds to send its request and to read the
+    answer. Raises OSError if the address cannot be listened on."""
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = patience
+
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             if path not in ("/", "/state.json", "/metrics"):
-                self._send(404, "text/plain; charset=utf-8", "not found: the paths are /, /state.json and /metrics\n")
+                self._send(404, _PLAIN, "not found: the paths are /, /state.json and /metrics\n")
                 return
-            try:
-                state = latest.get()
-            except MlspecError as error:
-                self._send(503, "text/plain; charset=utf-8", f"{error.message}\n{error.help}\n")
-                return
-            if path == "/":
-                self._send(200, "text/html; charset=utf-8", monitor_page(state, refresh=REFRESH))
-            elif path == "/metrics":
-                self._send(200, CONTENT_TYPE, metrics_text(state.metrics))
-            else:
-                self._send(200, "application/json", json.dumps(state_json(state), ensure_ascii=False))
+            self._send(*_answer(path, latest, refresh))
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
 
         def _send(self, status: int, kind: str, text: str) -> None:
             body = text.encode("utf-8", "surrogatepass")
@@ -68,10 +91,10 @@ def monitor_server(latest: LatestState, host: str, port: int) -> ThreadingHTTPSe
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Cache-Control", "no-store")
             self.end_headers()
-            with contextlib.suppress(ConnectionError):  # the client has gone
+            if self.command != "HEAD":
                 self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
             """Requests of the page are not worth a line each."""
 
-    return ThreadingHTTPServer((host, port), Handler)
+    return _Server((host, port), Handler)

@@ -13,10 +13,9 @@ from mlspec.monitoring.drift.drift_alarm import threshold_words
 from mlspec.monitoring.monitor_state import ActiveAlarm, FeatureView, Level, MonitorState, PanelView, VersionDiagnosis
 from mlspec.render.formatting import rounded, share
 from mlspec.report.monitor_words import (
-    ESTIMATE_HEADS,
     QUALITY_HEADS,
-    label_estimate_cells,
     label_words,
+    measure_words,
     quality_cells,
     quality_title,
     shift_words,
@@ -60,7 +59,7 @@ def _state(console: Console, state: MonitorState, rows: int) -> Iterator[str]:
             yield ""
             yield from _panel(panel)
     yield from _quality(state)
-    yield from _label_estimates(state)
+    yield from _measures(state)
     yield from _features(state)
 
 
@@ -156,16 +155,15 @@ def _quality(state: MonitorState) -> Iterator[str]:
         )
 
 
-def _label_estimates(state: MonitorState) -> Iterator[str]:
-    """What is expected of each label without labels."""
-    cells = label_estimate_cells(state)
-    if not cells:
-        return
-    yield ""
-    yield "Quality of each label, expected without labels, with 95 % intervals"
-    for version, label, *values in cells:
-        parts = (f"{name} {value}" for name, value in zip(ESTIMATE_HEADS[2:], values, strict=True))
-        yield from _wrapped(f"version {version}, {label}: {', '.join(parts)}")
+def _measures(state: MonitorState) -> Iterator[str]:
+    """The measures of each label: measured, and as they are expected without labels."""
+    labels = dict.fromkeys((view.version, view.label) for view in state.measures if view.label)
+    if labels:
+        yield ""
+        yield "Quality of each label, with 95 % intervals"
+    for version, label in labels:
+        parts = [measure_words(view) for view in state.measures if (view.version, view.label) == (version, label)]
+        yield from _wrapped(f"version {version}, {label}: {'; '.join(parts)}")
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -220,7 +218,7 @@ def state_json(state: MonitorState) -> dict[str, object]:
         "evidence_threshold": state.evidence_threshold,
         "quality": [asdict(view) | {"labelled_share": view.labelled_share} for view in state.quality],
         "estimates": [asdict(view) | {"assumption": state.estimate_assumption} for view in state.estimates],
-        "label_estimates": [asdict(view) for view in state.label_estimates],
+        "measures": [asdict(view) for view in state.measures],
         "label_bias": state.label_bias,
         "label_mix": asdict(state.label_mix) if state.label_mix else None,
         "tables": {p.id: [dict(zip(p.heads, row, strict=True)) for row in p.cells] for p in state.panels if p.cells},

@@ -17,7 +17,7 @@ from mlspec.monitoring.quality.diagnosis import PREDICTIONS, diagnose
 from mlspec.monitoring.quality.live_quality import wilson
 from mlspec.monitoring.quality_state import QualityLook, VersionQuality, change_of_loss
 from mlspec.monitoring.queries import sql
-from mlspec.monitoring.queries.alerts import Alert
+from mlspec.monitoring.queries.alerts import HELP, Alert
 from mlspec.monitoring.queries.measure import Counted, Measure, Percentile, Rate
 from mlspec.monitoring.queries.query import Grouping
 from mlspec.monitoring.watched_model import WatchedModel
@@ -29,17 +29,6 @@ Examples = tuple[tuple[tuple[str, str], ...], ...]
 _UNITS: Final[Mapping[EffectUnit, FactUnit]] = {"sd": "sd", "ratio": "ratio", "share": "fraction"}
 _REQUEST: Final = ("time", "request_id", "version", "route", "status", "outcome", "error", "latency_ms")
 """What is shown of a request."""
-_HELP: Final = {
-    "error-rate": "read the log of the server: `mlspec logs serve`; if the version is new, go back: `mlspec rollback`",
-    "refused-rate": "compare the requests with the signature of the model: `mlspec show`, or GET /openapi.json",
-    "timeout-rate": "give the server more CPU, memory or time, or send fewer rows in one request",
-    "throttled-rate": "raise the number of requests that may run at once, or slow the clients down",
-    "unsure": "label some of these rows and add them: `mlspec labels add FILE`",
-    "latency": "give the server more CPU or memory, or raise monitor.alerts.p95_ms if this is fast enough",
-    "missing-rate": "ask the client why the input is missing: the rows below have none",
-    "unseen-rate": "ask the client about these values: the training data does not have them",
-    "silence": "check that the server runs and that clients reach it: `mlspec status`",
-}
 
 
 @dataclass(frozen=True)
@@ -90,7 +79,7 @@ class ActiveAlarms:
             title=f"{alert.title} ({where})" if where else alert.title,
             text=f"{text}{form(alert.limit)}.",
             since=since,
-            help=_HELP[alert.name],
+            help=HELP[alert.name],
             examples=self._requests(alert, groups, since),
             facts=AlarmFacts(
                 column=groups.get(Grouping.COLUMN.value, ""),

@@ -36,6 +36,7 @@ from mlspec.monitoring.baseline.reference import (
     words,
 )
 from mlspec.monitoring.drift.arrays import Booleans
+from mlspec.monitoring.duckdb_session import QueryLimits, quoted_name, quoted_text, session
 from mlspec.monitoring.reference_files import (
     load_reference,
     newest_reference,
@@ -43,8 +44,10 @@ from mlspec.monitoring.reference_files import (
     referenced_models,
     store_reference,
 )
+from mlspec.monitoring.row_slices import DRIFT, SliceableRows, definition, slice_errors
 from mlspec.records.bundle_provenance import bundle_digest, bundle_version
 from mlspec.records.schema import InputSchema, Schema
+from mlspec.sections.monitor_slice import LiveSlice
 
 if TYPE_CHECKING:
     from mlspec.runtime.predictor import Predictor
@@ -56,16 +59,16 @@ VOCABULARY: Final = 200_000
 SAMPLE: Final = 2000
 """Texts of which the word hashes are kept, and images that are decoded."""
 SLICE_ROWS: Final = 50
-"""A value of an input with fewer rows of the training data has no reference of its own."""
+"""A slice with fewer rows of the training data has no reference of its own."""
 _SCORE_BINS: Final = 20
 _TRAIN, _TEST, _PREDICTIONS = "data/train.parquet", "data/test.parquet", "evaluate/predictions.parquet"
 V = TypeVar("V", bytes, str)
 
 
-def project_reference(artifacts: Path, state: Path, sliced: Sequence[str] = ()) -> Reference:
+def project_reference(artifacts: Path, state: Path, sliced: Mapping[str, LiveSlice] | None = None) -> Reference:
     """The reference of the model in `artifacts`, cached in the folder `state` of the store.
 
-    It has the slices of the inputs in `sliced`. Without the training data it is that of the same model in `state`, else
+    It has the slices `sliced`. Without the training data it is that of the same model in `state`, else
     the newest one. Raises UnobservableError if there is none.
     """
     version = model_version(artifacts)
@@ -73,7 +76,8 @@ def project_reference(artifacts: Path, state: Path, sliced: Sequence[str] = ()) 
         return _carried(state, version)
     digest = reference_digest(artifacts)
     cached = load_reference(state, digest)
-    if cached is None or cached.version != VERSION or not set(sliced) <= set(cached.sliced):
+    needed = {definition(name, how) for name, how in (sliced or {}).items()}
+    if cached is None or cached.version != VERSION or not needed <= set(cached.sliced):
         cached = compute_reference(artifacts, digest, sliced)
         store_reference(state, version, cached)
     note_version(state, version, digest)
@@ -85,21 +89,22 @@ def model_version(artifacts: Path) -> str:
     return bundle_version(bundle_digest(artifacts / "bundle"))
 
 
-def compute_reference(artifacts: Path, digest: str, sliced: Sequence[str] = ()) -> Reference:
+def compute_reference(artifacts: Path, digest: str, sliced: Mapping[str, LiveSlice] | None = None) -> Reference:
     """The reference from `artifacts`: data/schema.json, data/train.parquet, data/test.parquet, and the predictions of
     `evaluate`; without these the bundle scores the test split."""
     schema = Schema.read(artifacts)
     columns = {name: _column(artifacts, name, kind) for name, kind in schema.inputs.items()}
-    slices = {key: value for name in sliced for key, value in _slices(artifacts, name, schema, columns).items()}
+    slices: dict[str, dict[str, ColumnDistribution]] = {}
+    for name, how in (sliced or {}).items():
+        slices |= _slices(artifacts, name, how, schema, columns)
+    names = tuple(definition(name, how) for name, how in (sliced or {}).items())
     rows = pq.read_metadata(artifacts / _TRAIN).num_rows
     actual, predicted = _answers(artifacts, schema)
     if schema.labels:
         classes = _classes(schema.labels, actual, predicted)
-        return Reference(
-            digest=digest, rows=rows, columns=columns, sliced=tuple(sliced), slices=slices, classes=classes
-        )
+        return Reference(digest=digest, rows=rows, columns=columns, sliced=names, slices=slices, classes=classes)
     values = _values(actual, predicted)
-    return Reference(digest=digest, rows=rows, columns=columns, sliced=tuple(sliced), slices=slices, values=values)
+    return Reference(digest=digest, rows=rows, columns=columns, sliced=names, slices=slices, values=values)
 
 
 def live_reference(artifacts: Path, digest: str, train: pa.Table, test: pa.Table, scratch: Path) -> Reference:
@@ -151,24 +156,50 @@ def reference_digest(artifacts: Path) -> str:
 
 
 def _slices(
-    artifacts: Path, sliced: str, schema: Schema, columns: Mapping[str, ColumnDistribution]
+    artifacts: Path, name: str, how: LiveSlice, schema: Schema, columns: Mapping[str, ColumnDistribution]
 ) -> dict[str, dict[str, ColumnDistribution]]:
-    """The other inputs of the rows of each frequent value of an input, but for images."""
-    names = [name for name, kind in schema.inputs.items() if name != sliced and kind.type != "image"]
-    texts = [name for name in names if isinstance(columns[name], TextReference)]
-    table = pq.read_table(artifacts / _TRAIN, columns=[sliced, *names])
-    tested = pq.read_table(artifacts / _TEST, columns=[sliced, *texts]) if (artifacts / _TEST).is_file() else None
+    """The inputs of the rows of each frequent slice, but for images and for an input with a single value in each."""
+    expression = SliceableRows({n: kind.type for n, kind in schema.inputs.items()}).expression(name, how)
+    if expression is None or how.of_answer_time:
+        return {}
+    fixed = (how.column or name) if how.by == "value" and not how.bins and not how.where else ""
+    names = [n for n, kind in schema.inputs.items() if n != fixed and kind.type != "image"]
+    texts = [n for n in names if isinstance(columns[n], TextReference)]
+    table, slices = (
+        pq.read_table(artifacts / _TRAIN, columns=names),
+        _slice_of_rows(artifacts / _TRAIN, schema, name, expression),
+    )
+    tested = tested_slices = None
+    if (artifacts / _TEST).is_file():
+        tested = pq.read_table(artifacts / _TEST, columns=texts)
+        tested_slices = _slice_of_rows(artifacts / _TEST, schema, name, expression)
     result: dict[str, dict[str, ColumnDistribution]] = {}
-    for counted in pc.value_counts(pc.cast(table[sliced], pa.string()).drop_null()).to_pylist():
+    for counted in pc.value_counts(slices.drop_null()).to_pylist():
         if counted["counts"] >= SLICE_ROWS:
             value = counted["values"]
-            fresh = None if tested is None else _rows_of(tested, sliced, value)
-            result[f"{sliced}={value}"] = _slice(_rows_of(table, sliced, value), fresh, names, columns)
+            fresh = None if tested is None else tested.filter(pc.equal(tested_slices, value))
+            result[f"{name}={value}"] = _slice(table.filter(pc.equal(slices, value)), fresh, names, columns)
     return result
 
 
-def _rows_of(table: pa.Table, column: str, value: str) -> pa.Table:
-    return table.filter(pc.equal(pc.cast(table[column], pa.string()), value))
+def _slice_of_rows(split: Path, schema: Schema, name: str, expression: str) -> pa.ChunkedArray:
+    """The slice of each row of a split, in its order; null where a row is in none."""
+    selected = []
+    for column, kind in schema.inputs.items():
+        if kind.type != "image":
+            stored = f"CAST({quoted_name(column)} AS {'DOUBLE' if kind.type == 'number' else 'VARCHAR'})"
+            selected.append(f"{stored} AS {quoted_name(f'input.{column}')}")
+            if kind.type == "text":
+                selected.append(f"length({stored}) AS {quoted_name(f'characters.{column}')}")
+    rows = f"(SELECT file_row_number AS place, {', '.join(selected)} FROM read_parquet({quoted_text(str(split))}, "
+    rows += "file_row_number = true)) p"
+    with session(QueryLimits()) as connection:
+
+        def run(text: str) -> pa.Table:
+            return connection.sql(f"SELECT {text} AS slice FROM {rows} ORDER BY p.place").to_arrow_table()
+
+        with slice_errors(DRIFT, run, {name: expression}):
+            return run(expression)["slice"]
 
 
 def _slice(

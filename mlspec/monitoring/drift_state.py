@@ -19,6 +19,7 @@ from mlspec.monitoring.drift.drift_alarm import Alarm, RowGroup
 from mlspec.monitoring.drift.drift_monitor import ColumnScore, DriftMonitor
 from mlspec.monitoring.drift.live_rows import live_rows, vocabularies
 from mlspec.monitoring.drift.streams import Streams, text_samples
+from mlspec.monitoring.row_slices import DRIFT, definition, slice_errors
 from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.sections.monitor_drift import Drift
 
@@ -48,6 +49,8 @@ class SavedDrift(BaseModel):
     references: Mapping[str, str] = {}
     stored: dict[date, int] | None = None
     late: int = 0
+    slices: Mapping[str, str] = {}
+    """The definition of each slice: with another one, its detector starts again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftL
     last = last._replace(until=since)
     stored = _stored_rows(model, last.until, until)
     late = last.late + last.late_rows(stored)
-    rows = _take(model, options, monitor, last.until, until)
+    rows = _take(model, monitor, last.until, until)
     state = SavedDrift(
         reference=model.reference.digest,
         columns=tuple(column.name for column in columns),
@@ -91,6 +94,7 @@ def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftL
         references=model.referenced_models,
         stored={day: rows.now for day, rows in stored.items()},
         late=late,
+        slices=_definitions(model),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, state.model_dump_json() + "\n")
@@ -100,14 +104,21 @@ def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftL
         budget=budget.words(),
         evidence=monitor.evidence(),
         threshold=monitor.threshold(monitor.streams[""]),
-        note=last.note or _note(model, options),
+        note=last.note or _note(model),
         scores=tuple(monitor.scores()),
         late=late,
     )
 
 
-def _note(model: WatchedModel, options: Drift) -> str:
-    if set(options.slices) <= set(model.reference.sliced):
+def _definitions(model: WatchedModel) -> dict[str, str]:
+    return {name: definition(name, how) for name, how in model.drift_slices.items()}
+
+
+def _note(model: WatchedModel) -> str:
+    if hidden := model.drift_slices.keys() - _slice_expressions(model):
+        names = ", ".join(sorted(hidden))
+        return f"slices that are not compared, because the values of their input are not logged: {names}"
+    if set(_definitions(model).values()) <= set(model.reference.sliced):
         return ""
     return (
         "slices are not compared: the reference was computed without them; run `mlspec monitor` where the training "
@@ -123,17 +134,18 @@ def new_drift_monitor(model: WatchedModel, options: Drift) -> DriftMonitor:
         streams[version] = streams[""] if own is model.reference else _streams(model, options, own)
     slices = {version: slice_streams(model, options, model.reference_of(version)) for version in streams if version}
     slices[""] = slice_streams(model, options, model.reference)
-    return DriftMonitor(streams, drift_budget(options), 1 + len(options.slices), slices)
+    return DriftMonitor(streams, drift_budget(options), 1 + len(model.drift_slices), slices)
 
 
 def slice_streams(model: WatchedModel, options: Drift, reference: Reference) -> dict[str, Streams]:
     """The streams of each slice, from its rows of the training data: the inputs whose values are logged."""
     hidden = model.hashed | model.redacted
+    names = [n for n, how in model.drift_slices.items() if definition(n, how) in reference.sliced]
     result: dict[str, Streams] = {}
     for slice, columns in reference.slices.items():
         known = {n: c for n, c in columns.items() if n not in hidden and (not options.columns or n in options.columns)}
         compared = input_columns(known)
-        if compared and any(slice.startswith(f"{name}=") for name in options.slices):
+        if compared and any(slice.startswith(f"{name}=") for name in names):
             result[slice] = Streams(compared, options.tolerance)
     return result
 
@@ -204,9 +216,14 @@ def _restore(path: Path, model: WatchedModel, columns: Sequence[ColumnReference]
         saved = SavedDrift.model_validate_json(path.read_bytes())
         unchanged = saved.reference == model.reference.digest and saved.columns == tuple(c.name for c in columns)
 
-        def keeps(version: str) -> bool:
+        slices = _definitions(model)
+
+        def keeps(group: RowGroup) -> bool:
             """Whether it is compared with what it was compared with before; a version without a reference of its own
             is compared with that of the exported model."""
+            version, name = group.version, next((n for n in slices if group.slice.startswith(f"{n}=")), "")
+            if slices.get(name, "") != saved.slices.get(name, name):
+                return False
             digest = model.referenced_models.get(version)
             return unchanged if digest is None else saved.references.get(version, saved.reference) == digest
 
@@ -222,7 +239,6 @@ def _restore(path: Path, model: WatchedModel, columns: Sequence[ColumnReference]
 
 def _take(
     model: WatchedModel,
-    options: Drift,
     monitor: DriftMonitor,
     since: datetime,
     until: datetime,
@@ -230,21 +246,34 @@ def _take(
     if since >= until:
         return 0
     types = model.store.columns.types
-    slices = [f"input.{name}" for name in options.slices]
+    slices = _slice_expressions(model)
     compared = dict.fromkeys(c.name for streams in monitor.streams.values() for c in streams.columns)
     needed = [name for column in compared for name in _stored(column) if name in types]
-    names = list(dict.fromkeys(["id", "time", "version", "outcome", *needed, *slices]))
+    names = list(dict.fromkeys(["id", "time", "version", "outcome", *needed]))
     count = 0
-    for batch in model.store.rows(since, until, names):
-        answered = batch.filter(pc.equal(batch["outcome"], "success"))
-        for version in sorted(v for v in answered["version"].unique().to_pylist() if v is not None):
-            part = live_rows(answered.filter(pc.equal(answered["version"], version)), _texts(model, version))
-            count += len(part)
-            monitor.update(RowGroup(version), part)
-            for name in slices:
-                for value, piece in part.split(name).items():
-                    monitor.update(RowGroup(version, f"{name.removeprefix('input.')}={value}"), piece)
+    computed = {f"slice.{name}": expression for name, expression in slices.items()}
+    with slice_errors(DRIFT, lambda text: model.store.query(f"SELECT {text} FROM predictions p"), slices):
+        for batch in model.store.rows(since, until, names, computed=computed):
+            answered = batch.filter(pc.equal(batch["outcome"], "success"))
+            for version in sorted(v for v in answered["version"].unique().to_pylist() if v is not None):
+                part = live_rows(answered.filter(pc.equal(answered["version"], version)), _texts(model, version))
+                count += len(part)
+                monitor.update(RowGroup(version), part)
+                for name in slices:
+                    for value, piece in part.split(f"slice.{name}").items():
+                        monitor.update(RowGroup(version, f"{name}={value}"), piece)
     return count
+
+
+def _slice_expressions(model: WatchedModel) -> dict[str, str]:
+    """The slices that can be compared, in SQL: hashes and values that are not logged have no counterpart in the
+    training data."""
+    result: dict[str, str] = {}
+    for name, how in model.drift_slices.items():
+        expression = None if (how.column or name) in model.hashed else model.rows.expression(name, how)
+        if expression is not None:
+            result[name] = expression
+    return result
 
 
 def _texts(model: WatchedModel, version: str) -> Mapping[str, Hashes]:

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from mlspec.monitoring.drift.column_reference import reference_columns
 from mlspec.monitoring.monitor_state import ChartLine, PanelUnit, PanelView
 from mlspec.monitoring.panel_data import MOST_LINES, RunQuery, ViewedRange
+from mlspec.monitoring.quality_state import QualityLook, expected_over_time
 from mlspec.monitoring.queries.sql import name as quoted
 from mlspec.monitoring.watched_model import WatchedModel
 
 
-def quality_panel(model: WatchedModel, run: RunQuery, viewed: ViewedRange, panel: PanelView) -> PanelView:
-    """The share of right labels, or the mean absolute error, of each version over time."""
+def quality_panel(
+    model: WatchedModel, run: RunQuery, viewed: ViewedRange, panel: PanelView, quality: QualityLook
+) -> PanelView:
+    """The accuracy, or the mean absolute error, of each version over time: measured, and dashed what was expected from
+    the scores, and on the test split."""
     if model.signature.labels:
-        title, measure = "Accuracy", "AVG(CASE WHEN label = actual THEN 1.0 ELSE 0.0 END)"
+        measure = "AVG(CASE WHEN label = actual THEN 1.0 ELSE 0.0 END)"
     else:
-        title, measure = "Mean absolute error", "AVG(ABS(value - actual))"
+        measure = "AVG(ABS(value - actual))"
     rows = run(
         f"SELECT time_bucket(INTERVAL {viewed.bucket} SECONDS, time) AS moment, version, {measure} AS measured "
-        "FROM labelled WHERE time >= ? AND time < ? GROUP BY ALL ORDER BY ALL",
+        "FROM labelled WHERE actual IS NOT NULL AND time >= ? AND time < ? GROUP BY ALL ORDER BY ALL",
         [viewed.since, viewed.until],
     ).to_pylist()
     lines: dict[str, dict[datetime, float]] = {}
     for row in rows:
         lines.setdefault(str(row["version"]), {})[row["moment"]] = float(row["measured"])
-    drawn = _drawn([(f"version {version}", points) for version, points in lines.items()], viewed)
+    shown = {*lines, *quality.estimates}
+    expected = {v: points for v, points in expected_over_time(model, run, viewed).items() if v in shown}
+    tested = {
+        each.version: dict.fromkeys(viewed.times, each.expected) for each in quality.versions if each.version in lines
+    }
+    same = len({each.expected for each in quality.versions if each.version in lines}) == 1
+    shared = [("test split", points) for points in tested.values()][:1]
+    drawn = (
+        *_drawn([(f"version {version}", points) for version, points in lines.items()], viewed),
+        *_drawn([(f"{version} expected", points) for version, points in expected.items()], viewed, dashed=True),
+        *_drawn(shared if same else [(f"{v} test split", points) for v, points in tested.items()], viewed, dashed=True),
+    )
     unit: PanelUnit = "fraction" if model.signature.labels else "number"
-    title = f"{title} on labelled predictions"
-    return replace(panel, title=title, lines=drawn, units=(unit,), empty="No prediction has a label yet.")
+    return replace(panel, lines=drawn, units=(unit,), empty="No prediction has a label yet.")
 
 
 def shift_panel(model: WatchedModel, run: RunQuery, viewed: ViewedRange, panel: PanelView) -> PanelView:
@@ -60,7 +74,9 @@ def shift_panel(model: WatchedModel, run: RunQuery, viewed: ViewedRange, panel: 
     return replace(panel, title=title, lines=_drawn(lines[:MOST_LINES], viewed), units=("number",), empty=empty)
 
 
-def _drawn(lines: Sequence[tuple[str, dict[datetime, float]]], viewed: ViewedRange) -> tuple[ChartLine, ...]:
+def _drawn(
+    lines: Sequence[tuple[str, Mapping[datetime, float]]], viewed: ViewedRange, *, dashed: bool = False
+) -> tuple[ChartLine, ...]:
     """Lines with a point for each bucket."""
     times = viewed.times
-    return tuple(ChartLine(name, tuple((t, points.get(t)) for t in times)) for name, points in lines if points)
+    return tuple(ChartLine(name, tuple((t, points.get(t)) for t in times), dashed) for name, points in lines if points)

@@ -14,7 +14,7 @@ from typing import Final
 
 from mlspec.monitoring.drift.drift_alarm import Alarm
 from mlspec.monitoring.drift_state import DriftLook
-from mlspec.monitoring.monitor_state import ActiveAlarm, LabelEstimateView, MonitorMetric
+from mlspec.monitoring.monitor_state import ActiveAlarm, MeasureView, MonitorMetric
 from mlspec.monitoring.quality_state import QualityLook, VersionQuality
 from mlspec.runtime.counters import head, line
 
@@ -34,7 +34,12 @@ HELP: Final = {
     "quality_estimated": "Accuracy that is expected without labels.",
     "quality_estimated_low": "Lower end of its 95 % interval.",
     "quality_estimated_high": "Upper end of its 95 % interval.",
-    "label_quality_estimated": "Precision, recall, F1 or AUROC of a label that is expected without labels.",
+    "measure": "A measure of quality with labels: of all predictions, or precision, recall, F1 or AUROC of a label.",
+    "measure_low": "Lower end of its 95 % interval.",
+    "measure_high": "Upper end of its 95 % interval.",
+    "measure_estimated": "The same measure as it is expected without labels.",
+    "measure_estimated_low": "Lower end of its 95 % interval.",
+    "measure_estimated_high": "Upper end of its 95 % interval.",
     "quality_alarm_open": "Whether the quality fell by more than the tolerance.",
     "labelled_rows": "Labelled predictions.",
     "labelled_share": "Labelled predictions as a fraction of all.",
@@ -50,7 +55,7 @@ def monitor_metrics(
     look: DriftLook | None,
     quality: QualityLook,
     alarms: Sequence[ActiveAlarm],
-    estimated: Sequence[LabelEstimateView] = (),
+    measures: Sequence[MeasureView] = (),
 ) -> Iterator[MonitorMetric]:
     """All gauges of one observation."""
     model: Labels = (("model", project),)
@@ -67,9 +72,18 @@ def monitor_metrics(
         yield MonitorMetric("quality_estimated", labels, estimate.value)
         yield MonitorMetric("quality_estimated_low", labels, estimate.low)
         yield MonitorMetric("quality_estimated_high", labels, estimate.high)
-    for view in estimated:
-        named = (*model, ("version", view.version), ("metric", view.metric), ("label", view.label))
-        yield MonitorMetric("label_quality_estimated", named, view.value)
+    for view in measures:
+        yield from _measure(model, view)
+
+
+def _measure(model: Labels, view: MeasureView) -> Iterator[MonitorMetric]:
+    label: Labels = (("label", view.label),) if view.label else ()
+    named = (*model, ("version", view.version), ("metric", view.metric), *label)
+    for name, value in (("measure", view.measured), ("measure_estimated", view.estimated)):
+        if value is not None:
+            yield MonitorMetric(name, named, value.value)
+            yield MonitorMetric(f"{name}_low", named, value.low)
+            yield MonitorMetric(f"{name}_high", named, value.high)
 
 
 def _drift(model: Labels, look: DriftLook) -> Iterator[MonitorMetric]:

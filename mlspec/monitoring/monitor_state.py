@@ -76,6 +76,8 @@ class ChartLine:
 
     name: str
     points: tuple[tuple[datetime, float | None], ...]
+    dashed: bool = False
+    """Whether it is what was expected, and not what was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,16 +175,25 @@ class EstimateView:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelEstimateView:
-    """One metric of one label of a version that is expected without labels, with the interval of 95 of 100 cases."""
+class ValueInterval:
+    """A value with its 95 % interval."""
 
-    version: str
-    label: str
-    metric: str
-    """`precision`, `recall`, `f1` or `auroc`."""
     value: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureView:
+    """One measure of the quality of a version in the viewed range: measured with labels, and expected without."""
+
+    version: str
+    metric: str
+    """`accuracy` or `mean absolute error`; of a label `precision`, `recall`, `f1` or `auroc`."""
+    label: str
+    """Empty for a measure of all predictions."""
+    measured: ValueInterval | None
+    estimated: ValueInterval | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +245,7 @@ class MonitorState:
     diagnoses: tuple[VersionDiagnosis, ...] = ()
     quality: tuple[QualityView, ...] = ()
     estimates: tuple[EstimateView, ...] = ()
-    label_estimates: tuple[LabelEstimateView, ...] = ()
+    measures: tuple[MeasureView, ...] = ()
     estimate_assumption: str = ""
     label_bias: str = ""
     """Whether the labelled rows are like the others."""

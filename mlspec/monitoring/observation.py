@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,13 +13,21 @@ from mlspec.monitoring.answering_versions import answering_versions, drift_of, q
 from mlspec.monitoring.drift.drift_alarm import Alarm, column_title
 from mlspec.monitoring.drift_state import DriftLook, look_for_drift
 from mlspec.monitoring.input_views import input_views
-from mlspec.monitoring.label_estimates import label_estimates
 from mlspec.monitoring.log_panels import quality_panel, shift_panel
 from mlspec.monitoring.monitor_metrics import monitor_metrics
-from mlspec.monitoring.monitor_state import ActiveAlarm, Level, MonitorState, PanelView, Signal, VersionDiagnosis
-from mlspec.monitoring.panel_data import RunQuery, ViewedRange, panel_views
+from mlspec.monitoring.monitor_state import (
+    ActiveAlarm,
+    Level,
+    MeasureView,
+    MonitorState,
+    PanelView,
+    Signal,
+    VersionDiagnosis,
+)
+from mlspec.monitoring.panel_data import RunQuery, ViewedRange, panel_views, reported_numbers
 from mlspec.monitoring.quality.diagnosis import diagnose
 from mlspec.monitoring.quality.estimated_quality import ASSUMPTION
+from mlspec.monitoring.quality_measures import quality_measures
 from mlspec.monitoring.quality_state import QualityLook, judged_since, look_at_quality
 from mlspec.monitoring.quality_views import estimate_views, label_bias_words, label_mix, quality_views
 from mlspec.monitoring.queries.dashboard_model import dashboard
@@ -79,7 +87,7 @@ class Observer:
 
     def observe(self) -> Observation:
         """Seal and forget, look for drift, check the alerts, and describe the state."""
-        self._note_sealed(self.model.store.seal(self.now))
+        self._note_sealed(self.model.store.seal())
         if self.model.store.empty:
             folder = self.model.options.log.folder
             self.notes.append(f"no prediction is stored in {folder} yet: `mlspec serve` and the image write there")
@@ -131,14 +139,27 @@ class Observer:
         active = [*makes.service(), *makes.harmful(quality, moved), *drift]
         book = self.model.state / ALARMS
         changes = remember(book, self.model.project, active, self.now, store=self.notifies)
-        documents = tuple(reports(look.alarms if look else (), quality))
-        return Observation(self._state(look, quality, changes.alarms), changes, documents)
+        measures = tuple(quality_measures(self.model, self._run, self.viewed, quality))
+        documents = tuple(reports(self._harmful(look), quality, measures))
+        return Observation(self._state(look, quality, changes.alarms, measures), changes, documents)
 
-    def _state(self, look: DriftLook | None, quality: QualityLook, alarms: tuple[ActiveAlarm, ...]) -> MonitorState:
+    def _harmful(self, look: DriftLook | None) -> DriftLook | None:
+        """The look without the alarms that are none by the labels, for the rules of Kibana and Prometheus."""
+        return look and replace(look, alarms=tuple(a for a in look.alarms if a not in self._benign))
+
+    def _state(
+        self,
+        look: DriftLook | None,
+        quality: QualityLook,
+        alarms: tuple[ActiveAlarm, ...],
+        measures: tuple[MeasureView, ...],
+    ) -> MonitorState:
         model, viewed = self.model, self.viewed
         shown = dashboard(model.shape, model.alerts, model.project, "")
         traffic = self._traffic()
-        estimated = tuple(label_estimates(model, self._run, viewed, quality.estimates))
+        metrics = tuple(monitor_metrics(model.project, self.now, self._harmful(look), quality, alarms, measures))
+        with reported_numbers(metrics, viewed.until - timedelta(microseconds=1)) as reported:
+            panels = panel_views(self._run, shown, model.shape, viewed, reported)
         return MonitorState(
             project=model.project,
             environment=model.environment,
@@ -146,12 +167,12 @@ class Observer:
             until=viewed.until,
             signals=tuple(self._signals(traffic, look, quality, alarms)),
             alarms=alarms,
-            panels=tuple(self._panels(panel_views(self._run, shown, model.shape, viewed))),
+            panels=tuple(self._panels(panels, quality)),
             features=tuple(input_views(model, viewed.since, viewed.until, look, self._benign)),
             diagnoses=tuple(_diagnoses(look, quality)),
             quality=tuple(quality_views(model, self._run, viewed)),
             estimates=tuple(estimate_views(quality.estimates)),
-            label_estimates=estimated,
+            measures=measures,
             estimate_assumption=ASSUMPTION if quality.estimates else "",
             label_bias=label_bias_words(self._run, viewed),
             label_mix=label_mix(model, self._run, viewed),
@@ -159,7 +180,7 @@ class Observer:
             deployments=tuple(self._deployments()),
             budget=look.budget if look else "",
             notes=tuple(self.notes),
-            metrics=tuple(monitor_metrics(model.project, self.now, look, quality, alarms, estimated)),
+            metrics=metrics,
         )
 
     def _note_sealed(self, sealed: Sealed) -> None:
@@ -177,11 +198,11 @@ class Observer:
         row = table.to_pylist()[0]
         return _Traffic(int(row["requests"]), int(row["errors"]), row["p95"], row["last"])
 
-    def _panels(self, panels: Sequence[PanelView]) -> Iterator[PanelView]:
+    def _panels(self, panels: Sequence[PanelView], quality: QualityLook) -> Iterator[PanelView]:
         """The panels, with those of quality and drift drawn from the log; all of them have numbers."""
         for panel in panels:
             if panel.id == "quality":
-                yield quality_panel(self.model, self._run, self.viewed, panel)
+                yield quality_panel(self.model, self._run, self.viewed, panel, quality)
             elif panel.id == "drift":
                 yield shift_panel(self.model, self._run, self.viewed, panel)
             elif panel.id != "labelled":  # its shares are in the table of the quality

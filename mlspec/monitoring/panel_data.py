@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import pyarrow as pa
 
-from mlspec.monitoring.monitor_state import ChartLimit, ChartLine, PanelView
+from mlspec.monitoring.duckdb_session import QueryLimits, session
+from mlspec.monitoring.monitor_state import ChartLimit, ChartLine, MonitorMetric, PanelView
 from mlspec.monitoring.queries import sql
 from mlspec.monitoring.queries.dashboard_model import Dashboard, Panel
 from mlspec.monitoring.queries.measure import Latest
@@ -53,24 +55,30 @@ class ViewedRange:
         return [time for index in range(count) if (time := first + timedelta(seconds=index * size)) < self.until]
 
 
-def panel_views(run: RunQuery, dashboard: Dashboard, shape: ModelShape, viewed: ViewedRange) -> list[PanelView]:
-    """All panels of a dashboard, in its order."""
-    return [panel_view(run, panel, shape, viewed) for panel in dashboard.panels]
+def panel_views(
+    run: RunQuery, dashboard: Dashboard, shape: ModelShape, viewed: ViewedRange, reported: RunQuery
+) -> list[PanelView]:
+    """All panels of a dashboard, in its order. `run` has the view `predictions`, `reported` the table of that name."""
+    return [panel_view(run, panel, shape, viewed, reported) for panel in dashboard.panels]
 
 
-def panel_view(run: RunQuery, panel: Panel, shape: ModelShape, viewed: ViewedRange) -> PanelView:
-    """One panel with its numbers."""
+def panel_view(run: RunQuery, panel: Panel, shape: ModelShape, viewed: ViewedRange, reported: RunQuery) -> PanelView:
+    """One panel with its numbers; a chart of reported numbers has none, because an observation is of one moment."""
     query = sql.panel(panel.query, shape, viewed.bucket)
-    if any(isinstance(series.measure, Latest) for series in panel.query.series):
+    of_report = any(isinstance(series.measure, Latest) for series in panel.query.series)
+    if of_report and panel.chart != "table":
         return PanelView(panel.id, panel.title, panel.question, panel.chart, (), empty=_empty(panel))
-    rows = run(query.text, [viewed.since, viewed.until]).to_pylist()
+    rows = (reported if of_report else run)(query.text, [viewed.since, viewed.until]).to_pylist()
     units = tuple(series.unit for series in query.values)
     limits = tuple(ChartLimit(limit.value, limit.title) for limit in panel.limits)
     empty = _empty(panel)
     if panel.chart in ("number", "table"):
         groups = [grouping.value for grouping in query.groups]
         cells = tuple(
-            (" ".join(str(row[group]) for group in groups), *(_number(row[s.name]) for s in query.values))
+            (
+                " ".join(str(row[group]) for group in groups if row[group] is not None),
+                *(_number(row[s.name]) for s in query.values),
+            )
             for row in rows
         )
         heads = (" ".join(groups), *(series.title for series in query.values))
@@ -80,6 +88,27 @@ def panel_view(run: RunQuery, panel: Panel, shape: ModelShape, viewed: ViewedRan
     return PanelView(
         panel.id, panel.title, panel.question, panel.chart, units, _most(lines, additive=additive), limits, empty=empty
     )
+
+
+@contextmanager
+def reported_numbers(metrics: Sequence[MonitorMetric], moment: datetime) -> Iterator[RunQuery]:
+    """Runs statements on the table `reported`: what one observation has measured, as of a moment."""
+    labels = [dict(metric.labels) for metric in metrics]
+    columns = {
+        name: pa.array([each.get(name) for each in labels], pa.string()) for name in ("version", "label", "metric")
+    }
+    table = pa.table(
+        {
+            "name": [metric.name for metric in metrics],
+            "time": pa.array([moment] * len(metrics), pa.timestamp("us", "UTC")),
+            "value": pa.array([metric.value for metric in metrics], pa.float64()),
+            "column": pa.array([each.get("input") for each in labels], pa.string()),
+            **columns,
+        }
+    )
+    with session(QueryLimits()) as connection:
+        connection.register("reported", table)
+        yield lambda text, values=(): connection.sql(text, params=list(values)).to_arrow_table()
 
 
 def _empty(panel: Panel) -> str:

@@ -69,9 +69,9 @@ class PredictionStore:
         self.limits = limits or QueryLimits()
         self.profiler = Profiler(self.columns, reference)
 
-    def seal(self, now: datetime) -> Sealed:
+    def seal(self) -> Sealed:
         """Move closed segments into Parquet files. Does nothing while another process seals."""
-        return Sealer(self.folders, self.columns, self.limits, publish=self._update_profiles).seal(now)
+        return Sealer(self.folders, self.columns, self.limits, publish=self._update_profiles).seal()
 
     @property
     def empty(self) -> bool:
@@ -93,12 +93,25 @@ class PredictionStore:
             yield connection
 
     def rows(
-        self, since: datetime, until: datetime, columns: Sequence[str], *, version: str | None = None
+        self,
+        since: datetime,
+        until: datetime,
+        columns: Sequence[str],
+        *,
+        version: str | None = None,
+        computed: Mapping[str, str] | None = None,
     ) -> pa.RecordBatchReader:
-        """Predictions of `since` <= time < `until` in order of time; read a day at a time as the reader proceeds."""
-        types = self.columns.types
-        schema = pa.schema([(name, ARROW[types.get(name, "VARCHAR")]) for name in columns])
-        return pa.RecordBatchReader.from_batches(schema, self._batches(since, until, schema, version))
+        """Predictions of `since` <= time < `until` in order of time; read a day at a time as the reader proceeds.
+
+        `computed` has further columns of text by name, each an expression over the view `predictions` as `p`.
+        """
+        types, texts = self.columns.types, computed or {}
+        fields = [(name, ARROW[types.get(name, "VARCHAR")]) for name in columns]
+        schema = pa.schema([*fields, *((name, ARROW["VARCHAR"]) for name in texts)])
+        selected = [quoted_name(name) for name in columns]
+        selected += [f"{expression} AS {quoted_name(name)}" for name, expression in texts.items()]
+        batches = self._batches(since, until, schema, ", ".join(selected), version)
+        return pa.RecordBatchReader.from_batches(schema, batches)
 
     def profiles(self, since: datetime, until: datetime) -> pa.Table:
         """Hourly profiles of the hours that begin in `since` <= hour < `until`, unsealed predictions included."""
@@ -149,11 +162,10 @@ class PredictionStore:
         return len(old)
 
     def _batches(
-        self, since: datetime, until: datetime, schema: pa.Schema, version: str | None
+        self, since: datetime, until: datetime, schema: pa.Schema, selected: str, version: str | None
     ) -> Iterator[pa.RecordBatch]:
-        names = ", ".join(quoted_name(name) for name in schema.names)
         condition = "time >= $since AND time < $until AND ($version IS NULL OR version = $version)"
-        sql = f"SELECT {names} FROM predictions WHERE {condition} ORDER BY time, id"
+        sql = f"SELECT {selected} FROM predictions p WHERE {condition} ORDER BY time, id"
         with session(self.limits) as connection, self._snapshot(connection) as snapshot:
             for day in snapshot.days:
                 first, last = max(since, _midnight(day)), min(until, _midnight(day) + timedelta(days=1))

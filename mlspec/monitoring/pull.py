@@ -71,19 +71,19 @@ def pull(
         with aws_errors(POLICY):
             events = _events(target, log_group, begin, now)
             while batch := list(islice(events, _LINES)):
-                result = _sum(result, _store(store, [event.line for event in batch], now))
+                result = _sum(result, _store(store, [event.line for event in batch]))
                 newest = max(event.milliseconds for event in batch)
                 write_json(position, {"milliseconds": newest, "log_group": log_group})
     return result
 
 
-def pull_lines(store: PredictionStore, lines: Iterable[bytes], now: datetime) -> Pulled:
+def pull_lines(store: PredictionStore, lines: Iterable[bytes]) -> Pulled:
     """Store the predictions among `lines`, for example of a file or of standard input."""
     result, rest = Pulled(), iter(lines)
     with store.folders.pulling() as alone:
         _require(alone)
         while batch := list(islice(rest, _LINES)):
-            result = _sum(result, _store(store, batch, now))
+            result = _sum(result, _store(store, batch))
     return result
 
 
@@ -117,7 +117,7 @@ def _events(target: AwsTarget, log_group: str, begin: datetime, now: datetime) -
         ) from None
 
 
-def _store(store: PredictionStore, lines: list[bytes], now: datetime) -> Pulled:
+def _store(store: PredictionStore, lines: list[bytes]) -> Pulled:
     """Write the new predictions as segments and seal them."""
     whole_lines = [line.strip() for line in lines]
     identified = [(key, line) for line in whole_lines if (key := identity(line)) is not None]
@@ -129,7 +129,7 @@ def _store(store: PredictionStore, lines: list[bytes], now: datetime) -> Pulled:
     for day, texts in fresh.items():
         _write(store, day, texts.values())
     if fresh:
-        store.seal(now)
+        store.seal()
     added = sum(len(texts) for texts in fresh.values())
     return Pulled(len(lines), added, len(identified) - added, len(lines) - len(identified))
 

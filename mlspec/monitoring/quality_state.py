@@ -315,6 +315,29 @@ def _estimates(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> dict[
     }
 
 
+def expected_over_time(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> dict[str, dict[datetime, float]]:
+    """The expected accuracy of each version, of the predictions of each stretch of time; empty for numbers."""
+    if model.reference.classes is None:
+        return {}
+    rows = run(
+        f"SELECT version, time_bucket(INTERVAL {viewed.bucket} SECONDS, time) AS moment, ROUND(score, 3) AS score, "
+        "COUNT(*) AS count FROM predictions WHERE score IS NOT NULL AND time >= ? AND time < ? GROUP BY ALL",
+        [viewed.since, viewed.until],
+    ).to_pylist()
+    groups: dict[str, dict[datetime, list[tuple[float, int]]]] = {}
+    for row in rows:
+        moments = groups.setdefault(str(row["version"]), {})
+        moments.setdefault(row["moment"], []).append((float(row["score"]), int(row["count"])))
+    result: dict[str, dict[datetime, float]] = {}
+    for version, moments in groups.items():
+        classes = model.reference_of(version).classes
+        for moment, counted in moments.items() if classes is not None else ():
+            scores, counts = (np.array(column, dtype=np.float64) for column in zip(*counted, strict=True))
+            right = _right(scores, classes.calibration) if classes is not None else scores
+            result.setdefault(version, {})[moment] = float(np.average(right, weights=counts))
+    return result
+
+
 def _estimate(scores: Floats, classes: ClassReference) -> Estimate:
     right, total = sum(row[index] for index, row in enumerate(classes.confusion)), sum(map(sum, classes.confusion))
     return widened(estimated_accuracy(_right(scores, classes.calibration)), right, total)

@@ -3,13 +3,11 @@ true labels, and whether the labelled rows are like the others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-import duckdb
 import numpy as np
 
-from mlspec.errors import UsageError
 from mlspec.monitoring.baseline.reference import CategoryReference
 from mlspec.monitoring.duckdb_session import quoted_name
 from mlspec.monitoring.monitor_state import EstimateView, LabelMix, LabelShareView, QualityView
@@ -17,14 +15,15 @@ from mlspec.monitoring.panel_data import RunQuery, ViewedRange
 from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated
 from mlspec.monitoring.quality.label_shift import ASSUMPTION, label_shift, share_intervals
 from mlspec.monitoring.quality.live_quality import ScoredRows, label_bias, wilson
-from mlspec.monitoring.quality_slices import KEY, slice_expression
 from mlspec.monitoring.quality_state import measured_quality
+from mlspec.monitoring.row_slices import DRIFT, QUALITY, slice_errors
 from mlspec.monitoring.watched_model import WatchedModel
+from mlspec.sections.monitor_slice import LiveSlice, named_slices
 
 MOST_VALUES: Final = 8
-"""An input with more values in training is not used for slices, unless `monitor.drift.slices` names it."""
+"""An input with more values in training is not used for slices, unless the spec names it."""
 _MOST_SLICED: Final = 5
-"""Inputs whose values are slices, where `monitor.drift.slices` names none."""
+"""Inputs whose values are slices, where the spec names none."""
 _NEWEST: Final = 20_000
 """Predictions that are compared, the newest ones."""
 _RANGE: Final = "\"row\" IS NOT NULL AND outcome = 'success' AND time >= ? AND time < ?"
@@ -33,38 +32,27 @@ _RANGE: Final = "\"row\" IS NOT NULL AND outcome = 'success' AND time >= ? AND t
 def quality_views(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> Iterator[QualityView]:
     """Each version, followed by its slices."""
     rows = [*_groups(model, run, viewed, "", "''")]
-    for name, expression in _slices(model):
-        try:
+    key, slices = quality_slices(model)
+    expressions = {name: expression for name, how in slices.items() if (expression := model.rows.expression(name, how))}
+    with slice_errors(key, lambda text: run(f"SELECT {text} FROM predictions p"), expressions):
+        for name, expression in expressions.items():
             rows += _groups(model, run, viewed, name, expression)
-        except duckdb.Error as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            help = "correct the condition; it is DuckDB's SQL on the inputs of the model"
-            raise UsageError(f"{KEY}.{name}: {reason}", help=help) from None
     yield from sorted(rows, key=lambda row: (row.version, bool(row.slice), row.slice.partition("=")[0], -row.rows))
 
 
-def _slices(model: WatchedModel) -> Iterator[tuple[str, str]]:
-    """The name of each division of rows, and its slice in SQL."""
-    declared = model.options.quality.slices
-    for name, how in declared.items():
-        if (expression := slice_expression(model, name, how)) is not None:
-            yield name, expression
-    if not declared:
-        for column in sliced_columns(model):
-            yield column, f"CAST(p.{quoted_name(f'input.{column}')} AS VARCHAR)"
-
-
-def sliced_columns(model: WatchedModel) -> Sequence[str]:
-    """The category inputs whose values are slices: those of the spec, or those with few values."""
-    declared = model.options.drift.slices if model.options.drift else []
-    if declared:
-        return [name for name in declared if name not in model.redacted]
+def quality_slices(model: WatchedModel) -> tuple[str, Mapping[str, LiveSlice]]:
+    """The key of the spec that declares slices, and these; without any, the category inputs with few values."""
+    if declared := named_slices(model.options.quality.slices):
+        return QUALITY, declared
+    if model.drift_slices:
+        return DRIFT, model.drift_slices
     few = [
         name
         for name, column in model.reference.columns.items()
         if isinstance(column, CategoryReference) and 2 <= len(column.counts) <= MOST_VALUES and not column.other
     ]
-    return [name for name in few if name not in model.hashed | model.redacted][:_MOST_SLICED]
+    shown = [name for name in few if name not in model.hashed | model.redacted][:_MOST_SLICED]
+    return QUALITY, named_slices(shown)
 
 
 def _groups(model: WatchedModel, run: RunQuery, viewed: ViewedRange, name: str, group: str) -> Iterator[QualityView]:

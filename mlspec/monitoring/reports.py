@@ -11,6 +11,8 @@ from pydantic import JsonValue
 
 from mlspec.errors import StageError
 from mlspec.monitoring.drift.drift_alarm import Alarm, utc
+from mlspec.monitoring.drift_state import DriftLook
+from mlspec.monitoring.monitor_state import MeasureView
 from mlspec.monitoring.quality_state import QualityLook
 
 if TYPE_CHECKING:
@@ -34,23 +36,51 @@ class MonitorReport:
         }
 
 
-def reports(alarms: Sequence[Alarm], quality: QualityLook) -> Iterator[MonitorReport]:
-    """One for each open alarm of drift, and one for each version whose quality is measured or estimated."""
-    for alarm in alarms:
-        values: dict[str, JsonValue] = {
-            "column": alarm.column, "kind": alarm.kind, "drift_evidence": alarm.evidence, "effect": alarm.effect.size,
-            "direction": alarm.direction, "since": utc(alarm.since_time), "rows": alarm.rows, "alarm": 1,
-        }  # fmt: skip
-        yield MonitorReport(alarm.group.version, values)
-    measured = {each.version: each.measured for each in quality.versions if each.measured is not None}
-    for version in sorted(measured.keys() | quality.estimates.keys()):
-        values = {}
-        if (known := measured.get(version)) is not None:
-            share = known.rows / quality.rows if quality.rows else 0.0
-            values = {"metric": known.metric, "quality": known.value, "labelled_share": min(share, 1.0)}
+def reports(
+    look: DriftLook | None, quality: QualityLook, measures: Sequence[MeasureView] = ()
+) -> Iterator[MonitorReport]:
+    """One for each compared column, for each version whose quality is measured or estimated, and for each measure."""
+    yield from _drift(look) if look is not None else ()
+    known = {each.version: each for each in quality.versions}
+    for version in sorted(known.keys() | quality.estimates.keys()):
+        values: dict[str, JsonValue] = {}
+        if (each := known.get(version)) is not None:
+            values = {"quality_alarm": int(each.risk.state == "harmful")}
+        if each is not None and each.measured is not None:
+            share = each.measured.rows / quality.rows if quality.rows else 0.0
+            values |= {"metric": each.measured.metric, "quality": each.measured.value}
+            values |= {"labelled_share": min(share, 1.0), "quality_expected": each.expected}
         if (estimate := quality.estimates.get(version)) is not None:
             values |= {"metric": estimate.metric, "quality_estimated": estimate.value}
         yield MonitorReport(version, values)
+    yield from map(_measure, measures)
+
+
+def _drift(look: DriftLook) -> Iterator[MonitorReport]:
+    """Each column of all rows, with or without an alarm; of slices the alarms."""
+    moved = {(alarm.group, alarm.column): alarm for alarm in look.alarms}
+    for score in look.scores:
+        if not score.group.slice and (score.group, score.column) not in moved:
+            values: dict[str, JsonValue] = {"column": score.column, "drift_evidence": score.evidence, "alarm": 0}
+            yield MonitorReport(score.group.version, values)
+    for alarm in moved.values():
+        yield MonitorReport(alarm.group.version, _alarm(alarm))
+
+
+def _alarm(alarm: Alarm) -> dict[str, JsonValue]:
+    return {
+        "column": alarm.column, "kind": alarm.kind, "drift_evidence": alarm.evidence, "effect": alarm.effect.size,
+        "direction": alarm.direction, "since": utc(alarm.since_time), "rows": alarm.rows, "alarm": 1,
+        **({"slice": alarm.group.slice} if alarm.group.slice else {}),
+    }  # fmt: skip
+
+
+def _measure(view: MeasureView) -> MonitorReport:
+    values: dict[str, JsonValue] = {"metric": view.metric, **({"label": view.label} if view.label else {})}
+    for name, each in (("measure", view.measured), ("measure_estimated", view.estimated)):
+        if each is not None:
+            values |= {name: each.value, f"{name}_low": each.low, f"{name}_high": each.high}
+    return MonitorReport(view.version, values)
 
 
 def send(client: Elasticsearch, stream: str, documents: Sequence[Mapping[str, JsonValue]]) -> None:

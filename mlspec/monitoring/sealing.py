@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from typing import Final
 
 import duckdb
@@ -19,7 +19,8 @@ from mlspec.monitoring.data_files import DataFile, day_files, merge_files, merge
 from mlspec.monitoring.duckdb_session import QueryLimits, session
 from mlspec.monitoring.log_columns import LogColumns
 from mlspec.monitoring.log_table import days_of, parse_lines, rows_of
-from mlspec.monitoring.segments import Segment, close, is_abandoned, segments
+from mlspec.monitoring.open_segments import Machine, OpenSegments, this_machine
+from mlspec.monitoring.segments import Segment, close, segments
 from mlspec.monitoring.store_folders import StoreFolders
 
 BATCH_BYTES: Final = 128 * 2**20
@@ -68,12 +69,15 @@ class Sealer:
     publish: Callable[[], None] = lambda: None
     """Called when new Parquet files exist and before their segments are deleted: updates the profiles."""
 
-    def seal(self, now: datetime) -> Sealed:
+    machine: Callable[[], Machine] = this_machine
+    """The machine of this process."""
+
+    def seal(self) -> Sealed:
         """Seal every closed segment; does nothing while another process seals."""
         with self.folders.sealing() as alone:
             if not alone:
                 return Sealed(busy=True)
-            closed = self._close_abandoned(now)
+            closed = self._close_abandoned()
             result = Sealed(closed=closed)
             with session(self.limits) as connection:
                 for group in _groups(s for s in segments(self.folders) if not s.is_open):
@@ -83,8 +87,8 @@ class Sealer:
                 self._merge(connection)
             return result
 
-    def _close_abandoned(self, now: datetime) -> int:
-        abandoned = [s for s in segments(self.folders) if s.is_open and is_abandoned(s, now)]
+    def _close_abandoned(self) -> int:
+        abandoned = OpenSegments(self.folders, self.machine).abandoned()
         for segment in abandoned:
             self.step("close")
             close(segment)

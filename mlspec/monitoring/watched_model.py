@@ -11,12 +11,15 @@ from typing import Final
 from mlspec.errors import StageError, UnobservableError
 from mlspec.monitoring.baseline.reference import CategoryReference, Reference
 from mlspec.monitoring.compute_reference import model_version, project_reference
+from mlspec.monitoring.log_columns import LogColumns
 from mlspec.monitoring.prediction_store import PredictionStore
 from mlspec.monitoring.queries.alerts import Alert, alerts
 from mlspec.monitoring.queries.query import ModelShape
 from mlspec.monitoring.reference_files import load_reference, referenced_models
+from mlspec.monitoring.row_slices import SliceableRows
 from mlspec.records.bundle_signature import BundleSignature
 from mlspec.sections.monitor import Monitor
+from mlspec.sections.monitor_slice import LiveSlice, named_slices
 from mlspec.spec.project import Project
 
 ARTIFACTS: Final = "artifacts"
@@ -59,6 +62,17 @@ class WatchedModel:
         return frozenset(name for name, stored in storage.items() if stored == how)
 
     @cached_property
+    def drift_slices(self) -> Mapping[str, LiveSlice]:
+        """The slices whose rows are compared with those of the training data."""
+        return named_slices(self.options.drift.slices) if self.options.drift else {}
+
+    @cached_property
+    def rows(self) -> SliceableRows:
+        """What slices of the live rows can be of."""
+        columns = LogColumns.of(self.signature, self.hashed)
+        return SliceableRows(columns.inputs, self.hashed, self.redacted)
+
+    @cached_property
     def store(self) -> PredictionStore:
         """The predictions. Without a reference the profiles that are written at sealing have no bins."""
         try:
@@ -70,7 +84,7 @@ class WatchedModel:
     @cached_property
     def reference(self) -> Reference:
         """The training data. Raises UnobservableError if there is neither the data nor a carried reference."""
-        return project_reference(self.artifacts, self.state, self.options.drift.slices if self.options.drift else ())
+        return project_reference(self.artifacts, self.state, self.drift_slices)
 
     @cached_property
     def version(self) -> str:

@@ -10,9 +10,7 @@ from mlspec.monitoring.drift.drift_alarm import threshold_words
 from mlspec.monitoring.monitor_state import FeatureView, Level, MonitorState, PanelUnit, PanelView
 from mlspec.render.formatting import DASH, number, rounded, share
 from mlspec.report.monitor_words import (
-    ESTIMATE_HEADS,
     QUALITY_HEADS,
-    label_estimate_cells,
     label_words,
     quality_cells,
     quality_title,
@@ -58,8 +56,6 @@ def monitor_tables(state: MonitorState) -> Iterator[DrawnTable]:
     yield from (_panel(panel) for panel in state.panels if panel.chart == "table")
     if state.quality:
         yield _quality(state)
-    if state.label_estimates:
-        yield _label_estimates(state)
     if state.label_mix:
         yield _labels(state)
     if state.features:
@@ -99,16 +95,6 @@ def _quality(state: MonitorState) -> DrawnTable:
         notes.append("Red: the interval of the slice lies wholly below the quality of its version, compared by itself.")
     title = f"{quality_title(state)} by version and slice"
     return DrawnTable("by-slice", title, "with 95 % intervals", heads, tuple(rows), notes=tuple(notes))
-
-
-def _label_estimates(state: MonitorState) -> DrawnTable:
-    heads = tuple(TableHead(name, index > 1) for index, name in enumerate(ESTIMATE_HEADS))
-    rows = tuple(tuple(map(TableCell, cells)) for cells in label_estimate_cells(state))
-    note = (
-        "With 95 % intervals, from the newest predictions of each version. An expected quality "
-        f"{state.estimate_assumption}."
-    )
-    return DrawnTable("label-estimates", "Quality of each label", "expected without labels", heads, rows, notes=(note,))
 
 
 def _labels(state: MonitorState) -> DrawnTable:

@@ -10,10 +10,11 @@ from mlspec.monitoring.monitor_state import (
     AlarmFacts,
     EstimateView,
     FactUnit,
-    LabelEstimateView,
     LabelShareView,
+    MeasureView,
     MonitorState,
     QualityView,
+    ValueInterval,
 )
 from mlspec.monitoring.shift_measure import ShiftMeasure
 from mlspec.render.formatting import DASH, number, share
@@ -89,7 +90,7 @@ def quality_words(view: QualityView) -> str:
     return f"{view.value:.3f} ({view.low:.3f} to {view.high:.3f})"
 
 
-def estimate_words(view: EstimateView | LabelEstimateView) -> str:
+def estimate_words(view: EstimateView | ValueInterval) -> str:
     """`0.801 (0.780 to 0.822)`."""
     return f"{view.value:.3f} ({view.low:.3f} to {view.high:.3f})"
 
@@ -99,15 +100,14 @@ def labelled_words(view: QualityView) -> str:
     return f"{view.labelled:,} of {view.rows:,} ({share(view.labelled_share)})"
 
 
-ESTIMATE_HEADS: Final = ("version", "label", "precision", "recall", "F1", "AUROC")
-_ESTIMATED: Final = ("precision", "recall", "f1", "auroc")
+_NAMES: Final = {"f1": "F1", "auroc": "AUROC"}
 
 
-def label_estimate_cells(state: MonitorState) -> list[tuple[str, ...]]:
-    """The rows of the table of what is expected of each label, as `ESTIMATE_HEADS`."""
-    known = {(view.version, view.label, view.metric): estimate_words(view) for view in state.label_estimates}
-    labels = dict.fromkeys((view.version, view.label) for view in state.label_estimates)
-    return [(*each, *(known.get((*each, metric), DASH) for metric in _ESTIMATED)) for each in labels]
+def measure_words(view: MeasureView) -> str:
+    """`precision 0.750 (0.700 to 0.800), expected 0.801 (0.780 to 0.822)`."""
+    values = [estimate_words(view.measured)] if view.measured else []
+    values += [f"expected {estimate_words(view.estimated)}"] if view.estimated else []
+    return f"{_NAMES.get(view.metric, view.metric)} {', '.join(values)}"
 
 
 QUALITY_HEADS: Final = ("version", "slice", "measured with labels", "labelled", "expected without labels")

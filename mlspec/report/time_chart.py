@@ -47,8 +47,9 @@ def line_chart(
     values = [value for each in lines for _, value in each.points if value is not None]
     low, high = _range([*values, *(limit.value for limit in limits)], unit)
     x, y = time.x(), Scale(low, high, HEIGHT - BOTTOM, TOP)
-    drawn = [_curve(each, index, x, y, unit) for index, each in enumerate(lines)]
-    ends = [(_last(each), each.name, index) for index, each in enumerate(lines) if _last(each) is not None]
+    colours = _colours(lines)
+    drawn = [_curve(each, index, x, y, unit) for index, each in zip(colours, lines, strict=True)]
+    ends = [(_last(each), each.name, i) for i, each in zip(colours, lines, strict=True) if _last(each) is not None]
     return picture(
         WIDTH,
         HEIGHT,
@@ -119,6 +120,16 @@ def shown(value: float | None, unit: PanelUnit) -> str:
     return f"{number(value)}{' ms' if unit == 'milliseconds' else '/s' if unit == 'per_second' else ''}"
 
 
+def _colours(lines: Sequence[ChartLine]) -> list[int]:
+    """The colour of each line; a dashed one has that of the line whose version it names."""
+    solid = {each.name.removeprefix("version "): index for index, each in enumerate(lines) if not each.dashed}
+    names = list(solid)
+    return [
+        solid.get(next((n for n in names if each.dashed and each.name.startswith(f"{n} ")), ""), index)
+        for index, each in enumerate(lines)
+    ]
+
+
 def _curve(each: ChartLine, index: int, x: Scale, y: Scale, unit: PanelUnit) -> Markup:
     parts, run, alone = [], list[str](), set[str]()
     for moment, value in (*each.points, (None, None)):
@@ -126,10 +137,11 @@ def _curve(each: ChartLine, index: int, x: Scale, y: Scale, unit: PanelUnit) -> 
             run.append(f"{x(moment.timestamp()):.1f},{y(value):.1f}")
             continue
         if len(run) > 1:
-            parts.append(tag("polyline", points=" ".join(run), class_=f"curve {_stroke(index)}"))
+            dashed = " dashed" if each.dashed else ""
+            parts.append(tag("polyline", points=" ".join(run), class_=f"curve{dashed} {_stroke(index)}"))
         alone.update(run if len(run) == 1 else ())
         run = []
-    every = len(each.points) // 60 + 1
+    every = len(each.points) // (6 if each.dashed else 60) + 1
     for moment, value in each.points[::every]:
         if value is not None:
             at, tip = x(moment.timestamp()), f"{each.name}, {_clock(moment)}: {shown(value, unit)}"

@@ -1,22 +1,13 @@
 """Options of the `evaluate` section."""
 
-from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
-from pydantic_core import PydanticCustomError
 
 from mlspec.sections.metric_names import DEFAULT, ClassMetric, NumberMetric, Task
+from mlspec.sections.slice_bins import rising
 from mlspec.spec.spec_model import SpecModel
 from mlspec.spec.types import Bound, null_as
-
-
-def _rising(edges: list[float]) -> list[float]:
-    if any(low >= high for low, high in pairwise(edges)):
-        raise PydanticCustomError(
-            "bad-format", "the edges of `bins` must be strictly increasing", {"help": "for example [10, 20, 40]"}
-        )
-    return edges
 
 
 class Slice(SpecModel):
@@ -24,7 +15,7 @@ class Slice(SpecModel):
 
     column: str | None = Field(None, min_length=1, description="Column to slice by; default: the name of the slice")
     by: Literal["value", "length"] = Field("value", description="Slice by the value, or by the length of a text")
-    bins: Annotated[list[float], AfterValidator(_rising)] = Field(
+    bins: Annotated[list[float], AfterValidator(rising)] = Field(
         [], description="Increasing edges between the slices of numbers or lengths", examples=[[10, 20, 40]]
     )
     top: int = Field(20, ge=1, description="With `by: value`, only this many of the most frequent values")

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from mlspec.sections.monitor_slice import Slices
 from mlspec.spec.spec_model import SpecModel
 from mlspec.spec.types import Rate, rate_parts
 
@@ -43,11 +44,11 @@ class Drift(SpecModel):
         examples=["1000 per 1d", "50 per 1h"],
     )
     columns: list[str] = Field([], description="Inputs to compare; default: all", examples=[["age", "town"]])
-    slices: list[str] = Field(
+    slices: Slices = Field(
         [],
-        description="Category inputs whose values are compared one by one, too: the numbers, categories, lengths and "
-        "unseen words of their rows",
-        examples=[["town"]],
+        description="Inputs to slice by, or slices by name, whose rows are compared one by one, too: with the rows of "
+        "the training data that are in the same slice",
+        examples=[["town"], {"length": {"column": "sentence", "by": "length", "bins": [20, 40]}}],
     )
 
     def rows_per_day(self) -> float:

@@ -24,7 +24,7 @@ def test_everything_is_in_the_text(capsys: pytest.CaptureFixture[str]) -> None:
         "a loss between", "= help: train on the new labels: `mlspec monitor retrain`",
         "alarm[moved]: age moved (version 8), since 2026-11-27 00:1", "age moved up by +", "an alarm needs",
         "more rows", "6 of 20 rows that show it:", "Accuracy, with 95 % intervals",
-        "Quality of each label, expected without labels, with 95 % intervals\n  version 7, no: precision 0.",
+        "Quality of each label, with 95 % intervals\n  version 7, no: precision 0.", ", expected 0.",
         "Columns that differ from training (PSI, KS and Cramer's V are net of their noise)", "p < 0.001",
     ):  # fmt: skip
         assert words in text, words
@@ -56,5 +56,5 @@ def test_the_json_has_the_same(state: object) -> None:
     assert document["quality"][0].keys() >= {"version", "slice", "value", "low", "high", "labelled", "labelled_share"}
     assert document["estimates"][0]["assumption"]
     assert document["label_mix"]["shares"]
-    assert document["label_estimates"][0].keys() == {"version", "label", "metric", "value", "low", "high"}
+    assert document["measures"][0].keys() == {"version", "label", "metric", "measured", "estimated"}
     assert document["diagnoses"][0]["sentences"]

@@ -117,7 +117,7 @@ def reported(folder: Path, numeric: Mapping[str, Case], named: Mapping[str, Case
     segment(folder, rows, "a-1-1-0")
     known = reference(numeric, named)
     store = PredictionStore(folder, signature, reference=known)
-    store.seal(DAY)
+    store.seal()
     shown = report(store.profiles(DAY, DAY + timedelta(days=1)), known)
     return {column.name: column for column in shown.columns}
 

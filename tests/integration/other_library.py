@@ -15,7 +15,7 @@ import numpy as np
 from tests.conftest import missing
 
 _HEAD = "import io, json, sys\nimport numpy as np\ngiven = np.load(io.BytesIO(sys.stdin.buffer.read()))\n"
-_QUIET = {"NML_DISABLE_USAGE_LOGGING": "1", "PYTHONWARNINGS": "ignore"}
+_QUIET = {"NML_DISABLE_USAGE_LOGGING": "1", "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
 
 
 def calculated(variable: str, name: str, code: str, arrays: Mapping[str, np.ndarray]) -> Any:

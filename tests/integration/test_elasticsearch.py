@@ -82,7 +82,15 @@ def document(number: int) -> dict[str, Any]:
 def report(number: int) -> dict[str, Any]:
     """What `mlspec monitor` reports: drift of a column, and the quality of a version."""
     drift = {"column": "age", "kind": "moved", "drift_evidence": 3.0 * number, "effect": 0.2, "alarm": 1}
-    quality = {"metric": "mcc", "quality": 0.8, "quality_estimated": 0.7, "labelled_share": 0.4}
+    quality = {
+        "metric": "mcc",
+        "quality": 0.8,
+        "quality_estimated": 0.7,
+        "quality_expected": 0.9,
+        "labelled_share": 0.4,
+    }
+    quality |= {"label": "yes", "measure": 0.8, "measure_low": 0.7, "measure_high": 0.9, "measure_estimated": 0.7}
+    quality |= {"measure_estimated_low": 0.6, "measure_estimated_high": 0.8}
     return {
         "@timestamp": f"2026-11-27T10:{number:02}:00Z",
         "event": {"kind": "metric"},
@@ -138,6 +146,7 @@ GROUPS: dict[Grouping, dict[str, Any]] = {
     Grouping.VERSION: {"terms": {"field": "service.version"}},
     Grouping.LABEL: {"terms": {"field": "prediction.label"}},
     Grouping.COLUMN: {"terms": {"field": "monitor.column"}},
+    Grouping.METRIC: {"terms": {"field": "monitor.metric"}},
 }
 
 
@@ -183,7 +192,8 @@ def rows(
     reported = all(isinstance(each.measure, Latest) for each in series)
     aggs = {each.name: aggregation(each.measure, columns.get(each.name, "")) for each in series}
     for group in reversed([g for g in by if g is not Grouping.COLUMN or reported]):
-        aggs = {group.value: {**GROUPS[group], "aggs": aggs}}
+        own = {"terms": {"field": "monitor.label"}} if reported and group is Grouping.LABEL else GROUPS[group]
+        aggs = {group.value: {**own, "aggs": aggs}}
     answer = client.search(index=REPORTS if reported else STREAM, size=0, aggs=aggs)["aggregations"]
     return list(leaves(answer, {each.name for each in series}))
 

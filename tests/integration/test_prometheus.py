@@ -181,7 +181,13 @@ GAUGES = (
     MonitorMetric("drift_alarm_open", (*OF_VERSION, ("input", "input.age")), 1.0),
     MonitorMetric("quality", (*OF_VERSION, ("metric", "accuracy")), 0.8),
     MonitorMetric("quality_estimated", OF_VERSION, 0.7),
+    MonitorMetric("quality_expected", (*OF_VERSION, ("metric", "accuracy")), 0.9),
     MonitorMetric("labelled_share", OF_VERSION, 0.5),
+    *(
+        MonitorMetric(f"{name}{end}", (*OF_VERSION, ("metric", "recall"), ("label", "yes")), 0.5)
+        for name in ("measure", "measure_estimated")
+        for end in ("", "_low", "_high")
+    ),
 )
 """What `mlspec monitor --serve` has measured."""
 GOOD = {"age": 20.0, "city": "Bonn"}

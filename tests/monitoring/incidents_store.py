@@ -11,11 +11,30 @@ import pyarrow as pa
 
 from mlspec.monitoring.label_store import LabelStore
 from mlspec.monitoring.monitor_state import ActiveAlarm, MonitorState
+from mlspec.monitoring.observation import Observation
+from mlspec.monitoring.watched_model import WatchedModel
 from tests.monitoring.watched import Service
 
 
-@cache
 def incidents_state() -> MonitorState:
+    """What is shown of it."""
+    return incidents().state
+
+
+@cache
+def incidents_model() -> WatchedModel:
+    """The model of the store."""
+    return _service().model
+
+
+@cache
+def incidents() -> Observation:
+    """The observation of the store."""
+    return _service().observe()
+
+
+@cache
+def _service() -> Service:
     """Version 7 moves and stays right; version 8 moves, is often wrong, and fails requests."""
     service = Service(Path(mkdtemp(prefix="mlspec-incidents-")), alerts={"error_rate": "> 0.05", "min_requests": 20})
     service.answer(600)
@@ -37,7 +56,7 @@ def incidents_state() -> MonitorState:
         if given < 0.5
     ]
     LabelStore(service.model.store).add(pa.Table.from_pylist(labels), service.now)
-    return service.observe().state
+    return service
 
 
 def alarm(name: str) -> ActiveAlarm:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from mlspec.errors import StageError
+from mlspec.errors import StageError, UsageError
 from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
 from mlspec.monitoring.baseline.reference import (
     CategoryReference,
@@ -25,6 +25,7 @@ from mlspec.monitoring.baseline.reference import (
     word_hash,
 )
 from mlspec.monitoring.compute_reference import CATEGORIES, project_reference
+from mlspec.sections.monitor_slice import LiveSlice
 from tests.bundles import text_bundle
 
 CLASS = {"column": "label", "type": "class", "labels": ["no", "yes"]}
@@ -123,7 +124,7 @@ def test_a_slice_has_the_distribution_of_its_own_rows(tmp_path: Path) -> None:
     train = {"age": ages, "town": towns, "label": [0, 1] * 275}
     project = artifacts(tmp_path / "artifacts", kinds, train, CLASS, PREDICTED)
     assert project_reference(project, tmp_path).slices == {}
-    reference = project_reference(project, tmp_path, ["town"])
+    reference = project_reference(project, tmp_path, {"town": LiveSlice()})
     assert set(reference.slices) == {"town=Bonn", "town=Trier"}
     means = {name: columns["age"] for name, columns in reference.slices.items()}
     assert all(isinstance(column, NumberReference) for column in means.values())
@@ -138,12 +139,59 @@ def test_a_slice_has_the_lengths_of_its_own_texts_and_the_words_of_all(tmp_path:
     project = artifacts(tmp_path / "artifacts", kinds, train, CLASS, PREDICTED)
     test = pa.table({**train, "text": ["one four"] * 60 + ["one"] * 60})
     pq.write_table(test, project / "data" / "test.parquet")
-    slices = project_reference(project, tmp_path, ["town"]).slices
+    slices = project_reference(project, tmp_path, {"town": LiveSlice()}).slices
     actual = {name: columns["text"] for name, columns in slices.items()}
     known = {name: text for name, text in actual.items() if isinstance(text, TextReference)}
     assert {name: text.words.mean for name, text in known.items()} == {"town=Bonn": 3, "town=Trier": 1}
     assert {name: text.unseen.mean for name, text in known.items()} == {"town=Bonn": 0.5, "town=Trier": 0}
     assert {text.vocabulary for text in known.values()} == {""}
+
+
+def test_slices_by_bins_a_length_a_condition_and_the_month_of_a_date(tmp_path: Path) -> None:
+    kinds = {"age": {"type": "number"}, "text": {"type": "text"}, "day": {"type": "category", "values": []}}
+    rows = 200
+    train = {
+        "age": [None, *np.linspace(20, 60, rows - 1)],
+        "text": ["a" * (5 if n % 2 else 50) for n in range(rows)],
+        "day": [f"2026-0{1 + n // 100}-11" for n in range(rows)],
+        "label": [0, 1] * (rows // 2),
+    }
+    project = artifacts(tmp_path / "artifacts", kinds, train, CLASS, PREDICTED)
+    slices = {
+        "age": LiveSlice(bins=[40]),
+        "length": LiveSlice(column="text", by="length", bins=[20]),
+        "old": LiveSlice(where="age >= 40 AND text LIKE 'a%'"),
+        "day": LiveSlice(column="day", by="month"),
+        "other": LiveSlice(column="text", by="length", bins=[1000]),
+    }
+    reference = project_reference(project, tmp_path, slices)
+    counted = {name: {n: c.rows for n, c in columns.items()} for name, columns in reference.slices.items()}
+    assert {name: columns["age"] for name, columns in counted.items()} == {
+        "age=<40": 99, "age=>=40": 100, "length=<20": 100, "length=>=20": 100, "old=yes": 100, "old=no": 99,
+        "day=2026-01": 100, "day=2026-02": 100, "other=<1000": 200,
+    }  # fmt: skip
+    assert all(set(columns) == {"age", "text", "day"} for columns in counted.values())
+    old = reference.slices["old=yes"]["age"]
+    assert isinstance(old, NumberReference)
+    assert old.values.points[0] >= 40
+
+
+def test_a_slice_with_another_definition_is_computed_again(tmp_path: Path) -> None:
+    kinds = {"age": {"type": "number"}}
+    train = {"age": np.linspace(0, 99, 100), "label": [0, 1] * 50}
+    project = artifacts(tmp_path / "artifacts", kinds, train, CLASS, PREDICTED)
+    sizes = []
+    for edge in (50.0, 40.0):
+        reference = project_reference(project, tmp_path, {"age": LiveSlice(bins=[edge])})
+        sizes.append({name: columns["age"].rows for name, columns in reference.slices.items()})
+    assert sizes == [{"age=<50": 50, "age=>=50": 50}, {"age=>=40": 60}]
+
+
+def test_a_condition_that_fails_on_the_training_data_names_its_slice(tmp_path: Path) -> None:
+    kinds = {"age": {"type": "number"}}
+    project = artifacts(tmp_path / "artifacts", kinds, {"age": [1.0], "label": [0]}, CLASS, PREDICTED)
+    with pytest.raises(UsageError, match=r"monitor.drift.slices.old: .*agee"):
+        project_reference(project, tmp_path, {"old": LiveSlice(where="agee > 3")})
 
 
 def test_without_data_and_without_a_copy(tmp_path: Path) -> None:

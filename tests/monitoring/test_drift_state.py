@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlspec.errors import UsageError
 from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
 from mlspec.monitoring.baseline.reference import NumberReference, Reference, TextReference, pack, word_hash
 from mlspec.monitoring.drift_state import look_for_drift, new_drift_monitor
+from mlspec.monitoring.row_slices import definition
+from mlspec.sections.monitor_slice import LiveSlice
 from tests.monitoring.log_lines import DAY, line, segment
 from tests.monitoring.references import REFERENCE, grid
 from tests.monitoring.watched import Service
@@ -41,7 +44,7 @@ def test_texts_as_in_training_raise_no_alarm(tmp_path: Path, sample: int, log: d
     service.answer(800)
     model = service.model
     assert model.options.drift is not None
-    model.store.seal(service.now)
+    model.store.seal()
     assert [alarm.column for alarm in look_for_drift(model, model.options.drift, service.now).alarms] == []
 
 
@@ -50,7 +53,7 @@ def test_other_texts_are_distinguished_from_those_of_training(tmp_path: Path) ->
     service.answer(800, sentence="words that nobody knows")
     model = service.model
     assert model.options.drift is not None
-    model.store.seal(service.now)
+    model.store.seal()
     columns = {alarm.column for alarm in look_for_drift(model, model.options.drift, service.now).alarms}
     assert columns == {"unseen.sentence", "domain.sentence"}
 
@@ -74,7 +77,7 @@ def test_a_slice_that_differs_from_the_rest_raises_no_alarm_until_it_changes(tmp
     monitor = new_drift_monitor(model, options)
     for first, age, alarms in ((0, 80.0, set[str]()), (400, 95.0, {"input.age"})):
         segment(tmp_path, rows(first, age), f"host-1-{first}-0")
-        model.store.seal(DAY)
+        model.store.seal()
         look = look_for_drift(model, options, DAY + timedelta(seconds=first + 405))
         assert {alarm.column for alarm in look.alarms if alarm.group.slice} == alarms
     assert set(monitor.slices[""]) == {"town=Trier"}
@@ -95,9 +98,78 @@ def test_texts_that_change_in_one_slice_raise_its_alarm(tmp_path: Path) -> None:
         for town, sentence in [("Bonn", "as in training") if i % 10 else ("Trier", "what nobody knows")]
     ]
     segment(tmp_path, rows, "host-1-0-0")
-    model.store.seal(DAY)
+    model.store.seal()
     look = look_for_drift(model, options, DAY + timedelta(seconds=305))
     assert "unseen.sentence" in {alarm.column for alarm in look.alarms if alarm.group.slice == "town=Trier"}
+
+
+def ages(number: int, old: float) -> list[dict[str, Any]]:
+    """600 rows; the shorter half of the texts has people of this age."""
+    draws = np.random.default_rng(number)
+    return [
+        line(
+            number + i,
+            inputs={"age": draws.normal(40 if i % 2 else old, 10), "town": "Bonn", "sentence": "as"},
+            lengths={"sentence": {"characters": 30 if i % 2 else 5, "words": 1}},
+        )
+        for i in range(600)
+    ]
+
+
+SHORT = LiveSlice(column="sentence", by="length", bins=[20])
+YOUNG = LiveSlice(where="age < 1000")
+
+
+def sliced(**slices: LiveSlice) -> Reference:
+    """Rows of each slice are as all rows."""
+    age = {"age": REFERENCE.columns["age"]}
+    names = {"short": ("<20", ">=20"), "young": ("yes", "no")}
+    return REFERENCE.model_copy(
+        update={
+            "sliced": tuple(definition(name, how) for name, how in slices.items()),
+            "slices": {f"{name}={value}": age for name in slices for value in names[name]},
+        }
+    )
+
+
+def test_live_rows_are_divided_by_a_length_and_a_condition(tmp_path: Path) -> None:
+    declared = {"short": SHORT.model_dump(), "young": YOUNG.model_dump()}
+    service = Service(tmp_path, reference=sliced(short=SHORT, young=YOUNG), drift={"slices": declared})
+    model = service.model
+    assert model.options.drift is not None
+    segment(tmp_path, ages(0, old=60), "host-1-0-0")
+    model.store.seal()
+    look = look_for_drift(model, model.options.drift, DAY + timedelta(seconds=605))
+    moved = {alarm.group.slice for alarm in look.alarms if alarm.column == "input.age"}
+    assert moved == {"", "short=<20", "young=yes"}
+    assert {score.group.slice for score in look.scores} == {"", "short=<20", "short=>=20", "young=yes"}
+
+
+def test_the_detector_of_a_slice_with_another_definition_starts_again(tmp_path: Path) -> None:
+    for edge, begins_again in ((20.0, False), (20.0, False), (25.0, True)):
+        how = LiveSlice(column="sentence", by="length", bins=[edge])
+        service = Service(tmp_path, reference=sliced(short=how), drift={"slices": {"short": how.model_dump()}})
+        if not service.model.store.query("SELECT 1 FROM predictions").num_rows:
+            segment(tmp_path, ages(0, old=60), "host-1-0-0")
+        model = service.model
+        assert model.options.drift is not None
+        look = look_for_drift(model, model.options.drift, DAY + timedelta(seconds=605))
+        assert ("short=<20" in {alarm.group.slice for alarm in look.alarms}) is not begins_again
+        assert "" in {alarm.group.slice for alarm in look.alarms}
+
+
+def test_a_condition_that_is_not_sql_names_its_slice(tmp_path: Path) -> None:
+    how = LiveSlice(where="agee > 3")
+    service = Service(tmp_path, reference=sliced(young=how), drift={"slices": {"young": how.model_dump()}})
+    service.answer(30)
+    with pytest.raises(UsageError, match=r"monitor.drift.slices.young: .*agee"):
+        service.observe()
+
+
+def test_slices_of_hashes_are_mentioned(tmp_path: Path) -> None:
+    log = {"columns": {"town": "hashed"}}
+    service = Service(tmp_path, log=log, drift={"slices": ["town"]})
+    assert any("not compared" in note and note.endswith("town") for note in service.observe().state.notes)
 
 
 def test_a_carried_reference_without_slices_is_mentioned(tmp_path: Path) -> None:

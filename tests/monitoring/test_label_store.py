@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> PredictionStore:
         [line(1), line(2), line(3, request_id="two", row=0), line(4, request_id="two", row=1), failure(5)],
         "a-1-1-1",
     )
-    predictions.seal(NOON)
+    predictions.seal()
     segment(tmp_path, [line(6, DAY + timedelta(days=1))], "a-1-1-2", day="2026-11-28")
     return predictions
 

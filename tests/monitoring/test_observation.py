@@ -212,7 +212,7 @@ def test_a_version_with_another_schema_does_not_disturb_the_others(tmp_path: Pat
     state = service.observe().state
     assert {(view.version, view.rows) for view in state.quality if not view.slice} == {("6", 100), ("7", 400)}
     assert not [alarm for alarm in state.alarms if alarm.facts.version == "7"]
-    assert {view.version for view in state.label_estimates} >= {"7"}
+    assert {view.version for view in state.measures if view.label} >= {"7"}
     assert monitor_page(state)
 
 

@@ -18,7 +18,7 @@ def store(folder: Path) -> PredictionStore:
 def test_segments_become_parquet_and_rows_in_order_of_time(tmp_path: Path) -> None:
     segment(tmp_path, [line(5), line(1), line(3)], "host-1-100-0")
     segment(tmp_path, [line(4), failure(2)], "host-2-100-0")
-    sealed = store(tmp_path).seal(DAY)
+    sealed = store(tmp_path).seal()
     assert (sealed.segments, sealed.rows, sealed.corrupt) == (2, 5, 0)
     assert list((tmp_path / "log").rglob("*.jsonl*")) == []
     table = store(tmp_path).rows(*ALWAYS, ["request_id", "input.age", "input.town", "score", "outcome"]).read_all()
@@ -37,7 +37,7 @@ def test_an_empty_store_has_every_column(tmp_path: Path) -> None:
 
 def test_sealed_and_open_predictions_are_one_table(tmp_path: Path) -> None:
     segment(tmp_path, [line(1)], "a-1-1-1")
-    store(tmp_path).seal(DAY)
+    store(tmp_path).seal()
     segment(tmp_path, [line(2)], "a-1-1-2")
     segment(tmp_path, [line(3)], "far-1-1-3", is_open=True)
     table = store(tmp_path).query(
@@ -50,7 +50,7 @@ def test_versions_with_different_schemas(tmp_path: Path) -> None:
     """A column that was text, one that went, one that is new: old rows keep what they had."""
     old = line(1, version="6", inputs={"age": "young", "shoe": 42.0})
     segment(tmp_path, [old], "a-1-1-1")
-    store(tmp_path).seal(DAY)
+    store(tmp_path).seal()
     segment(tmp_path, [line(2), line(3, version="6", inputs={"age": "12", "shoe": "big"})], "a-1-1-2")
     for _ in range(2):
         table = store(tmp_path).query(
@@ -59,7 +59,7 @@ def test_versions_with_different_schemas(tmp_path: Path) -> None:
         assert table["age"].to_pylist() == [None, 2.0, 12.0]
         assert table["shoe"].to_pylist() == ["42.0", None, "big"]
         assert table["town"].to_pylist() == [None, None, None]
-        store(tmp_path).seal(DAY)
+        store(tmp_path).seal()
     of_six = store(tmp_path).rows(*ALWAYS, ["request_id", "input.shoe"], version="6").read_all()
     assert of_six["input.shoe"].to_pylist() == ["42.0", "big"]
 
@@ -76,7 +76,7 @@ def test_images_and_a_regression(tmp_path: Path) -> None:
     image = {"photo": {"digest": "x", "mean": 0.4, "contrast": 0.2}}
     segment(tmp_path, [line(1, inputs={}, lengths={}, images=image, prediction={"value": 1.5})])
     of_images = PredictionStore(tmp_path, signature)
-    of_images.seal(DAY)
+    of_images.seal()
     row = of_images.query('SELECT "mean.photo" AS m, "contrast.photo" AS c, value FROM predictions').to_pylist()
     assert row == [{"m": 0.4, "c": 0.2, "value": 1.5}]
 
@@ -87,7 +87,7 @@ def test_rows_are_read_in_batches(tmp_path: Path) -> None:
         moments = [DAY + timedelta(days=day, milliseconds=79 * n % 600) for n in range(300)]
         lines = [line(day * 300 + n, moment, inputs={}, lengths={}) for n, moment in enumerate(moments)]
         segment(tmp_path, lines, f"a-1-1-{day}")
-    store(tmp_path).seal(DAY)
+    store(tmp_path).seal()
     small = PredictionStore(tmp_path, SIGNATURE, limits=QueryLimits(rows=50))
     batches = list(small.rows(*ALWAYS, ["time"]))
     times = [moment for batch in batches for moment in batch["time"].to_pylist()]
@@ -103,4 +103,4 @@ def test_names_with_quotes(tmp_path: Path) -> None:
     segment(tmp_path / "it's", [line(1, inputs={name: 4.0})], "it's-1-1-1")
     for _ in range(2):
         assert odd.rows(*ALWAYS, [f"input.{name}"]).read_all()[0].to_pylist() == [4.0]
-        odd.seal(DAY)
+        odd.seal()

@@ -40,7 +40,7 @@ def fill(folder: Path, rows: int = 600, version: str = "7", mean: float = 40, fi
 def test_numbers_of_a_report(tmp_path: Path) -> None:
     fill(tmp_path)
     segment(tmp_path, [failure(9000 + n) for n in range(20)], "b-1-1-1")
-    store(tmp_path).seal(DAY)
+    store(tmp_path).seal()
     shown = report(store(tmp_path).profiles(DAY, END), REFERENCE)
     exact = store(tmp_path).query("SELECT quantile_cont(latency_ms, [0.5, 0.95]) AS q FROM predictions")["q"][0].as_py()
     assert (shown.requests, shown.predictions, shown.error_rate) == (620, 600, 20 / 620)
@@ -89,7 +89,7 @@ def test_profiles_are_those_of_the_predictions(tmp_path: Path) -> None:
     """Sealed in several steps, with open segments, after a merge, with a profile that is missing or damaged."""
     for part in range(9):
         fill(tmp_path, 30, first=100 * part)
-        store(tmp_path).seal(DAY)
+        store(tmp_path).seal()
     fill(tmp_path, 10, first=5000)
     profiles = store(tmp_path)
     expected = profiles.profile(DAY, END)
@@ -107,7 +107,7 @@ def test_profiles_are_those_of_the_predictions(tmp_path: Path) -> None:
 
 def test_another_reference_counts_again(tmp_path: Path) -> None:
     fill(tmp_path)
-    PredictionStore(tmp_path, SIGNATURE).seal(DAY)
+    PredictionStore(tmp_path, SIGNATURE).seal()
     shown = report(store(tmp_path).profiles(DAY, END), REFERENCE)
     assert shown.columns[0].measures[0].psi is not None
     assert shown.columns[0].measures[0].psi.net < 0.05
@@ -133,6 +133,6 @@ def test_hours_in_any_zone(tmp_path: Path) -> None:
     segment(
         tmp_path, [line(1, time="2026-11-27T01:30:00+05:30"), line(2, time="2026-11-26T20:10:00Z")], day="2026-11-26"
     )
-    store(tmp_path).seal(DAY)
+    store(tmp_path).seal()
     hours = set(store(tmp_path).profiles(DAY - timedelta(days=1), END)["hour"].to_pylist())
     assert hours == {DAY - timedelta(hours=4)}

@@ -82,18 +82,18 @@ def test_a_missing_log_group_is_named(target: AwsTarget, tmp_path: Path, now: da
         pull(store(tmp_path), target, "/aws/lambda/none", now)
 
 
-def test_lines_of_any_source(tmp_path: Path, now: datetime) -> None:
+def test_lines_of_any_source(tmp_path: Path) -> None:
     content = text([line(1), line(2), line(1)]).encode().splitlines(keepends=True)
     lines = [*content, b"INFO started\n", b"", b'{"id": 1}']
-    assert pull_lines(store(tmp_path), lines, now) == Pulled(lines=6, added=2, duplicate=1, other=3)
-    assert pull_lines(store(tmp_path), lines, now) == Pulled(lines=6, added=0, duplicate=3, other=3)
+    assert pull_lines(store(tmp_path), lines) == Pulled(lines=6, added=2, duplicate=1, other=3)
+    assert pull_lines(store(tmp_path), lines) == Pulled(lines=6, added=0, duplicate=3, other=3)
     assert ids(tmp_path) == ["r1", "r2"]
 
 
-def test_two_pulls_at_once(tmp_path: Path, now: datetime) -> None:
+def test_two_pulls_at_once(tmp_path: Path) -> None:
     def lines() -> Iterator[bytes]:
         with pytest.raises(ConflictError, match="another"):
-            pull_lines(store(tmp_path), [], now)
+            pull_lines(store(tmp_path), [])
         yield json.dumps(line(1)).encode()
 
-    assert pull_lines(store(tmp_path), lines(), now).added == 1
+    assert pull_lines(store(tmp_path), lines()).added == 1

@@ -9,7 +9,7 @@ import pytest
 
 from mlspec.errors import UsageError
 from mlspec.monitoring.baseline.reference import ScoreBin
-from mlspec.monitoring.label_estimates import area_error
+from mlspec.monitoring.quality_measures import area_error
 from tests.monitoring.incidents_store import incidents_state
 from tests.monitoring.log_lines import line, segment
 from tests.monitoring.references import REFERENCE
@@ -94,7 +94,8 @@ def test_the_metrics_of_each_label_are_expected_as_they_turn_out(tmp_path: Path)
         records.append(line(number, prediction=prediction))
     segment(tmp_path, records)
     service.count = 1500
-    views = {(v.label, v.metric): v for v in service.observe().state.label_estimates}
+    measures = {(v.label, v.metric): v for v in service.observe().state.measures if v.label}
+    views = {key: view.estimated for key, view in measures.items() if view.estimated}
     assert {metric for _, metric in views} == {"precision", "recall", "f1", "auroc"}
     right = np.sum(actual & predicted)
     pairs = np.sum(np.argsort(np.argsort(chances))[actual] + 1) - actual.sum() * (actual.sum() + 1) / 2
@@ -109,6 +110,39 @@ def test_the_metrics_of_each_label_are_expected_as_they_turn_out(tmp_path: Path)
         assert view.low < value < view.high, metric
         assert view.value == pytest.approx(value, abs=0.03), metric
         assert view.high - view.low < 0.2, metric
+
+
+def test_the_measures_of_each_label_are_measured_with_labels() -> None:
+    """Version 7 is right in 8 of 10 rows, version 8 in 4 of 10; scores say nothing about which."""
+    measures = {(view.version, view.metric, view.label): view for view in incidents_state().measures}
+    for version, right in (("7", 0.8), ("8", 0.4)):
+        names = [(metric, label) for metric in ("precision", "recall", "f1") for label in ("no", "yes")]
+        for metric, label in (("accuracy", ""), *names):
+            view = measures[version, metric, label].measured
+            assert view is not None
+            assert view.low < view.value < view.high < view.low + 0.2
+            assert view.value == pytest.approx(right, abs=0.15), metric
+        accuracy = measures[version, "accuracy", ""]
+        (shown,) = [each for each in incidents_state().quality if (each.version, each.slice) == (version, "")]
+        assert accuracy.measured is not None
+        assert (accuracy.measured.value, accuracy.measured.low) == (shown.value, shown.low)
+        area = measures[version, "auroc", "yes"].measured
+        assert area is not None
+        assert (area.value > 0.5) == (right > 0.5)
+
+
+def test_the_chart_of_the_quality_has_what_was_expected() -> None:
+    state = incidents_state()
+    (panel,) = [panel for panel in state.panels if panel.id == "quality"]
+    lines = {line.name: line for line in panel.lines}
+    assert {name: line.dashed for name, line in lines.items()} == {
+        "version 7": False, "version 8": False, "7 expected": True, "8 expected": True,
+        "test split": True,
+    }  # fmt: skip
+    for estimate in state.estimates:
+        values = [value for _, value in lines[f"{estimate.version} expected"].points if value is not None]
+        assert min(values) - 1e-3 <= estimate.value <= max(values) + 1e-3
+    assert {value for _, value in lines["test split"].points} == {0.8}
 
 
 def test_a_test_split_with_rows_of_one_label_says_nothing_about_the_area() -> None:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -49,11 +49,12 @@ def fill(folder: Path) -> list[str]:
     """Segments of two processes over midnight, one of a dead process, and small files that are due for a merge."""
     for number in range(MERGE - 1):
         segment(folder, [line(number)], f"old-1-1-{number}")
-        store(folder).seal(NOON)
+        store(folder).seal()
     midnight = [line(n, DAY + timedelta(hours=23, minutes=59, seconds=50 + n)) for n in range(100, 120)]
     segment(folder, midnight, "a-1-1-1")
     segment(folder, [line(n) for n in range(200, 210)], "b-1-1-1")
-    segment(folder, [line(n) for n in range(300, 305)], f"{HOST}-{dead_process()}-1-1", is_open=True)
+    left = segment(folder, [line(n) for n in range(300, 305)], f"{HOST}-{dead_process()}-1-1", is_open=True)
+    os.utime(left, (0, 0))
     return [f"r{n}" for n in [*range(MERGE - 1), *range(100, 120), *range(200, 210), *range(300, 305)]]
 
 
@@ -62,7 +63,7 @@ def test_a_kill_at_each_step_repeats_and_loses_nothing(tmp_path: Path) -> None:
     expected = fill(tmp_path / "filled")
     while True:
         folder = tmp_path / str(steps)
-        shutil.copytree(tmp_path / "filled", folder)
+        shutil.copytree(tmp_path / "filled", folder, copy_function=shutil.copy2)
         left = steps
 
         def kill(_: str) -> None:
@@ -73,11 +74,11 @@ def test_a_kill_at_each_step_repeats_and_loses_nothing(tmp_path: Path) -> None:
 
         columns = LogColumns.of(SIGNATURE)
         try:
-            Sealer(StoreFolders(folder), columns, step=kill).seal(NOON)
+            Sealer(StoreFolders(folder), columns, step=kill).seal()
             break
         except Killed:
             assert ids(folder) == expected, f"killed before step {steps}"
-            store(folder).seal(NOON)
+            store(folder).seal()
             assert ids(folder) == expected, f"sealed again after a kill before step {steps}"
             assert not list((folder / "log").rglob("*.jsonl*"))
         steps += 1
@@ -92,12 +93,12 @@ def test_a_process_killed_while_it_seals_leaves_no_half_file(tmp_path: Path) -> 
         "from mlspec.monitoring.sealing import Sealer; from mlspec.monitoring.log_columns import LogColumns\n"
         "from mlspec.monitoring.store_folders import StoreFolders\n"
         "def step(name):\n    if name == 'delete': os.kill(os.getpid(), signal.SIGKILL)\n"
-        "Sealer(StoreFolders(Path(sys.argv[1])), LogColumns.of(SIGNATURE), step=step).seal(DAY)\n"
+        "Sealer(StoreFolders(Path(sys.argv[1])), LogColumns.of(SIGNATURE), step=step).seal()\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert len(ids(tmp_path)) == 10
-    assert store(tmp_path).seal(NOON).rows == 0
+    assert store(tmp_path).seal().rows == 0
     assert (len(ids(tmp_path)), list((tmp_path / "log").rglob("*.jsonl"))) == (10, [])
 
 
@@ -106,10 +107,10 @@ def test_torn_and_corrupt_lines_are_counted_and_skipped(tmp_path: Path) -> None:
     content = text([line(1), line(2)]).encode() + b'\0\0\0\n[1]\n\xff\xfe{}\n{"id": 5}\n' + torn
     segment(tmp_path, content)
     segment(tmp_path, b"not json\n", "other-1-1-1")
-    sealed = store(tmp_path).seal(NOON)
+    sealed = store(tmp_path).seal()
     assert (sealed.rows, sealed.corrupt, ids(tmp_path)) == (2, 5, ["r1", "r2"])
     assert [f.name for f in (tmp_path / "log").rglob("*.jsonl*")] == [f"other-1-1-1.jsonl{DAMAGED}"]
-    assert store(tmp_path).seal(NOON).segments == 0
+    assert store(tmp_path).seal().segments == 0
 
 
 def test_unusual_values_do_not_stop_the_sealer(tmp_path: Path) -> None:
@@ -119,7 +120,7 @@ def test_unusual_values_do_not_stop_the_sealer(tmp_path: Path) -> None:
         line(3, inputs={"age": float("nan"), "town": ""}),
     ]
     segment(tmp_path, odd)
-    assert store(tmp_path).seal(NOON).rows == 3
+    assert store(tmp_path).seal().rows == 3
     table = store(tmp_path).query(
         'SELECT "input.age" AS age, "input.town" AS town, "input.new" AS new FROM predictions ORDER BY id'
     )
@@ -132,32 +133,22 @@ def test_unusual_values_do_not_stop_the_sealer(tmp_path: Path) -> None:
 
 def test_open_segments_are_read_and_those_of_dead_processes_closed(tmp_path: Path) -> None:
     segment(tmp_path, [line(1)], f"{HOST}-{os.getpid()}-1-1", is_open=True)
-    segment(tmp_path, [line(2)], f"{HOST}-{dead_process()}-1-1", is_open=True)
+    os.utime(segment(tmp_path, [line(2)], f"{HOST}-{dead_process()}-1-1", is_open=True), (0, 0))
     segment(tmp_path, [line(3)], "far-away-9-1-1", is_open=True)
-    silent = segment(tmp_path, [line(4)], "far-away-9-1-2", is_open=True)
-    real_now = datetime.now(DAY.tzinfo)
-    os.utime(silent, (0, real_now.timestamp() - 700))
-    sealed = store(tmp_path).seal(real_now)
-    assert (sealed.closed, sealed.rows) == (2, 2)
+    sealed = store(tmp_path).seal()
+    assert (sealed.closed, sealed.rows) == (1, 1)
     assert sorted(f.name for f in (tmp_path / "log").rglob("*.open")) == [
         "far-away-9-1-1.jsonl.open",
         f"{HOST}-{os.getpid()}-1-1.jsonl.open",
     ]
-    assert ids(tmp_path) == ["r1", "r2", "r3", "r4"]
-
-
-def test_a_process_that_only_has_the_id_of_the_writer_is_another(tmp_path: Path) -> None:
-    """A container that was restarted: the same host name and the same process id."""
-    file = segment(tmp_path, [line(1)], f"{HOST}-{os.getpid()}-1-1", is_open=True)
-    os.utime(file, (0, 1_000_000_000))
-    assert store(tmp_path).seal(NOON).closed == 1
+    assert ids(tmp_path) == ["r1", "r2", "r3"]
 
 
 def test_rows_go_to_the_day_of_their_time(tmp_path: Path) -> None:
     """The clock jumped to another day and year; a time in another zone."""
     moments = ["2026-11-27T10:00:00Z", "2020-01-01T00:00:00Z", "2031-05-05T05:05:05Z", "2026-11-28T01:30:00+02:00"]
     segment(tmp_path, [line(n, time=moment) for n, moment in enumerate(moments)])
-    sealed = store(tmp_path).seal(NOON)
+    sealed = store(tmp_path).seal()
     assert (sealed.rows, sealed.other_day) == (4, 2)
     days = {
         d.isoformat(): len(day_files(StoreFolders(tmp_path), d).current)
@@ -170,9 +161,9 @@ def test_rows_go_to_the_day_of_their_time(tmp_path: Path) -> None:
 
 def test_late_segments_of_a_sealed_day_join_it_in_order(tmp_path: Path) -> None:
     segment(tmp_path, [line(2), line(4)], "a-1-1-1")
-    store(tmp_path).seal(NOON)
+    store(tmp_path).seal()
     segment(tmp_path, [line(1), line(3)], "a-1-1-2")
-    store(tmp_path).seal(NOON + timedelta(days=3))
+    store(tmp_path).seal()
     rows = store(tmp_path).rows(DAY, NOON, ["request_id"]).read_all()
     assert rows["request_id"].to_pylist() == ["r1", "r2", "r3", "r4"]
 
@@ -180,7 +171,7 @@ def test_late_segments_of_a_sealed_day_join_it_in_order(tmp_path: Path) -> None:
 def test_small_files_are_merged(tmp_path: Path) -> None:
     for number in range(2 * MERGE + 3):
         segment(tmp_path, [line(number)], f"a-1-1-{number}")
-        store(tmp_path).seal(NOON)
+        store(tmp_path).seal()
     assert len(list((tmp_path / "data").rglob("*.parquet"))) < MERGE
     assert len(ids(tmp_path)) == 2 * MERGE + 3
 
@@ -194,10 +185,10 @@ def test_two_sealers_at_once(tmp_path: Path) -> None:
         assert proceed.wait(30)
 
     first = Sealer(StoreFolders(tmp_path), LogColumns.of(SIGNATURE), step=step)
-    thread = threading.Thread(target=first.seal, args=(NOON,))
+    thread = threading.Thread(target=first.seal)
     thread.start()
     assert inside.wait(30)
-    assert store(tmp_path).seal(NOON).busy
+    assert store(tmp_path).seal().busy
     proceed.set()
     thread.join()
     assert len(ids(tmp_path)) == 20
@@ -207,12 +198,12 @@ def test_nothing_is_deleted_under_a_query(tmp_path: Path) -> None:
     segment(tmp_path, [line(n) for n in range(20)])
     reader = store(tmp_path).rows(DAY, NOON, ["request_id"])
     first = reader.read_next_batch()
-    assert store(tmp_path).seal(NOON).rows == 20
+    assert store(tmp_path).seal().rows == 20
     assert store(tmp_path).forget(NOON.date() + timedelta(1)) == 0
     assert len(list((tmp_path / "log").rglob("*.jsonl"))) == 1
     assert first.num_rows + sum(batch.num_rows for batch in reader) == 20
     assert len(ids(tmp_path)) == 20
-    store(tmp_path).seal(NOON)
+    store(tmp_path).seal()
     assert (len(ids(tmp_path)), list((tmp_path / "log").rglob("*.jsonl"))) == (20, [])
 
 
@@ -225,7 +216,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from mlspec.errors import MlspecError\n"
         "from tests.monitoring.log_lines import DAY, SIGNATURE; from mlspec.monitoring.prediction_store import PredictionStore\n"
-        "try:\n    PredictionStore(Path(sys.argv[1]), SIGNATURE).seal(DAY)\n"
+        "try:\n    PredictionStore(Path(sys.argv[1]), SIGNATURE).seal()\n"
         "except MlspecError as error:\n    print(error.message, '|', error.help); raise SystemExit(4)"
     )
     done = subprocess.run(
@@ -236,19 +227,19 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     assert "free disk space" in done.stdout
     assert [f for f in (tmp_path / "data").rglob("*") if f.is_file()] == []
     assert len(ids(tmp_path)) == 2000
-    assert store(tmp_path).seal(NOON).rows == 2000
+    assert store(tmp_path).seal().rows == 2000
 
 
 def test_days_after_the_retention_are_removed(tmp_path: Path) -> None:
     segment(tmp_path, [line(1), line(2, DAY + timedelta(days=1))])
-    store(tmp_path).seal(NOON)
+    store(tmp_path).seal()
     assert store(tmp_path).forget(DAY.date() + timedelta(1)) == 1
     assert ids(tmp_path) == ["r2"]
 
 
 def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
     segment(tmp_path, [line(1)])
-    store(tmp_path).seal(NOON)
+    store(tmp_path).seal()
     (file,) = (tmp_path / "data").rglob("*.parquet")
     file.write_bytes(b"PAR1 torn")
     with pytest.raises(MlspecError, match=file.name):

@@ -30,7 +30,7 @@ class Service:
         self.count = 0
         self._random = np.random.default_rng(0)
         state = folder / "state"
-        state.mkdir(parents=True)
+        state.mkdir(parents=True, exist_ok=True)
         (state / f"reference-{reference.digest}.json").write_text(reference.model_dump_json(), encoding="utf-8")
 
     @property

@@ -19,6 +19,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from mlspec.monitoring.monitor_metrics import metrics_text
+from mlspec.monitoring.panel_data import reported_numbers
 from mlspec.monitoring.queries import esql, promql, sql
 from mlspec.monitoring.queries.alerts import Alert, alerts
 from mlspec.monitoring.queries.dashboard_model import dashboard
@@ -30,6 +32,7 @@ from mlspec.runtime.counters import Counters
 from mlspec.runtime.log_counts import SCORES, LogCounts
 from mlspec.runtime.prediction_record import AnsweredRequest
 from mlspec.sections.monitor_alerts import Alerts
+from tests.monitoring.incidents_store import incidents, incidents_model
 from tests.monitoring.prometheus_servers import Api, prometheus, promtool
 
 INPUTS = {"age": "number", "town": "category"}
@@ -111,6 +114,7 @@ def create(connection: duckdb.DuckDBPyConnection, name: str, rows: Sequence[Mapp
     columns = list(rows[0])
     kinds = {"time": "TIMESTAMPTZ", "@timestamp": "TIMESTAMPTZ", "row": "BIGINT", "status": "BIGINT"}
     text = {"version", "label", "input.town", "service.version", "prediction.label"}
+    text |= {f"monitor.{name}" for name in ("column", "kind", "direction", "since", "metric", "label", "slice")}
     types = (f'"{c}" {kinds.get(c, "VARCHAR" if c in text else "DOUBLE")}' for c in columns)
     connection.execute(f'CREATE TABLE "{name}" ({", ".join(types)})')
     marks = ", ".join("?" * len(columns))
@@ -134,7 +138,24 @@ def samples() -> str:
     parsed = (line.rpartition(" ") for line in lines)
     at = [(START.timestamp() + index * WINDOW / SAMPLES, index / SAMPLES) for index in range(SAMPLES + 1)]
     larger = (f"{series} {float(value) * part} {when}" for series, _, value in parsed for when, part in at)
-    return "\n".join([*larger, "# EOF", ""])
+    return "\n".join([*larger, *reported_samples(), "# EOF", ""])
+
+
+def reported_samples() -> list[str]:
+    """The gauges of one observation, as of the end."""
+    lines = [line for line in metrics_text(incidents().state.metrics).splitlines() if not line.startswith("#")]
+    return [f"{line} {END.timestamp()}" for line in lines]
+
+
+def reported_documents() -> list[dict[str, Any]]:
+    """The documents of the same observation."""
+    documents = [report.document("shop", END) for report in incidents().reports]
+    known = dict.fromkeys(key for document in documents for key in document["monitor"])  # type: ignore[union-attr]
+    return [
+        {"@timestamp": END, "service.version": document["service"]["version"]}  # type: ignore[index,call-overload]
+        | {f"monitor.{key}": document["monitor"].get(key) for key in known}  # type: ignore[union-attr]
+        for document in documents
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +168,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
     connection, rows = duckdb.connect(), list(records())
     create(connection, "predictions", rows)
     create(connection, "documents", [document(row) for row in rows])
+    create(connection, "reports", reported_documents())
     with prometheus(folder / "prometheus.yml", folder) as metrics:
         yield Stores(connection, metrics)
 
@@ -204,8 +226,13 @@ def translated(text: str) -> str:
             result = f"SELECT {aggregated(rest)} FROM ({result})" + (" GROUP BY ALL" if " BY " in rest else "")
         elif command == "KEEP":
             result = f"SELECT {rest} FROM ({result})"
+        elif command == "LIMIT":
+            result = f"SELECT * FROM ({result}) LIMIT {rest}"
+        elif command == "SORT":
+            order = rest.replace("column", '"column"')
+            result = f"SELECT * FROM ({result}) ORDER BY {order}"
         else:
-            assert command == "SORT", command
+            raise AssertionError(command)
     return result
 
 
@@ -263,6 +290,58 @@ def bucket(value: float, panel: str) -> int:
     """The bucket of the histogram that a value is in; an interpolated percentile is exact up to its bucket."""
     bounds = SCORES if panel == "confidence" else [bound * 1000 for bound in promql.SECOND_BUCKETS]
     return bisect_left(bounds, value - 1e-9)
+
+
+REPORTED = {
+    panel.id: panel
+    for panel in dashboard(incidents_model().shape, (), "shop", "").panels
+    if any(isinstance(s.measure, Latest) for s in panel.query.series)
+}
+
+
+@pytest.mark.parametrize("name", REPORTED)
+def test_a_panel_of_what_is_reported_has_the_same_numbers_everywhere(name: str, stores: Stores) -> None:
+    """Measured and expected quality with their intervals, the labelled share, and the evidence of drift."""
+    panel = REPORTED[name]
+    groups = tuple(g for g in panel.query.by if g is not Grouping.TIME)
+    query = panel.query._replace(by=groups)
+    state = incidents().state
+    with reported_numbers(state.metrics, END) as run:
+        rendered = sql.panel(query, SHAPE)
+        table = run(rendered.text, [START, END + timedelta(seconds=1)]).to_pylist()
+    ours = {
+        (s.name, *(str(row[g.value]) for g in groups)): row[s.name]
+        for row in table
+        for s in query.series
+        if row[s.name] is not None
+    }
+    assert len(ours) >= len(query.series)
+    metrics: Numbers = {}
+    for series in query.series:
+        expr = promql.expression(series.measure, groups, promql.Scope("shop", "5m"))
+        for element in stores.metrics.query(str(expr), time=str(END.timestamp())):
+            labels = [element["metric"].get(promql.LABELS[g], "None") for g in groups]
+            metrics[series.name, *labels] = float(element["value"][1])
+    assert metrics == pytest.approx(ours)
+    text = esql.panel(query, SHAPE, "reports").text
+    result = stores.table.execute(translated(text))
+    names = [column[0] for column in result.description or ()]
+    documents: Numbers = {}
+    for row in (dict(zip(names, each, strict=True)) for each in result.fetchall()):
+        key = [str(row[g.value]) for g in groups]
+        documents |= {(s.name, *key): row[s.name] for s in query.series if row[s.name] is not None}
+    assert documents == pytest.approx(ours)
+    if panel.chart == "table":
+        (shown,) = [view for view in state.panels if view.id == name]
+        cells = {tuple(row[0].split()): row[1:] for row in shown.cells}  # type: ignore[union-attr]
+        assert ours == pytest.approx(
+            {
+                (s.name, *(*key, *["None"] * len(groups))[: len(groups)]): value
+                for key, row in cells.items()
+                for s, value in zip(query.series, row, strict=True)
+                if value is not None
+            }
+        )
 
 
 ALERTS = {alert.name: alert for alert in alerts(OPTIONS, SHAPE)}

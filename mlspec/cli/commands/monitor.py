@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 
 from mlspec.cli.console import Console
@@ -119,12 +121,9 @@ def _serve(console: Console, spec: str | None, env: str | None, last: str, host:
     except OSError as error:
         help = "choose another port: mlspec monitor --serve --port 0 takes any free one"
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}", help=help) from None
-    console.say(f"{model.project} is shown at http://{host}:{server.server_port} (Ctrl-C stops it)")
-    with server:
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            return EXIT_OK
+    with suppress(KeyboardInterrupt), server:
+        console.say(f"{model.project} is shown at http://{host}:{server.server_port} (Ctrl-C stops it)")
+        server.serve_forever()
     return EXIT_OK
 
 

@@ -139,9 +139,9 @@ class Reference(Value):
     digest: str = Field(description="Of the data that it was computed from")
     rows: int = Field(description="Rows of the training split")
     columns: Mapping[str, ColumnDistribution] = Field(description="By input")
-    sliced: tuple[str, ...] = Field((), description="Category inputs whose values have a reference of their own")
+    sliced: tuple[str, ...] = Field((), description="Slices that have a reference of their own, with their definition")
     slices: Mapping[str, Mapping[str, ColumnDistribution]] = Field(
-        {}, description="By slice (`town=Bonn`): the other inputs of its rows; slices of few rows are left out"
+        {}, description="By slice (`town=Bonn`): the inputs of its rows; slices of few rows are left out"
     )
     classes: ClassReference | None = Field(None, description="Predictions of a classification")
     values: ValueReference | None = Field(None, description="Predictions of a regression")

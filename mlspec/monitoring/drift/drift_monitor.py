@@ -219,16 +219,14 @@ class DriftMonitor:
         ]
         return json.dumps({"version": FORMAT, "groups": groups})
 
-    def restore(self, text: str, keeps: Callable[[str], bool] = lambda _: True) -> None:
-        """Resume from `to_json` the groups of versions for which `keeps` is true and whose streams are the same.
+    def restore(self, text: str, keeps: Callable[[RowGroup], bool] = lambda _: True) -> None:
+        """Resume from `to_json` the groups for which `keeps` is true and whose streams are the same.
 
         The others start again. Raises ValueError if damaged.
         """
         for saved in _SAVED.validate_json(text).groups:
-            if not keeps(saved.version):
-                continue
             group = RowGroup(saved.version, saved.slice)
-            if group.slice and self._slice(group) is None:
+            if not keeps(group) or (group.slice and self._slice(group) is None):
                 continue
             watched = self._watched(group)
             if stream_names(watched.detector.streams) == saved.streams:

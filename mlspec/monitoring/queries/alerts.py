@@ -51,6 +51,19 @@ RATES: Final[dict[Counted, tuple[str, str]]] = {
 """Name and title of the alert on the rate of each."""
 _CRITICAL: Final = (Counted.ERRORS, Counted.TIMEOUTS, Counted.THROTTLED)
 
+HELP: Final = {
+    "error-rate": "read the log of the server: `mlspec logs serve`; if the version is new, go back: `mlspec rollback`",
+    "refused-rate": "compare the requests with the signature of the model: `mlspec show`, or GET /openapi.json",
+    "timeout-rate": "give the server more CPU, memory or time, or send fewer rows in one request",
+    "throttled-rate": "raise the number of requests that may run at once, or slow the clients down",
+    "unsure": "label some of these rows and add them: `mlspec labels add FILE`",
+    "latency": "give the server more CPU or memory, or raise monitor.alerts.p95_ms if this is fast enough",
+    "missing-rate": "ask the client why the input is missing: its rows have none",
+    "unseen-rate": "ask the client about these values: the training data does not have them",
+    "silence": "check that the server runs and that clients reach it: `mlspec status`",
+}
+"""What to do about an alert, by its name."""
+
 
 def alerts(options: Alerts, shape: ModelShape) -> tuple[Alert, ...]:
     """The alerts that the options ask for, in the order of the options."""

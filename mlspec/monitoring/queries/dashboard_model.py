@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from mlspec.monitoring.queries.alerts import Alert
-from mlspec.monitoring.queries.measure import Count, Counted, Latest, Mean, Measure, Percentile, rate
+from mlspec.monitoring.queries.measure import Count, Counted, Latest, Mean, Measure, Percentile, Reported, Unit, rate
 from mlspec.monitoring.queries.query import Grouping, ModelShape, Query, Series
 
 Chart: TypeAlias = Literal["number", "lines", "stacked", "shares", "table"]
@@ -191,19 +191,38 @@ def _features(shape: ModelShape) -> Iterator[_Draft]:
 
 
 def _quality(shape: ModelShape) -> Iterator[_Draft]:
-    """The quality of labels with the labelled share; an error has a panel, with a unit and a scale, of its own."""
+    """The quality over time, then each measure with its interval beside what is expected without labels."""
     by_version = (Grouping.TIME, Grouping.VERSION)
-    labelled = Series("labelled", "Labelled share", Latest("labelled_share"))
-    question = "Is it still right?"
-    if shape.task == "regression":
-        error = Query((Series("quality", "Mean absolute error", Latest("quality", "number")),), by_version)
-        yield _Draft("quality", "Mean absolute error on labelled predictions", question, "lines", error)
-        share = Query((labelled,), by_version)
-        yield _Draft("labelled", "Labelled share by version", "How many labels have come?", "lines", share)
-        return
-    expected = Series("estimated", "Expected without labels", Latest("quality_estimated"))
-    query = Query((Series("quality", "Quality", Latest("quality")), expected, labelled), by_version)
-    yield _Draft("quality", "Quality, measured with labels and expected without", question, "lines", query)
+    labels = shape.task == "classification"
+    unit: Unit = "fraction" if labels else "number"
+    quality = [Series("quality", "Measured", Latest("quality", unit))]
+    if labels:
+        quality.append(Series("estimated", "Expected without labels", Latest("quality_estimated", unit)))
+    quality.append(Series("expected", "On the test split", Latest("quality_expected", unit)))
+    title = "Accuracy" if labels else "Mean absolute error"
+    query = Query(tuple(quality), by_version)
+    yield _Draft("quality", f"{title}, measured and expected", "Is it still right?", "lines", query)
+    share = Query((Series("labelled", "Labelled share", Latest("labelled_share")),), by_version)
+    yield _Draft("labelled", "Labelled share by version", "How many labels have come?", "lines", share)
+    kinds: tuple[tuple[Reported, str], ...] = (("measure", "Measured"), ("measure_estimated", "Expected"))
+    ends: tuple[tuple[Reported, str], ...] = tuple(
+        one
+        for name, known in kinds[: 2 if labels else 1]
+        for one in (
+            (name, known),
+            (_LOW[name], f"{known}, 95% low"),
+            (_HIGH[name], f"{known}, 95% high"),
+        )
+    )
+    measures = tuple(Series(name, known, Latest(name, unit)) for name, known in ends)
+    by_measure = (Grouping.VERSION, Grouping.METRIC, *((Grouping.LABEL,) if labels else ()))
+    question = "Is it as good as its scores let expect?" if labels else "How sure is the measured error?"
+    title = "Quality, measured with labels and expected without" if labels else "Quality, measured with labels"
+    yield _Draft("measures", title, question, "table", Query(measures, by_measure))
+
+
+_LOW: Final[dict[Reported, Reported]] = {"measure": "measure_low", "measure_estimated": "measure_estimated_low"}
+_HIGH: Final[dict[Reported, Reported]] = {"measure": "measure_high", "measure_estimated": "measure_estimated_high"}
 
 
 def _versions(shape: ModelShape) -> _Draft:

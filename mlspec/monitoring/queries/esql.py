@@ -38,7 +38,11 @@ _GROUPS: Final = {
     Grouping.VERSION: VERSION,
     Grouping.LABEL: "prediction.label",
     Grouping.COLUMN: "monitor.column",
+    Grouping.METRIC: "monitor.metric",
 }
+_REPORT_LABEL: Final = "monitor.label"
+_NEWEST: Final = 100
+"""Reports of a table: the newest ones."""
 _QUANTITIES: Final[dict[Quantity, str]] = {
     "latency": "event.duration / 1000000.0",
     "score": "prediction.score",
@@ -66,6 +70,11 @@ def panel(query: Query, shape: ModelShape, stream: str) -> EsqlQuery:
     series, by = wide.series, wide.by
     reported = [s.measure for s in series if isinstance(s.measure, Latest)]
     where = [f"WHERE {' OR '.join(f'{_reported(m)} IS NOT NULL' for m in reported)}"] if reported else []
+    if reported and Grouping.TIME not in by:  # the newest reports first: ES|QL before 9.3 has no latest value
+        stats = ", ".join(f"{name(s.name)} = {_aggregation(s.measure)}" for s in series)
+        groups = ", ".join((f"time = {TIME}", *(_group(grouping, reported=True) for grouping in by)))
+        rows = (f"STATS {stats} BY {groups}", f"SORT {', '.join(('time DESC', *by))}", f"LIMIT {_NEWEST}")
+        return EsqlQuery(" | ".join((_from(stream), _RANGE, *where, *rows)), (Grouping.TIME, *by), series)
     sort = ["SORT time"] if Grouping.TIME in by else []
     stages = (_from(stream), _RANGE, *where, *_aggregated(series, by), *sort)
     return EsqlQuery(" | ".join(stages), tuple(by), series)
@@ -108,14 +117,19 @@ def _aggregated(series: Sequence[Series], by: Sequence[Grouping]) -> Iterator[st
     counts = {_counted(c, m.column): (c, m.column) for m in rates.values() for c in (m.part, m.whole)}
     stats = [f"{key} = {_count(c, column if c in FLAGS else '')}" for key, (c, column) in counts.items()]
     stats += [f"{name(s.name)} = {_aggregation(s.measure)}" for s in series if s.name not in rates]
-    groups = ", ".join(f"{grouping.value} = {_GROUPS[grouping]}" for grouping in by)
-    if not all(isinstance(s.measure, Latest) for s in series):
+    only = all(isinstance(s.measure, Latest) for s in series)
+    groups = ", ".join(_group(grouping, reported=only) for grouping in by)
+    if not only:
         yield _NAMED
     yield f"STATS {', '.join(dict.fromkeys(stats))}{' BY ' if by else ''}{groups}"
     if rates:
         quotients = (f"{name(n)} = {_quotient(m)}" for n, m in rates.items())
         yield f"EVAL {', '.join(quotients)}"
         yield "KEEP " + ", ".join([*(grouping.value for grouping in by), *(name(s.name) for s in series)])
+
+
+def _group(grouping: Grouping, *, reported: bool) -> str:
+    return f"{grouping.value} = {_REPORT_LABEL if reported and grouping is Grouping.LABEL else _GROUPS[grouping]}"
 
 
 def _counted(counted: Counted, column: str) -> str:
@@ -136,7 +150,9 @@ def _aggregation(measure: Measure) -> str:
         case Mean():
             return f"AVG({_QUANTITIES[measure.quantity]}){_of(measure.quantity)}"
         case Latest():
-            return f"MAX({_reported(measure)})"
+            # Of several reports in one stretch of time: the strongest evidence, and the mean of a quality.
+            function = "MAX" if measure.reported == "drift_evidence" else "AVG"
+            return f"{function}({_reported(measure)})"
         case Rate():
             raise ValueError("a rate is a quotient of two counts")
         case _:

@@ -24,6 +24,7 @@ LABELS: Final[dict[Grouping, str]] = {
     Grouping.VERSION: "version",
     Grouping.LABEL: "label",
     Grouping.COLUMN: "input",
+    Grouping.METRIC: "metric",
 }
 SECOND_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the latency histogram; a percentile above the last one is reported as the last one."""

@@ -9,12 +9,16 @@ from mlspec.monitoring.queries.measure import Counted, Measure, Unit
 
 
 class Grouping(StrEnum):
-    """What records are grouped by; COLUMN is the input of `missing`, `unseen` and of drift."""
+    """What records are grouped by; COLUMN is the input of `missing`, `unseen` and of drift.
+
+    METRIC is the measure of a reported quality; LABEL of a report is the label that it is about.
+    """
 
     TIME = "time"
     VERSION = "version"
     LABEL = "label"
     COLUMN = "column"
+    METRIC = "metric"
 
 
 class Series(NamedTuple):

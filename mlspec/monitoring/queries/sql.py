@@ -137,7 +137,12 @@ def _present(column: str) -> str:
 def _group(grouping: Grouping, bucket: int) -> str:
     if grouping is Grouping.TIME:
         return f"time_bucket(INTERVAL {bucket} SECONDS, time)"
-    return {Grouping.VERSION: "version", Grouping.LABEL: "label", Grouping.COLUMN: '"column"'}[grouping]
+    return {
+        Grouping.VERSION: "version",
+        Grouping.LABEL: "label",
+        Grouping.COLUMN: '"column"',
+        Grouping.METRIC: "metric",
+    }[grouping]
 
 
 def _value(measure: Measure, shape: ModelShape) -> str:
@@ -195,13 +200,15 @@ def _within(statuses: Statuses) -> str:
 
 
 def _reports(query: Query, bucket: int) -> str:
-    """The latest report of each group."""
+    """The numbers of one observation, by group; the largest one of what is not grouped by."""
     groups = [f'{_group(grouping, bucket)} AS "{grouping.value}"' for grouping in query.by]
-    latest = "ARG_MAX(value, time) FILTER (WHERE name = {})"
+    largest = "MAX(value) FILTER (WHERE name = {})"
     values = [
-        f"{latest.format(literal(s.measure.reported))} AS {name(s.name)}"
+        f"{largest.format(literal(s.measure.reported))} AS {name(s.name)}"
         for s in query.series
         if isinstance(s.measure, Latest)
     ]
     by = " GROUP BY ALL ORDER BY ALL" if groups else ""
-    return f"SELECT {', '.join([*groups, *values])} FROM reported WHERE time >= ? AND time < ?{by}"
+    names = ", ".join(literal(s.measure.reported) for s in query.series if isinstance(s.measure, Latest))
+    where = f"WHERE name IN ({names}) AND time >= ? AND time < ?"
+    return f"SELECT {', '.join([*groups, *values])} FROM reported {where}{by}"

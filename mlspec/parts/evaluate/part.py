@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mlspec.diagnostics import Finding
 from mlspec.parts.evaluate.gate_targets import GateTarget, parse, possible
-from mlspec.parts.evaluate.slices import MISSING, names_of_bins
+from mlspec.parts.evaluate.slices import MISSING
 from mlspec.parts.part_protocol import no_artifacts as artifacts
 from mlspec.plan.stage import Output, Stage, StageCheck
 from mlspec.sections.data import DataSpec
 from mlspec.sections.evaluate import EvaluateSpec, Slice
 from mlspec.sections.metric_names import NAMES, PER_CLASS, Task
 from mlspec.sections.model import Custom, ModelSpec
+from mlspec.sections.slice_bins import names_of_bins
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
 

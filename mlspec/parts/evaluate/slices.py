@@ -5,20 +5,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 from mlspec.sections.evaluate import Slice
+from mlspec.sections.slice_bins import names_of_bins
 from mlspec.spec.names import suggest
 
 MISSING = "(missing)"
-
-
-def names_of_bins(edges: Sequence[float]) -> list[str]:
-    """`<10`, `10..20`, `>=20`: each bin includes its lower edge. Empty without edges."""
-    if not edges:
-        return []
-    between = [f"{low:g}..{high:g}" for low, high in pairwise(edges)]
-    return [f"<{edges[0]:g}", *between, f">={edges[-1]:g}"]
 
 
 def unknown(cuts: Mapping[str, Slice], columns: Sequence[str]) -> tuple[str, str] | None:

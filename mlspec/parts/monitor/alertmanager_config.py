@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from mlspec.sections.monitor_notify import Mail, Notify
 
 SECRETS: Final = "/run/secrets"
+_IMPLICIT_TLS: Final = 465
 
 
 class MountedSecret(NamedTuple):
@@ -38,6 +39,11 @@ def _secrets(notify: Notify) -> Iterator[MountedSecret]:
         yield MountedSecret("slack_url", notify.slack.env)
     if notify.mail and notify.mail.password:
         yield MountedSecret("mail_password", notify.mail.password.env)
+
+
+def has_channels(notify: Notify) -> bool:
+    """Whether Alertmanager notifies anybody; issues on GitHub are opened by `mlspec monitor`."""
+    return bool(notify.webhook or notify.slack or notify.mail)
 
 
 def config(notify: Notify, repeat: str) -> dict[str, object]:
@@ -74,7 +80,7 @@ def _slack(file: str) -> dict[str, object]:
         "api_url_file": file,
         "send_resolved": True,
         "title": "{{ .Status | toUpper }}: {{ .CommonLabels.alertname }} ({{ .CommonLabels.severity }})",
-        "text": "{{ range .Alerts }}{{ .Annotations.summary }}\n{{ end }}",
+        "text": "{{ range .Alerts }}{{ .Annotations.summary }}\nNext: {{ .Annotations.action }}\n{{ end }}",
     }
 
 
@@ -84,7 +90,8 @@ def _mail(mail: Mail, password: str | None, to: str) -> dict[str, object]:
         "to": to,
         "from": mail.sender,
         "smarthost": f"{mail.host}:{mail.port}",
-        "require_tls": mail.security != "none",
+        # On port 465 the whole connection is encrypted, and the server offers no STARTTLS.
+        "require_tls": mail.security == "starttls" or (mail.security == "tls" and mail.port != _IMPLICIT_TLS),
         "send_resolved": True,
         **login,
     }

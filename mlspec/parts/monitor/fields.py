@@ -128,12 +128,17 @@ _REPORT: Final[dict[str, JsonValue]] = {
     "since": {"type": "date"},
     "rows": _number("long"),
     "alarm": _number("byte"),
+    "slice": _KEYWORD,
+    "quality_alarm": _number("byte"),
     "metric": _KEYWORD,
     "quality": _number("double"),
     "quality_estimated": _number("float"),
+    "quality_expected": _number("double"),
+    "label": _KEYWORD,
+    **{f"{name}{end}": _number("double") for name in ("measure", "measure_estimated") for end in ("", "_low", "_high")},
     "labelled_share": _number("float"),
 }
-"""A report of `mlspec monitor`: drift of a column, or the quality of a version."""
+"""A report of `mlspec monitor`: drift of a column, the quality of a version, or one measure of it."""
 
 
 def _group(properties: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -12,7 +12,7 @@ from typing import Final
 
 from mlspec.monitoring.queries import promql
 from mlspec.monitoring.queries.dashboard_model import Chart, Dashboard, Panel
-from mlspec.monitoring.queries.measure import Unit
+from mlspec.monitoring.queries.measure import Latest, Unit
 from mlspec.monitoring.queries.query import Grouping, Series
 
 _SCHEMA: Final = 39
@@ -177,6 +177,7 @@ def _defaults(panel: Panel) -> dict[str, object]:
             "showPoints": "auto",
             "thresholdsStyle": {"mode": "line" if panel.limits else "off"},
             **_stacking(panel.chart),
+            **_scale(panel),
         }
     fixed = {"min": 0, "max": 1} if unit == "fraction" and not panel.limits else {}
     return {
@@ -187,6 +188,12 @@ def _defaults(panel: Panel) -> dict[str, object]:
         "noValue": "no data",
         **fixed,
     }
+
+
+def _scale(panel: Panel) -> dict[str, object]:
+    """Evidence multiplies with each row that shows a change, so its axis is logarithmic."""
+    evidence = any(isinstance(s.measure, Latest) and s.measure.reported == "drift_evidence" for s in panel.query.series)
+    return {"scaleDistribution": {"type": "log", "log": 10}} if evidence else {}
 
 
 def _stacking(chart: Chart) -> dict[str, object]:
@@ -220,8 +227,9 @@ def _options(panel: Panel) -> dict[str, object]:
 
 
 def _columns(panel: Panel) -> Sequence[dict[str, object]]:
-    """One row for each version, with titles for columns."""
+    """One row for each group, with titles for columns."""
+    groups = {promql.LABELS[g]: g.value.capitalize() for g in panel.query.by if g in promql.LABELS}
     names = {f"Value #{chr(ord('A') + index)}": series.title for index, series in enumerate(panel.query.series)}
-    order = {name: index for index, name in enumerate(("version", *names))}
-    organize = {"excludeByName": {"Time": True}, "indexByName": order, "renameByName": {"version": "Version", **names}}
+    order = {name: index for index, name in enumerate((*groups, *names))}
+    organize = {"excludeByName": {"Time": True}, "indexByName": order, "renameByName": {**groups, **names}}
     return [{"id": "merge", "options": {}}, {"id": "organize", "options": organize}]

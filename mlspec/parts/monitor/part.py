@@ -10,9 +10,9 @@ from mlspec.parts.monitor import (
     alert_checks,
     log_checks,
     prometheus_files,
-    quality_checks,
     retrain_checks,
     serving_policy,
+    slice_checks,
     templates,
 )
 from mlspec.parts.monitor.kibana import kibana_objects
@@ -57,7 +57,7 @@ def check(project: Project) -> Iterator[Finding]:
         return
     yield from _shared(project)
     yield from log_checks.check(monitor, data)
-    yield from quality_checks.check(monitor, data)
+    yield from slice_checks.check(monitor, data)
     yield from retrain_checks.check(monitor, data)
     if monitor.drift:
         yield from _drift(monitor.drift, data)
@@ -80,17 +80,12 @@ def _shared(project: Project) -> Iterator[Finding]:
 
 
 def _drift(drift: Drift, data: DataSpec) -> Iterator[Finding]:
-    """Unknown columns, slices that are no categories, and a budget in which nothing can be found."""
+    """Unknown columns, and a budget in which nothing can be found."""
     at = ("monitor", "drift")
-    for key, names in (("columns", drift.columns), ("slices", drift.slices)):
-        for index, name in enumerate(names):
-            if name not in data.columns:
-                help = suggest(name, data.columns, "the inputs are")
-                yield Finding("unknown-input", (*at, key, index), f"input not found: `{name}`", help)
-            elif key == "slices" and data.columns[name].type != "category":
-                message = f"`{name}` is a {data.columns[name].type}; rows are divided by a category"
-                help = "remove it from `slices`; every input is compared as a column anyway"
-                yield Finding("slice-type", (*at, key, index), message, help)
+    for index, name in enumerate(drift.columns):
+        if name not in data.columns:
+            help = suggest(name, data.columns, "the inputs are")
+            yield Finding("unknown-input", (*at, "columns", index), f"input not found: `{name}`", help)
     if drift.rows_per_false_alarm() < MIN_BUDGET:
         message = (
             f"`{drift.false_alarms}` at {drift.rows_per_day():g} rows a day allows one false alarm in "

@@ -59,7 +59,10 @@ def files(project: Project, options: Prometheus) -> Iterator[Artifact]:
     yield Artifact("prometheus/prometheus.yml", "prometheus/prometheus.yml.j2", configured)
     repeat = prometheus_rules.duration(duration_seconds(options.repeat))
     config = alertmanager_config.config(monitor.notify, repeat)
-    yield Artifact("prometheus/alertmanager.yml", "prometheus/alertmanager.yml.j2", {"config": config})
+    channels = alertmanager_config.has_channels(monitor.notify)
+    yield Artifact(
+        "prometheus/alertmanager.yml", "prometheus/alertmanager.yml.j2", {"config": config, "channels": channels}
+    )
     yield Artifact("grafana/provisioning/datasources/mlspec.yaml", "grafana/datasources.yaml.j2", values)
     yield Artifact("grafana/provisioning/dashboards/mlspec.yaml", "grafana/dashboards.yaml.j2", {})
     yield Artifact("grafana/dashboards/model.json", "grafana/dashboard.json.j2", {"value": _dashboard(project)})

@@ -317,8 +317,10 @@ def _measured(group: RuleGroup, options: RuleOptions) -> Iterator[RuleTest]:
     time = (CounterSeries(promql.MEASURED_AT, {"model": options.model}, 0),)
     rule = next(rule for rule in group.alerting if rule.alert == rules.NOT_MONITORED)
     fires = ExpectedAlert(rule.alert, rule.labels, rule.annotations)
-    late, early = rules.DAY + _end(0, options), rules.DAY - 2 * options.interval
+    late, early = rules.DAY + _end(rule.pending, options), rules.DAY - 2 * options.interval
     yield RuleTest(f"{rule.alert}: fires after a day", options.interval, late, time, (fires,))
+    never = _end(2 * rule.pending, options)
+    yield RuleTest(f"{rule.alert}: fires if it never was measured", options.interval, never, (), (fires,))
     yield RuleTest(f"{rule.alert}: is silent before", options.interval, early, time, (ExpectedAlert(rule.alert),))
 
 

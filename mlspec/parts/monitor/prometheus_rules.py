@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from mlspec.monitoring.queries import promql
-from mlspec.monitoring.queries.alerts import Alert
+from mlspec.monitoring.queries.alerts import HELP, Alert
 from mlspec.monitoring.queries.measure import Count, Unit
 from mlspec.monitoring.queries.query import Grouping
 
@@ -126,6 +126,7 @@ def _alerting(alert: Alert, options: RuleOptions) -> AlertingRule:
         "description": f"No request was counted in the last {window}."
         if alert.silence
         else f"{what} was {value} in the last {window}; the alert fires at {alert.sign} {limit}.",
+        "action": HELP[alert.name],
     }
     return _rule(alert_name(alert), expr, alert.severity, texts, options)
 
@@ -152,6 +153,7 @@ def _of_server(options: RuleOptions) -> Iterator[AlertingRule]:
     down = {
         "summary": f"{options.model}: {{{{ $labels.instance }}}} cannot be scraped",
         "description": "Prometheus cannot read the metrics of the server: it is down or unreachable.",
+        "action": "check that the server runs, and that Prometheus reaches its port: `mlspec status`",
     }
     yield _rule(UNREACHABLE, f"{up} == 0", "critical", down, options)
     scope = promql.Scope(options.model, duration(_HOUR))
@@ -159,6 +161,7 @@ def _of_server(options: RuleOptions) -> Iterator[AlertingRule]:
     lost = {
         "summary": f"{options.model} {{{{ $labels.version }}}}: predictions are not logged ({{{{ $labels.reason }}}})",
         "description": "The server answers, and some predictions are missing from the prediction log.",
+        "action": "read why in the log of the server, `mlspec logs serve`; free disk space, or store fewer",
     }
     yield _rule(NOT_LOGGED, dropped, "warning", lost, options)
 
@@ -169,24 +172,32 @@ def _of_monitor(options: RuleOptions) -> Iterator[AlertingRule]:
     moved = {
         "summary": f"{who}: {{{{ $labels.input }}}} has drifted",
         "description": "Live data differs from the training data. `mlspec monitor` shows how much and since when.",
+        "action": "examine the rows that `mlspec monitor` shows; to measure what the change costs, add labels: "
+        "`mlspec labels add FILE`",
     }
     opened = f"max by (version, input) ({scope.vector(promql.DRIFT_ALARM)}) == 1"
     yield _rule(DRIFT, opened, "warning", moved, options)
     worse = {
         "summary": f"{who}: the quality on labelled predictions fell",
         "description": "The model is worse than on the test split by more than monitor.quality.tolerance.",
+        "action": "train on the new labels, `mlspec monitor retrain`, or go back, `mlspec rollback`",
     }
     fell = f"max by (version) ({scope.vector(promql.QUALITY_ALARM)}) == 1"
     yield _rule(QUALITY, fell, "critical", worse, options)
     late = {
-        "summary": f"{options.model}: drift and quality were not measured for a day",
-        "description": "`mlspec monitor` does not run, or does not reach Prometheus.",
+        "summary": f"{options.model}: drift and quality are not measured",
+        "description": "`mlspec monitor` does not run, or does not reach Prometheus: drift and quality go unseen.",
+        "action": "run `mlspec monitor` on a schedule, and check monitor.prometheus.pushgateway",
     }
-    measured = f"time() - max({scope.vector(promql.MEASURED_AT)}) > {DAY}"
-    yield _rule(NOT_MONITORED, measured, "warning", late, options)
+    at = scope.vector(promql.MEASURED_AT)
+    # A gauge that was never there, or is gone with its Pushgateway, has no age.
+    measured = f"time() - max({at}) > {DAY} or absent({at})"
+    yield _rule(NOT_MONITORED, measured, "warning", late, options, pending=_HOUR)
 
 
-def _rule(name: str, expr: str, severity: str, texts: Mapping[str, str], options: RuleOptions) -> AlertingRule:
+def _rule(
+    name: str, expr: str, severity: str, texts: Mapping[str, str], options: RuleOptions, *, pending: int = 0
+) -> AlertingRule:
     runbook = {"runbook_url": f"{options.runbook.rstrip('/')}/{name}"} if options.runbook else {}
     labels = {"severity": severity, "model": options.model, **options.labels}
-    return AlertingRule(name, expr, options.pending, labels, {**texts, **runbook})
+    return AlertingRule(name, expr, max(options.pending, pending), labels, {**texts, **runbook})

@@ -30,7 +30,9 @@ class AlertRule(NamedTuple):
 def alert_rules(alerts: tuple[Alert, ...], shape: ModelShape, title: str, stream: str, reports: str) -> list[AlertRule]:
     """The rules of a project. `actions` is empty: the team configures who is notified, and a second apply keeps it."""
     bodies = {alert.name: _of_alert(alert, shape, title, stream) for alert in alerts}
-    bodies["drift"] = _of_drift(shape.project, title, reports, alerts)
+    interval = max((alert.interval for alert in alerts), default=300)
+    bodies["drift"] = _of_drift(shape.project, title, reports, interval)
+    bodies["quality"] = _of_quality(shape.project, title, reports, interval)
     return [AlertRule(name, stable_uuid("rule", stream, name), body) for name, body in bodies.items()]
 
 
@@ -40,13 +42,30 @@ def _of_alert(alert: Alert, shape: ModelShape, title: str, stream: str) -> Body:
     return _rule(f"{title}: {alert.title.lower()}", query, alert.window, alert.interval, delay, _tags(shape, alert))
 
 
-def _of_drift(project: str, title: str, reports: str, alerts: tuple[Alert, ...]) -> Body:
+def _of_drift(project: str, title: str, reports: str, interval: int) -> Body:
     """`mlspec monitor` decides what drift is, with a stated false-alarm budget; the rule repeats its alarms."""
-    stats = "STATS evidence = MAX(monitor.drift_evidence), effect = MAX(monitor.effect)"
-    groups = "BY column = monitor.column, kind = monitor.kind, version = service.version"
-    query = f"FROM {reports} | WHERE monitor.alarm == 1 | {stats} {groups}"
-    interval = max((alert.interval for alert in alerts), default=300)
+    alarm = "WHERE monitor.alarm == 1"
+    values = f"evidence = MAX(monitor.drift_evidence) {alarm}, effect = MAX(monitor.effect) {alarm}"
+    groups = "BY column = monitor.column, version = service.version"
+    query = f"FROM {reports} | WHERE monitor.column IS NOT NULL | STATS {values}, {_open(alarm)} {groups}{_NOW}"
     return _rule(f"{title}: drift", query, _REPORTED_WITHIN, interval, 1, ["mlspec", project, "warning"])
+
+
+def _of_quality(project: str, title: str, reports: str, interval: int) -> Body:
+    """The same for a quality that fell by more than the tolerance."""
+    values = f"quality = AVG(monitor.quality), {_open('WHERE monitor.quality_alarm == 1')}"
+    groups = "BY version = service.version"
+    query = f"FROM {reports} | WHERE monitor.quality_alarm IS NOT NULL | STATS {values} {groups}{_NOW}"
+    return _rule(f"{title}: quality", query, _REPORTED_WITHIN, interval, 1, ["mlspec", project, "critical"])
+
+
+def _open(alarm: str) -> str:
+    """When the alarm was reported last, and when anything was."""
+    return f"opened = MAX({esql.TIME}) {alarm}, looked = MAX({esql.TIME})"
+
+
+_NOW: Final = " | WHERE opened == looked"
+"""An alarm that the newest report does not have is over."""
 
 
 def _tags(shape: ModelShape, alert: Alert) -> list[str]:

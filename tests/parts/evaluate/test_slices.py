@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mlspec.parts.evaluate.slices import cut, names_of_bins
+from mlspec.parts.evaluate.slices import cut
 from mlspec.sections.evaluate import Slice
+from mlspec.sections.slice_bins import names_of_bins
 
 
 def test_values_the_most_frequent_first() -> None:

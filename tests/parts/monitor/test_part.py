@@ -115,7 +115,9 @@ def test_rules_are_asked_for(tmp_path: Path) -> None:
     )
     rendered = files(tmp_path, f"monitor: {{elasticsearch: {{index: mine}}, {alerts}}}\n")
     rules = {path: json.loads(text) for path, text in rendered.items() if path.startswith("kibana/rules/")}
-    assert set(rules) == {f"kibana/rules/{name}.json" for name in ("error-rate", "latency", "silence", "drift")}
+    assert set(rules) == {
+        f"kibana/rules/{name}.json" for name in ("error-rate", "latency", "silence", "drift", "quality")
+    }
     error = rules["kibana/rules/error-rate.json"]
     query = error["params"]["esqlQuery"]["esql"]
     assert query.startswith("FROM mine | ")
@@ -133,6 +135,11 @@ def test_drift_alone_writes_nothing(tmp_path: Path) -> None:
     [
         ("{drift: {columns: [sentense]}}", "unknown-input"),
         ("{drift: {slices: [sentence]}}", "slice-type"),
+        ("{drift: {slices: [town]}}", "unknown-input"),
+        ("{drift: {slices: {month: {by: month}}}}", "slice-type"),
+        ("{drift: {slices: {sentence: {by: length, bins: [2, 1]}}}}", "bad-format"),
+        ("{drift: {slices: 3}}", "wrong-type"),
+        ("{quality: {slices: [town]}}", "unknown-input"),
         ("{quality: {slices: {town: {}}}}", "unknown-input"),
         ("{quality: {slices: {sentence: {}}}}", "slice-type"),
         ("{quality: {slices: {sentence: {by: length}}}}", "bad-format"),
