@@ -59,7 +59,7 @@ def _require_current(build: Build, request: ApplyRequest) -> None:
     if read_commit(root) is None:
         raise StageError("the project is not in a git repository with a commit", help="clone its repository")
     if changed := changed_files(root):
-        message = f"the project differs from its commit in {', '.join(changed[:5])}: the results are not those of the commit"
+        message = f"the project differs from its commit in {', '.join(changed[:5])}, and so may its results"
         raise StageError(message, help="commit and push these files first, then train")
 
 

@@ -33,7 +33,7 @@ class Github(SpecModel):
         ge=5,
         le=360,
         description="Timeout of a training job in minutes; GitHub's limit is 360. Default: the time limits of the "
-        "stages (`run`) and 30, but 120 if a stage has none",
+        "stages (`run`, `train.max_time`) and 30, but at least 120 if a stage has none",
     )
     environment: str = Field(
         "production",
