@@ -12,7 +12,7 @@ Target = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-
 LabelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 LabelValue = Annotated[str, Field(pattern=r"^[^\x00-\x1f{}]{1,200}$")]
 ImageName = Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._/:@-]{0,299}$")]
-Runbook = Annotated[str, Field(pattern=r"^https?://[^\s{}\"']+$")]
+Runbook = Annotated[str, Field(pattern=r"""^https?://[^\s{}"']+$""")]
 
 
 class Prometheus(SpecModel):

@@ -34,6 +34,7 @@ def json_schema(parts: Sequence[HasSections]) -> dict[str, Any]:
     empty = {f"#/$defs/{name}" for name, shape in definitions.items() if _all_optional(shape)}
     # Editors show hover texts also beside `$ref`; `additionalProperties: false` detects misspelt keys.
     for definition in [schema, *definitions.values()]:
+        definition.pop("title", None)  # the name of a class, which an editor would show above the description
         for name, shape in definition.get("properties", {}).items():
             definition["properties"][name] = _widened(shape, empty)
     _lay_over(schema)

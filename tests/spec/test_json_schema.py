@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from ruamel.yaml import YAML
 from mlspec.explain import explanations
 from mlspec.parts.all_parts import PARTS
 from mlspec.spec.json_schema import json_schema
-from tests.conftest import CHECKOUT
+from tests.conftest import CHECKOUT, missing
 from tests.mutations import bases, loaded
 
 SCHEMA = json_schema(PARTS)
@@ -250,3 +252,23 @@ def test_examples_are_valid() -> None:
             part = jsonschema.Draft202012Validator({**inner, "$defs": SCHEMA["$defs"]})
             wrong += [f"{name}.{key}: {example}" for example in inner.get("examples", []) if not part.is_valid(example)]
     assert wrong == []
+
+
+def patterns(node: object) -> Iterator[str]:
+    if isinstance(node, dict):
+        yield from [value for key, value in node.items() if key == "pattern" and isinstance(value, str)]
+        yield from node.get("patternProperties", {}) if isinstance(node.get("patternProperties"), dict) else ()
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from patterns(inner)
+
+
+def test_every_pattern_is_one_of_javascript_too() -> None:
+    """An editor compiles them with the flag `u`, which refuses needless backslashes, and then ignores the schema."""
+    if shutil.which("node") is None:
+        missing("Node.js")
+    program = (
+        "for (const p of JSON.parse(process.argv[1])) try { new RegExp(p, 'u') } catch (e) { console.log(e.message) }"
+    )
+    every = sorted(set(patterns(SCHEMA)))
+    done = subprocess.run(["node", "-e", program, json.dumps(every)], capture_output=True, text=True, check=True)
+    assert (len(every) > 20, done.stdout) == (True, "")
