@@ -20,8 +20,8 @@ Integers = npt.NDArray[np.int64]
 def floats(values: pa.Array | pa.ChunkedArray) -> Floats:
     """Numbers; NaN where there is none."""
     array = one_chunk(values).cast(pa.float64())
-    found = np.frombuffer(_data(array), np.float64)[array.offset :][: len(array)]
-    return np.where(_present(array), found, np.nan) if array.null_count else found
+    numbers = np.frombuffer(_data(array), np.float64)[array.offset :][: len(array)]
+    return np.where(_present(array), numbers, np.nan) if array.null_count else numbers
 
 
 def integers(values: pa.Array | pa.ChunkedArray) -> Integers:

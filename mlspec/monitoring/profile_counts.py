@@ -76,13 +76,13 @@ class _Bins:
 
     names: Sequence[str]
     totals: Floats
-    """Of shape [groups, 2, bins], with room for more groups: rows, then weights."""
+    """Of shape [groups, 2, bins], with zeros for groups to come: rows, then weights."""
 
     def add(self, groups: Integers, more: Floats, most: int) -> None:
         """Add `more`, of distinct groups below `most`."""
         if most > len(self.totals):
-            room = np.zeros((most * 2 - len(self.totals), *self.totals.shape[1:]))
-            self.totals = np.concatenate([self.totals, room])
+            empty = np.zeros((most * 2 - len(self.totals), *self.totals.shape[1:]))
+            self.totals = np.concatenate([self.totals, empty])
         self.totals[groups] += more
 
     def counts(self, groups: Sequence[tuple[int, str]], measure: str, column: str) -> _Counts:
