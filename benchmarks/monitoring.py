@@ -30,7 +30,7 @@ CATEGORIES = tuple(f"category_{at}" for at in range(6))
 SIZES = (3, 10, 50, 200, 1000, 20)
 WORDS = np.array([f"word{at}" for at in range(5000)])
 BATCH = 250_000
-STEPS = ("raw", "profiles", "seal")
+STEPS = ("fill", "raw", "seal", "profiles", "export")
 
 
 def columns(rng: np.random.Generator, rows: int) -> dict[str, pa.Array]:
@@ -135,7 +135,13 @@ def fill(folder: Path, rows: int) -> None:
 
 
 def step(name: str, folder: Path) -> None:
-    """One measured step."""
+    """One step, in a process of its own: the peak memory of a process includes that of its parent when it started."""
+    if name == "fill":
+        fill(folder, int(folder.name))
+        return
+    if name == "export":
+        export(folder)
+        return
     from mlspec.monitoring.compute_reference import project_reference
     from mlspec.monitoring.duckdb_session import QueryLimits
     from mlspec.monitoring.prediction_store import PredictionStore
@@ -185,7 +191,7 @@ def evidently(environment: Path) -> Path | None:
 
 def compared(folder: Path, python: Path, times: dict[str, float], rows: int) -> None:
     """Evidently on the same rows, and the ratios of its time to ours."""
-    export(folder)
+    run_step("export", folder)
     (folder / "drift.py").write_text(EVIDENTLY)
     files = [str(folder / name) for name in ("drift.py", "live.parquet", "known.parquet")]
     seconds, cpu, memory = measured([str(python), *files], folder)
@@ -221,6 +227,11 @@ def measured(command: list[str], folder: Path) -> tuple[float, float, float]:
     return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
+def run_step(name: str, folder: Path) -> tuple[float, float, float]:
+    """Seconds on the clock, seconds of processor, and peak memory in MiB of a step."""
+    return measured([sys.executable, "-m", "benchmarks.monitoring", "--step", name, "--folder", str(folder)], folder)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
@@ -238,13 +249,11 @@ def main() -> None:
         for rows in dict.fromkeys(n for n in (options.rows, options.evidently) if n):
             folder = (options.folder or Path(temporary)) / str(rows)
             if not (folder / "filled").is_file():
-                fill(folder, rows)
+                run_step("fill", folder)
                 (folder / "filled").touch()
             times = {}
             for name in ("raw", "seal", "profiles"):
-                times[name], cpu, memory = measured(
-                    [sys.executable, "-m", "benchmarks.monitoring", "--step", name, "--folder", str(folder)], folder
-                )
+                times[name], cpu, memory = run_step(name, folder)
                 label = {"seal": "profiles written", "raw": "report from raw", "profiles": "report from profiles"}[name]
                 print(
                     f"{rows:>11,} rows  {label:24} {times[name]:7.2f} s  {cpu:7.2f} s of CPU  {memory:6.0f} MiB",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate, repeat
+from itertools import accumulate
 from typing import Final
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -33,9 +33,13 @@ class MetricHistogram:
 
     def update(self, values: Sequence[float]) -> None:
         """Count several values."""
-        for place, count in Counter(map(bisect_left, repeat(self.bounds), values)).items():
-            self.counts[place] += count
-        self.sum += sum(values)
+        ordered, below = sorted(values), 0
+        for place, bound in enumerate(self.bounds):
+            end = bisect_right(ordered, bound, below)
+            self.counts[place] += end - below
+            below = end
+        self.counts[-1] += len(ordered) - below
+        self.sum += sum(ordered)
 
     def lines(self, name: str, labels: Sequence[tuple[str, str]]) -> Iterator[str]:
         """The cumulative buckets, sum and count."""

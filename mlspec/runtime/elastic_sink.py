@@ -82,6 +82,7 @@ class ElasticSink:
 
     def write(self, day: str, lines: Sequence[bytes]) -> None:  # noqa: ARG002 - the interface of a sink
         """Queue the lines; what does not fit in memory is spooled to disk."""
+        lines = [line for text in lines for line in text.splitlines(keepends=True)]
         size = sum(map(len, lines))
         with self._lock:
             fits = len(self._waiting) + len(lines) <= self._max_lines and self._bytes + size <= MAX_BYTES

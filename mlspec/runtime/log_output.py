@@ -28,7 +28,7 @@ class LogOutput:
     def write(self, day: str, lines: Sequence[bytes]) -> None:  # noqa: ARG002 - the interface of a sink
         """Print the lines. Raises OSError."""
         stream = self._stream or sys.stdout
-        stream.write("".join([marked(line).decode() for line in lines]))
+        stream.write("".join([marked(line).decode() for text in lines for line in text.splitlines(True)]))
         stream.flush()
 
     def tick(self) -> None:

@@ -52,7 +52,7 @@ class LogSegments:
         probe.unlink()
 
     def write(self, day: str, lines: Sequence[bytes]) -> None:
-        """Append the lines of a day, all or none of them. Raises OSError if none was written."""
+        """Append whole lines of a day, all or none of them. Raises OSError if none was written."""
         if self._file is None or day != self._day:
             self.complete()
             self._open(day)

@@ -1,14 +1,12 @@
 """The prediction log: answered requests wait in a bounded queue, and a thread encodes and writes them.
 
 Adding never waits, fails or does I/O. What does not fit into the queue or cannot be written is dropped and counted.
-A small request is queued as one object, the texts that were received and sent: each object that outlives its request
-slows down the following ones, and to parse and encode rows again costs more than to read their values at once.
+A small request of one row is queued as its line, see `received_lines.py`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 import sys
 import threading
 import time
@@ -18,8 +16,9 @@ from itertools import groupby
 from typing import Final, Protocol
 
 from mlspec.runtime.log_counts import LogCounts
-from mlspec.runtime.prediction_record import AnsweredRequest, AnsweredValues, Lines, RecordEncoder, Row, scores_of
+from mlspec.runtime.prediction_record import AnsweredRequest, AnsweredValues, Lines, RecordEncoder, Row
 from mlspec.runtime.predictor import Prediction
+from mlspec.runtime.received_lines import ReceivedLines, ReceivedRequest
 
 MAX_ROWS: Final = 50_000
 """Maximum number of rows in the queue."""
@@ -27,6 +26,8 @@ MAX_BYTES: Final = 64 * 2**20
 """Maximum total size of the request bodies in the queue, in bytes."""
 _SMALL: Final = 1024
 """Maximum size in bytes of the texts of a small request: as many as the queue has rows do not exceed its bytes."""
+_TOGETHER: Final = 32
+"""Small requests whose lines are made together, which takes less time than one by one."""
 _TURN: Final = 256
 """Requests that are encoded before the thread gives way to the threads that answer requests."""
 _GIVE_WAY: Final = 0.0002
@@ -42,7 +43,7 @@ class Sink(Protocol):
         """The name in metrics and messages."""
 
     def write(self, day: str, lines: Sequence[bytes]) -> None:
-        """Write the lines of a day, all or none. Raises OSError."""
+        """Write texts of one or more whole lines of a day, all or none. Raises OSError."""
 
     def tick(self) -> None:
         """Called regularly. Raises OSError."""
@@ -70,11 +71,9 @@ class PredictionLog:
         self._max_rows, self._max_bytes, self._say = max_rows, max_bytes, report or say
         self._lock, self._draining, self._wake = threading.Lock(), threading.Lock(), threading.Event()
         self._waiting: list[AnsweredValues] = []
-        self._received: deque[bytes] = deque()
-        self._unusual: deque[tuple[str, object]] = deque()
-        """Missing and perhaps unseen values of received rows, by input."""
+        self._received = ReceivedLines(encoder, counts.categories)
+        self._pending: deque[ReceivedRequest] = deque()
         self._small = _SMALL if encoder.as_received else -1
-        self._categories = tuple(counts.categories.items())
         self._rows = self._bytes = 0
         self._broken: dict[str, int] = {}
         self._thread: threading.Thread | None = None
@@ -107,30 +106,36 @@ class PredictionLog:
         prediction: Prediction,
     ) -> bool:
         """Queue a successful request of one row, whose JSON texts are `body` and `answer`; drop and count it if the
-        queue is full.
+        queue is full. Thread-safe like `add`.
 
         Returns False if its line cannot be made of these texts: then it must be added with `add`.
         """
         if len(body) + len(answer) > self._small:
             return False
-        if (waiting := len(self._received)) + self._rows >= self._max_rows:
+        waiting = self._rows + self._received.rows + len(self._pending)
+        if waiting >= self._max_rows:
             self.counts.dropped("queue_full", 1)
             return True
-        score = prediction["score"] if "score" in prediction else math.nan  # noqa: SIM401 - `get` loses the type
-        self._received.append(self._encoder.received(now, request_id, route, seconds, body, row, answer, score))
-        for name, known in self._categories:
-            if (value := row[name]) not in known and value is not None:
-                self._unusual.append((name, value))
-        if b"null" in body:
-            self._unusual.extend([(name, None) for name, value in row.items() if value is None])
+        self._pending.append((now, request_id, route, seconds, body, row, answer, prediction))
+        if len(self._pending) >= _TOGETHER:
+            with self._lock:
+                self._take_pending()
         if waiting * 2 == self._max_rows:
             self._wake.set()
         return True
 
+    def _take_pending(self) -> None:
+        """Make the lines of the small requests that wait for theirs. The caller holds the lock."""
+        requests = [self._pending.popleft() for _ in range(len(self._pending))]
+        try:
+            self._received.add(requests)
+        except Exception as error:  # noqa: BLE001 - the log must not fail an answer
+            self._failed("encoder", f"{type(error).__name__}: {error}", len(requests))
+
     def _put(self, request: AnsweredValues, rows: int, size: int) -> bool:
         """Queue the request. Returns False if it does not fit."""
         with self._lock:
-            used = self._rows + len(self._received)
+            used = self._rows + self._received.rows + len(self._pending)
             if used + rows > self._max_rows or (self._rows and self._bytes + size > self._max_bytes):
                 return False
             self._waiting.append(request)
@@ -169,10 +174,17 @@ class PredictionLog:
             self._attempt(sink, sink.close, 0)
 
     def _drain(self, give_way: Callable[[], None]) -> None:
-        self._write_received(give_way)
         with self._lock:
+            self._take_pending()
+            received = self._received.take()
             waiting, self._waiting = self._waiting, []
             self._rows = self._bytes = 0
+        for buffer in received:
+            self.counts.observe_values(buffer.rows, buffer.scores, buffer.unusual)
+            if self._sinks:
+                self._write(buffer.day, [buffer.lines()], buffer.rows)
+            with self._lock:
+                self._received.give_back(buffer)
         for start in range(0, len(waiting), _TURN):
             requests = list(map(AnsweredRequest._make, waiting[start : start + _TURN]))
             self._observe(requests)
@@ -181,17 +193,6 @@ class PredictionLog:
             give_way()
         for sink in self._sinks:
             self._attempt(sink, sink.tick, 0)
-
-    def _write_received(self, give_way: Callable[[], None]) -> None:
-        """Count, encode and write the small requests in the queue."""
-        while waiting := min(len(self._received), _TURN):
-            received = [self._received.popleft() for _ in range(waiting)]
-            unusual = [self._unusual.popleft() for _ in range(len(self._unusual))]
-            self.counts.observe_values(waiting, scores_of(received), unusual)
-            if self._sinks:
-                for day, lines in self._encoder.received_lines(received):
-                    self._write(day, lines)
-            give_way()
 
     def _observe(self, requests: Sequence[AnsweredRequest]) -> None:
         rows = [row for request in requests if request.predictions for row in request.rows]
@@ -203,7 +204,7 @@ class PredictionLog:
         encoded = filter(None, map(self._encoded, requests))
         for day, some in groupby(encoded, key=lambda each: each.day):
             if lines := [line for each in some for line in each.lines]:
-                self._write(day, lines)
+                self._write(day, lines, len(lines))
 
     def _encoded(self, request: AnsweredRequest) -> Lines | None:
         try:
@@ -214,10 +215,10 @@ class PredictionLog:
         self._worked("encoder")
         return lines
 
-    def _write(self, day: str, lines: Sequence[bytes]) -> None:
+    def _write(self, day: str, lines: Sequence[bytes], count: int) -> None:
         for sink in self._sinks:
-            if self._attempt(sink, lambda sink=sink: sink.write(day, lines), len(lines)):  # type: ignore[misc]
-                self.counts.written(sink.name, len(lines))
+            if self._attempt(sink, lambda sink=sink: sink.write(day, lines), count):  # type: ignore[misc]
+                self.counts.written(sink.name, count)
                 self._worked(sink.name)
 
     def _attempt(self, sink: Sink, act: Callable[[], None], lines: int) -> bool:

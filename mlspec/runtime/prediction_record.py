@@ -10,7 +10,7 @@ import os
 import random
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -30,12 +30,6 @@ CANCELLED: Final = 499
 _COUNTER_BITS: Final = 22
 _PROCESS_BITS: Final = 40
 _COUNTER: Final = ((1 << _COUNTER_BITS) - 1) << _PROCESS_BITS
-_COUNTER_MASK: Final = (1 << _COUNTER_BITS) - 1
-_PROCESSES: Final = (1 << _PROCESS_BITS) - 1
-_VERSION_AND_VARIANT: Final = 0x70_0080_0000
-"""The version and the variant of a UUID, in the ten hexadecimal digits that also hold the counter."""
-_NUMBERS: Final = struct.Struct("<3d")
-"""The time of a received request, its duration in seconds, and its score."""
 _LATENCY: Final = b',"latency_ms":'
 _MILLISECONDS: Final = [b'.%03dZ","request_id":' % part for part in range(1000)]
 _LINE_FEED, _CARRIAGE_RETURN = b"\n\r"
@@ -108,10 +102,9 @@ class RecordEncoder:
         number = int.from_bytes(os.urandom(_PROCESS_BITS // 8)) if process is None else process
         self._process, self._numbers = 2 << 62 | number, itertools.count()
         self._second, self._at, self._day = -1, b"", ""
-        self._routes: dict[str, bytes] = {}
         self._constants: dict[tuple[str, int, str | None], bytes] = {}
         self._inputs = _InputsOf(contract, policy)
-        self._texts = [name for name, kind in contract.inputs.items() if kind == "text"]
+        self.texts = [name for name, kind in contract.inputs.items() if kind == "text"]
         self._images = [name for name, kind in contract.inputs.items() if kind == "image"]
         self._statistics = images or {}
         self.as_received = self._inputs.unchanged and not self._images and policy.sample == 1
@@ -137,52 +130,9 @@ class RecordEncoder:
             [b"".join((b'{"id":"', id, *before, position, *between, *rest)) for id, (position, rest) in parts],
         )
 
-    def received(
-        self,
-        now: float,
-        request_id: str,
-        route: str,
-        seconds: float,
-        body: bytes,
-        row: Row,
-        answer: bytes,
-        score: float,
-    ) -> bytes:
-        """A successful request of one row as one object, from which `received_lines` makes its line. Thread-safe.
-
-        It is on the path of each answer: the texts that were received and sent are joined, and nothing else is encoded.
-        Each further object that outlives its request would slow down the following ones.
-        """
-        if (constant := self._routes.get(route)) is None:
-            known = self._constant(route, 200, None).removesuffix(_LATENCY)
-            constant = self._routes[route] = b'","row":0' + known + self._inputs_follow
-        lengths = self._lengths_of(row) if self._texts else b""
-        numbers = _NUMBERS.pack(now, seconds, score)
-        return b"".join((numbers, request_id.encode(), constant, body, lengths, b',"prediction":', answer))
-
-    def received_lines(self, received: Sequence[bytes]) -> Iterator[Lines]:
-        """The lines of requests, consecutive ones of one day together."""
-        millisecond, start = -1, b""
-        day, lines = "", list[bytes]()
-        for text, number in zip(received, self._numbers, strict=False):
-            now, seconds, _ = _NUMBERS.unpack_from(text)
-            if (at := int(now * 1000)) != millisecond:
-                millisecond, start = at, self._start_at(at)
-                if self._day != day:
-                    if lines:
-                        yield Lines(day, lines)
-                    day, lines = self._day, []
-            low = number & _COUNTER_MASK | (number >> _COUNTER_BITS & 0xFFF) << _COUNTER_BITS + 2
-            lines.append(b"%b%b}\n" % (start % (_VERSION_AND_VARIANT | low, seconds * 1000), _one_line(text)))
-        if lines:
-            yield Lines(day, lines)
-
-    def _start_at(self, millisecond: int) -> bytes:
-        """The format of the start of a line: its id, of which the counter is left out, its time and its latency."""
-        second, part = divmod(millisecond, 1000)
-        self._set_second(second)
-        id = b"%012x%%010x%010x" % (millisecond & 0xFFFF_FFFF_FFFF, self._process & _PROCESSES)
-        return b'{"id":"' + id + self._at + b'.%03dZ","latency_ms":%%.3f,"request_id":"' % part
+    def between(self, route: str) -> bytes:
+        """The part of the line of a successful request of one row between its request id and its inputs."""
+        return b'","row":0' + self._constant(route, 200, None).removesuffix(_LATENCY) + self._inputs_follow
 
     def _set_second(self, second: int) -> None:
         if second != self._second:
@@ -207,7 +157,7 @@ class RecordEncoder:
             return ((b"null", (b',"weight":1.0}\n',)),)
         body = request.body
         if body and self.as_received and _LINE_FEED not in body and _CARRIAGE_RETURN not in body:
-            lengths = self._lengths_of(request.rows[0]) if self._texts else b""
+            lengths = self.lengths_of(request.rows[0]) if self.texts else b""
             return ((b"0", (self._inputs_follow, body, lengths, b',"prediction":', request.answer, b"}\n")),)
         return ((b"%d" % index, self._row(request, index)) for index in self._sampled(len(request.rows)))
 
@@ -237,18 +187,19 @@ class RecordEncoder:
         row = request.rows[index]
         inputs = self._inputs.stored(row)
         stored = (self._inputs_follow, orjson.dumps(inputs)) if inputs else (self._weighted,)
-        lengths = self._lengths_of(row) if self._texts else b""
+        lengths = self.lengths_of(row) if self.texts else b""
         images = self._pictures(row, request, index) if self._images else {}
         pictures = (b',"images":', orjson.dumps(images)) if images else ()
         prediction = orjson.dumps(request.predictions[index])
         return *stored, lengths, *pictures, b',"prediction":', prediction, b"}\n"
 
-    def _lengths_of(self, row: Row) -> bytes:
+    def lengths_of(self, row: Row) -> bytes:
+        """The part of the line with the lengths of the texts of a row."""
         lengths = self._lengths(row)
         return b',"lengths":' + orjson.dumps(lengths) if lengths else b""
 
     def _lengths(self, row: Row) -> dict[str, dict[str, int]]:
-        texts = [(name, row[name]) for name in self._texts]
+        texts = [(name, row[name]) for name in self.texts]
         return {
             name: {"characters": len(text), "words": len(text.split())} for name, text in texts if isinstance(text, str)
         }
@@ -292,20 +243,6 @@ class _InputsOf:
     def _hash(self, value: object, size: int, *, keyed: bool = True) -> str:
         content = value.encode() if isinstance(value, str) else written(value)
         return blake2b(content, digest_size=size, key=self._key if keyed else b"").hexdigest()
-
-
-def scores_of(received: Sequence[bytes]) -> list[float]:
-    """The scores of received requests, without those that have none."""
-    scores = [score for _, _, score in map(_NUMBERS.unpack_from, received)]
-    return [score for score in scores if score == score]
-
-
-def _one_line(received: bytes) -> bytes:
-    """The text of a received request. A line end in it is white space between tokens of JSON."""
-    text = received[_NUMBERS.size :]
-    if b"\n" in text or b"\r" in text:
-        return text.replace(b"\n", b" ").replace(b"\r", b" ")
-    return text
 
 
 def outcome(status: int) -> str:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from mlspec.monitoring.baseline.quantile_grid import QuantileGrid, bins
-from mlspec.monitoring.shift_measures import chi_square, coarse, kolmogorov_smirnov, psi
+from mlspec.monitoring.shift_measures import (
+    chi_square,
+    chi_square_tail,
+    coarse,
+    kolmogorov_smirnov,
+    kolmogorov_tail,
+    psi,
+)
 
 
 def counts(grid: QuantileGrid, values: np.ndarray) -> np.ndarray:
@@ -52,6 +59,15 @@ def test_a_shift_is_above_the_noise_and_as_scipy_has_it() -> None:
     stability = psi(*joined)
     assert stability is not None
     assert stability.net > 0.05
+
+
+def test_the_tails_are_those_of_scipy() -> None:
+    for value in (0.0, 0.03, 0.05, 0.2, 0.5, 0.799, 0.8, 1.0, 1.36, 3.0, 20.0):
+        np.testing.assert_allclose(kolmogorov_tail(value), special.kolmogorov(value), rtol=1e-9, atol=1e-300)
+    for freedom in (1, 2, 3, 15, 16, 999, 1000):
+        for share in (0.0, 0.01, 0.5, 0.9, 1.0, 1.1, 2.0, 20.0):
+            expected = special.chdtrc(freedom, share * freedom)
+            np.testing.assert_allclose(chi_square_tail(freedom, share * freedom), expected, rtol=1e-9, atol=1e-300)
 
 
 FREQUENT = {

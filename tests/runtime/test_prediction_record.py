@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import math
 import uuid
 from typing import Any
 
@@ -11,7 +10,8 @@ import pytest
 from mlspec.runtime.contract import Contract
 from mlspec.runtime.image_statistics import ImageStatistics
 from mlspec.runtime.log_policy import LogPolicy
-from mlspec.runtime.prediction_record import AnsweredRequest, RecordEncoder, outcome, scores_of
+from mlspec.runtime.prediction_record import AnsweredRequest, RecordEncoder, outcome
+from mlspec.runtime.received_lines import ReceivedLines
 from tests.runtime.answered import AT, OK, ROW, TABLE, encoder, refused, request
 
 
@@ -137,14 +137,14 @@ def test_a_row_with_a_hidden_column_is_never_stored_as_it_was_received(storage: 
 
 def together(*requests: AnsweredRequest) -> list[tuple[str, list[dict[str, Any]]]]:
     """The days and records of requests of one row, that were kept as they were received."""
-    written = encoder()
-    kept = [
-        written.received(
-            each.time, each.request_id, each.route, each.seconds, each.body, each.rows[0], each.answer, 0.5
-        )
-        for each in requests
-    ]
-    return [(day, [json.loads(line) for line in lines]) for day, lines in written.received_lines(kept)]
+    waiting = ReceivedLines(encoder(), {})
+    waiting.add(
+        [
+            (each.time, each.request_id, each.route, each.seconds, each.body, each.rows[0], each.answer, OK)
+            for each in requests
+        ]
+    )
+    return [(each.day, [json.loads(line) for line in each.lines().splitlines()]) for each in waiting.take()]
 
 
 def test_requests_that_are_kept_as_they_were_received_are_the_same_records() -> None:
@@ -153,8 +153,11 @@ def test_requests_that_are_kept_as_they_were_received_are_the_same_records() -> 
         received(json.dumps(row), row, time=AT + number / 100, seconds=number / 7e4, request_id=f"r{number}")
         for number, row in enumerate(rows)
     ]
+    ((day, lines),) = together(*some)
+    ids = [record.pop("id") for record in lines]
+    assert (day, ids) == ("2026-11-27", sorted(set(ids)))
     one = encoder()
-    assert together(*some) == [("2026-11-27", [record for each in some for record in records(one, each)])]
+    assert lines == [{n: v for n, v in record.items() if n != "id"} for each in some for record in records(one, each)]
 
 
 def test_the_lines_of_received_requests_are_of_the_day_of_their_time() -> None:
@@ -167,7 +170,27 @@ def test_the_lines_of_received_requests_are_of_the_day_of_their_time() -> None:
     assert ids[1] < ids[0] < ids[2]
 
 
-@pytest.mark.parametrize(("score", "expected"), [(0.25, [0.25]), (math.nan, [])])
-def test_the_score_of_a_received_request_is_kept_unless_it_has_none(score: float, expected: list[float]) -> None:
-    kept = encoder().received(AT, "r", "/predict", 0.1, b"{}", ROW, b"{}", score)
-    assert scores_of([kept]) == expected
+@pytest.mark.parametrize(("prediction", "expected"), [(OK, [0.93]), ({"value": 1.5}, [])])
+def test_the_score_of_a_received_request_is_kept_unless_it_has_none(prediction: Any, expected: list[float]) -> None:
+    waiting = ReceivedLines(encoder(), {})
+    waiting.add([(AT, "r", "/predict", 0.1, b"{}", ROW, b"{}", prediction)])
+    assert [each.scores.tolist() for each in waiting.take()] == [expected]
+
+
+def test_the_memory_of_received_requests_is_used_again_without_their_lines() -> None:
+    waiting = ReceivedLines(encoder(), {"town": frozenset({"Bonn"})})
+    ids, buffers = [], set()
+    for count, town in ((3, "Ulm"), (1, "Bonn"), (2, None)):
+        row = {**ROW, "town": town}
+        waiting.add([(AT, "r", "/predict", 0.1, json.dumps(row).encode(), row, b"{}", OK)] * count)
+        assert waiting.rows == count
+        (buffer,) = waiting.take()
+        assert (waiting.rows, waiting.take()) == (0, [])
+        records = [json.loads(line) for line in buffer.lines().splitlines()]
+        assert (buffer.rows, [record["inputs"] for record in records]) == (count, [row] * count)
+        assert list(buffer.unusual) == ([] if town == "Bonn" else [("town", town)] * count)
+        ids += [record["id"] for record in records]
+        buffers.add(id(buffer))
+        waiting.give_back(buffer)
+    assert ids == sorted(set(ids))
+    assert len(buffers) == 2
