@@ -9,12 +9,15 @@ from pydantic import JsonValue
 
 from mlspec.diagnostics import Diagnostic, Finding, Span
 from mlspec.errors import MlspecError, SpecError, UsageError
+from mlspec.parts.stage_sections import READ, readers
 from mlspec.source.document import Entry, Node
 from mlspec.spec.keys import Shape, at, known, models
 from mlspec.spec.names import closest, suggest
 from mlspec.spec.spec_model import SpecModel, dotted
 
 COMMAND_LINE = "command line"
+_SHOWS = ("--cfg", "-c", "--help", "--info", "-i")
+"""Flags of Hydra that show the configuration and run nothing."""
 _KEY = re.compile(r"[+~]*([^=@]+)")
 
 
@@ -34,13 +37,18 @@ def checked(overrides: Sequence[str]) -> None:
             raise UsageError(f"cannot parse the override `{override}`", help=help) from None
 
 
-def completed(overrides: Sequence[str], values: Mapping[str, JsonValue], shape: Shape) -> list[str]:
+def completed(
+    overrides: Sequence[str], values: Mapping[str, JsonValue], shape: Shape, stage: str | None = None
+) -> list[str]:
     """The overrides as Hydra needs them: `++` is added to a key that a spec may have and that has no value.
 
-    Raises SpecError for sections that no stage reads. `values` are the configuration without overrides,
-    `shape` the keys that a spec may have.
+    Raises SpecError for sections that no stage reads, or not this one. `values` are the configuration without
+    overrides, `shape` the keys that a spec may have.
     """
     unread = [_unread(number, text, name) for number, text in enumerate(overrides, 1) if (name := _name(text, shape))]
+    if stage is not None and not unread and not any(text in _SHOWS for text in overrides):
+        numbered = enumerate(overrides, 1)
+        unread = [_unread_here(number, text, stage) for number, text in numbered if _of_another(text, stage, shape)]
     if unread:
         raise SpecError(unread)
     return [f"++{text}" if _is_new(text, values, shape) else text for text in overrides]
@@ -76,6 +84,22 @@ def _unread(number: int, text: str, name: str) -> Diagnostic:
     assert match is not None
     message = f"no stage reads `{name}`, so it cannot be overridden for a run"
     help = f"change `{match[1]}` in mlproject.yaml, then run `mlspec build`"
+    return Diagnostic("unknown-key", message, COMMAND_LINE, _whole(match, number), help, text)
+
+
+def _of_another(text: str, stage: str, shape: Shape) -> bool:
+    """Whether an override sets something in a section of the spec that the stage does not read."""
+    match = _KEY.match(text)
+    section = match[1].partition(".")[0] if match and not text.startswith("-") else ""
+    return stage in READ and section not in READ[stage] and bool(section) and at(shape, (section,)) is not None
+
+
+def _unread_here(number: int, text: str, stage: str) -> Diagnostic:
+    match = _KEY.match(text)
+    assert match is not None
+    section = match[1].partition(".")[0]
+    message = f"the stage `{stage}` does not read `{section}`, so this override would have no effect"
+    help = f"stages that read `{section}`: {', '.join(readers(section)) or 'none'}; or change it in mlproject.yaml"
     return Diagnostic("unknown-key", message, COMMAND_LINE, _whole(match, number), help, text)
 
 

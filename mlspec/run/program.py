@@ -75,7 +75,7 @@ def _run(stage: str, overrides: Sequence[str], task: _Task) -> None:
     root = task.context.root
     _readable(root)
     checked(overrides)
-    overrides = completed(overrides, _values(root), root_model(task.parts))
+    overrides = completed(overrides, _values(root), root_model(task.parts), stage)
     os.chdir(root)
     sys.path[:0] = [str(root), str(PLUGINS)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print and exit by itself

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.lines import SPEC, Line, line
 
 pytestmark = pytest.mark.slow
-WITH_TRAIN = SPEC + "train: {max_epochs: 2}\nexperiments: {fast: {train.max_epochs: 1}}\n"
+WITH_TRAIN = SPEC + "train: {max_epochs: 2}\nexport: {onnx: {}}\nexperiments: {fast: {train.max_epochs: 1}}\n"
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +41,17 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Line:
         ("train.early_stopping.patience=2", 0, []),
         ("train.max_steps=2", 0, []),
         ("ci.github.python=3.12", 1, ["command line:1:1: error[unknown-key]: no stage reads `ci`", "change `ci.github.python` in mlproject.yaml"]),
+        ("deploy.lambda.memory=2048", 1, ["command line:1:1: error[unknown-key]: the stage `train` does not read `deploy`", "stages that read `deploy`: image, push, deploy"]),
+        ("+deploy.lambda.timeout=9", 1, ["command line:1:2: error[unknown-key]: the stage `train` does not read `deploy`"]),
+        ("export.onnx.opset=18", 1, ["the stage `train` does not read `export`", "stages that read `export`: export, package"]),
+        ("~export.onnx", 1, ["the stage `train` does not read `export`"]),
         ("monitor.drift.tolerance=0.1", 1, ["error[unknown-key]: no stage reads `monitor.drift`"]),
         ("+ci.github.schedule=x", 1, ["command line:1:2: error[unknown-key]: no stage reads `ci`"]),
     ],
 )  # fmt: skip
 def test_an_invalid_override(built: Line, override: str, code: int, message: list[str]) -> None:
     words = ["--cfg", "job"] if code == 0 else []
-    result, out, err = built.mlspec("run", "data", *words, override)
+    result, out, err = built.mlspec("run", "train", *words, override)
     assert result == code, out + err
     for text in message:
         assert text in err

@@ -10,6 +10,7 @@ from mlspec.diagnostics import Finding
 from mlspec.parts.hydra.group_files import group_file
 from mlspec.parts.hydra.sweep_values import refused
 from mlspec.parts.part_protocol import no_stages as stages
+from mlspec.parts.stage_sections import READ
 from mlspec.parts.train import training_warnings
 from mlspec.parts.train.monitors import GOALS, of_sweep
 from mlspec.parts.train.part import is_logged, names_logged
@@ -35,6 +36,7 @@ LEFT_OUT = ("experiments",)
 
 def check(project: Project) -> Iterator[Finding]:
     """Checks that the models cannot do. The compiler checks the experiments' values with those of the spec."""
+    yield from _experiments(project)
     sweep = project.get(Sweep)
     if sweep is None:
         return
@@ -55,6 +57,18 @@ def check(project: Project) -> Iterator[Finding]:
         yield from _parameter(project, sweep, key, parameter)
 
 
+def _experiments(project: Project) -> Iterator[Finding]:
+    """Values that no stage reads: an experiment is a variant of what stages do."""
+    experiments = project.get(Experiments)
+    for name, patch in experiments.root.items() if experiments else ():
+        for key in patch:
+            section = project.sections.get(key.partition(".")[0])
+            if section is not None and not getattr(section, "READ_BY_STAGES", True):
+                message = f"no stage reads `{key.partition('.')[0]}`, so an experiment cannot change it"
+                help = "change it in the spec, or in an environment"
+                yield Finding("unknown-key", ("experiments", name, key), message, help, on="key")
+
+
 def _parameter(project: Project, sweep: Sweep, key: str, parameter: Parameter) -> Iterator[Finding]:
     at, section = ("sweep", "parameters", key), key.partition(".")[0]
     if section in project.given and section not in project.sections:
@@ -65,6 +79,9 @@ def _parameter(project: Project, sweep: Sweep, key: str, parameter: Parameter) -
     elif (unset := _unset(project.values, key)) is not None:
         message = f"`{unset}` is not set, so `{key}` has nothing to vary"
         yield Finding("sweep-unknown-key", at, message, f"add `{unset}` to the spec", on="key")
+    elif section not in READ["train"]:
+        message = f"training does not read `{section}`, so a sweep of `{key}` would try the same training again"
+        yield Finding("sweep-unknown-key", at, message, "vary a key of `train`, `model` or `data`", on="key")
     else:
         yield from refused(project, key, parameter)
     ranged = parameter.min is not None or parameter.max is not None
