@@ -38,17 +38,17 @@ def checked(overrides: Sequence[str]) -> None:
 
 
 def completed(
-    overrides: Sequence[str], values: Mapping[str, JsonValue], shape: Shape, stage: str | None = None
+    overrides: Sequence[str], values: Mapping[str, JsonValue], shape: Shape, stages: Sequence[str] = ()
 ) -> list[str]:
     """The overrides as Hydra needs them: `++` is added to a key that a spec may have and that has no value.
 
-    Raises SpecError for sections that no stage reads, or not this one. `values` are the configuration without
+    Raises SpecError for sections that no stage reads, or none of `stages`. `values` are the configuration without
     overrides, `shape` the keys that a spec may have.
     """
     unread = [_unread(number, text, name) for number, text in enumerate(overrides, 1) if (name := _name(text, shape))]
-    if stage is not None and not unread and not any(text in _SHOWS for text in overrides):
+    if stages and not unread and not any(text in _SHOWS for text in overrides):
         numbered = enumerate(overrides, 1)
-        unread = [_unread_here(number, text, stage) for number, text in numbered if _of_another(text, stage, shape)]
+        unread = [_unread_here(number, text, stages) for number, text in numbered if _of_another(text, stages, shape)]
     if unread:
         raise SpecError(unread)
     return [f"++{text}" if _is_new(text, values, shape) else text for text in overrides]
@@ -87,18 +87,21 @@ def _unread(number: int, text: str, name: str) -> Diagnostic:
     return Diagnostic("unknown-key", message, COMMAND_LINE, _whole(match, number), help, text)
 
 
-def _of_another(text: str, stage: str, shape: Shape) -> bool:
-    """Whether an override sets something in a section of the spec that the stage does not read."""
+def _of_another(text: str, stages: Sequence[str], shape: Shape) -> bool:
+    """Whether an override sets something in a section of the spec that none of the stages reads."""
     match = _KEY.match(text)
     section = match[1].partition(".")[0] if match and not text.startswith("-") else ""
-    return stage in READ and section not in READ[stage] and bool(section) and at(shape, (section,)) is not None
+    if not section or at(shape, (section,)) is None:
+        return False
+    return not any(section in READ.get(stage, (section,)) for stage in stages)
 
 
-def _unread_here(number: int, text: str, stage: str) -> Diagnostic:
+def _unread_here(number: int, text: str, stages: Sequence[str]) -> Diagnostic:
     match = _KEY.match(text)
     assert match is not None
-    section = match[1].partition(".")[0]
-    message = f"the stage `{stage}` does not read `{section}`, so this override would have no effect"
+    section, named = match[1].partition(".")[0], ", ".join(f"`{stage}`" for stage in stages)
+    who = f"the stage {named} does not read" if len(stages) == 1 else f"none of the stages {named} reads"
+    message = f"{who} `{section}`, so this override would have no effect"
     help = f"stages that read `{section}`: {', '.join(readers(section)) or 'none'}; or change it in mlproject.yaml"
     return Diagnostic("unknown-key", message, COMMAND_LINE, _whole(match, number), help, text)
 

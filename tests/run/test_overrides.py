@@ -58,6 +58,13 @@ def test_an_invalid_override(built: Line, override: str, code: int, message: lis
     assert "Traceback" not in out + err
 
 
+def test_stages_that_run_with_the_same_overrides_share_them(built: Line) -> None:
+    shared = ("run", "--beside", "data,train", "data", "train.max_epochs=1")
+    assert built.mlspec(*shared)[0] == 0
+    code, _, err = built.mlspec(*shared, "export.onnx.opset=18")
+    assert (code, "none of the stages `data`, `train` reads `export`" in err) == (1, True), err
+
+
 def test_an_unknown_stage(built: Line) -> None:
     code, _, err = built.mlspec("run", "trian")
     assert (code, "did you mean `train`?" in err) == (2, True)
