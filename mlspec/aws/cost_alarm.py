@@ -31,7 +31,12 @@ class CostAlarm:
     @property
     def filter(self) -> str:
         """The tag that it counts by, in the form of AWS Budgets."""
-        return f"user:{PROJECT}${self.project}"
+        return budget_filter(self.project)
+
+
+def budget_filter(project: str) -> str:
+    """The tag of a project in the form of AWS Budgets."""
+    return f"user:{PROJECT}${project}"
 
 
 def cost_alarm(budget: CostBudget | None, function: str, project: str) -> CostAlarm | None:

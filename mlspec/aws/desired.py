@@ -6,9 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
-
-from pydantic import BaseModel
+from typing import Final
 
 from mlspec.aws.account import located, repository_name, repository_uri
 from mlspec.aws.aws_location import AwsLocation
@@ -21,19 +19,14 @@ from mlspec.sections.delivery_tool import DIRECT, DeliveryTool
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
-from mlspec.spec.project import ProjectInfo
+from mlspec.spec.project import ProjectInfo, SectionLookup
 from mlspec.spec.types import SecretRef
 
-S = TypeVar("S", bound=BaseModel)
 MAX_ENVIRONMENT: Final = 4096
 
 
-class Spec(Protocol):
-    """Where sections come from: a stage's Job, or the Project of a plan."""
-
-    def get(self, section: type[S]) -> S | None: ...  # noqa: D102
-
-    def need(self, section: type[S]) -> S: ...  # noqa: D102
+Spec = SectionLookup
+"""Where sections come from: a stage's Job, or the Project of a plan."""
 
 
 @dataclass(frozen=True)

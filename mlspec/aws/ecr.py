@@ -159,6 +159,7 @@ def repository_policy(ecr: Ecr, location: AwsLocation, *, on_lambda: bool) -> Po
     pull = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
     statements: list[Statement] = []
     if on_lambda:
+        # Functions of several environments may run its images, and each deployment writes the policy as a whole.
         source = {"StringLike": {"aws:sourceArn": location.arn("lambda", "function:*")}}
         service = {"Service": "lambda.amazonaws.com"}
         statements.append(Statement(pull, sid="LambdaPull", principal=service, condition=source))

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.resource_tags import PROJECT
 from mlspec.errors import StageError
 
 _ISSUER: Final = "token.actions.githubusercontent.com"
@@ -25,5 +26,19 @@ def github_repository(target: AwsTarget, given: str) -> str:
 
 def has_github_provider(target: AwsTarget) -> bool:
     """Whether the account has GitHub's OIDC provider: it has at most one."""
+    return bool(_provider(target))
+
+
+def own_github_provider(target: AwsTarget, project: str) -> str:
+    """The ARN of that provider where this project has created it; "" for that of an account or of another project."""
+    arn = _provider(target)
+    if not arn:
+        return ""
+    tags = target.client("iam").get_open_id_connect_provider(OpenIDConnectProviderArn=arn).get("Tags", [])
+    own = {str(one["Key"]): str(one["Value"]) for one in tags}.get(PROJECT) == project
+    return arn if own else ""
+
+
+def _provider(target: AwsTarget) -> str:
     answer = target.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
-    return any(str(provider["Arn"]).endswith(f"/{_ISSUER}") for provider in answer)
+    return next((str(one["Arn"]) for one in answer if str(one["Arn"]).endswith(f"/{_ISSUER}")), "")

@@ -44,7 +44,10 @@ def check_no_stack(resource: str, tags: Mapping[str, str], target: AwsTarget) ->
     if stack is None or not _is_there(stack, target):
         return
     message = f"{resource} belongs to the cloudformation stack {stack}, whose next deployment would undo any change"
-    help = "keep `deploy.iac`; or choose another name; or remove the stack first: mlspec destroy, with the former `iac`"
+    help = (
+        "keep `deploy.iac`; or choose another name; or give up the stack and keep its resources: mlspec destroy "
+        "--keep-resources, with the former `iac`"
+    )
     raise StageError(message, help=help)
 
 

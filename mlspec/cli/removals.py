@@ -62,12 +62,21 @@ class Removals:
 
 
 @contextmanager
-def removals(where: SpecFile, context: StageContext, *, images: bool, predictions: bool) -> Iterator[Removals]:
-    """What exists of the spec. Raises UsageError where it has neither a deployment nor `monitor.elasticsearch`."""
+def removals(
+    where: SpecFile, context: StageContext, *, images: bool, predictions: bool, keep: bool = False
+) -> Iterator[Removals]:
+    """What exists of the spec; with `keep` only what a tool knows of it: stacks, or the state of modules.
+
+    Raises UsageError where the spec has neither a deployment nor `monitor.elasticsearch`, and with `keep` no tool.
+    """
     from mlspec.cli.deployed import shipped
     from mlspec.parts.monitor import stack_removal
     from mlspec.shipping import removal
 
+    if keep:
+        with _kept(where, shipped(where, context), context.root) as modules:
+            yield Removals(None, None, modules=modules)
+        return
     try:
         function = shipped(where, context)
     except UsageError:
@@ -89,8 +98,17 @@ def removals(where: SpecFile, context: StageContext, *, images: bool, prediction
 
 
 @contextmanager
+def _kept(where: SpecFile, function: DesiredFunction, root: Path) -> Iterator[ToolRemovals | None]:
+    if not function.tool.creates:
+        message = "--keep-resources is for resources of Terraform, SAM or the Serverless Framework"
+        raise UsageError(message, help="this spec has no `deploy.iac`: mlspec manages its resources directly already")
+    with _modules(where, function, root, images=False, keep=True) as modules:
+        yield modules
+
+
+@contextmanager
 def _modules(
-    where: SpecFile, function: DesiredFunction | None, root: Path, *, images: bool
+    where: SpecFile, function: DesiredFunction | None, root: Path, *, images: bool, keep: bool = False
 ) -> Iterator[ToolRemovals | None]:
     """What another tool created; None where there is nothing of it."""
     from mlspec.parts.all_parts import PARTS
@@ -101,7 +119,7 @@ def _modules(
         return
     module, _, name = path.partition(":")
     removals_of = getattr(importlib.import_module(module), name)
-    with removals_of(_project(where), function, root, images=images) as created:
+    with removals_of(_project(where), function, root, images=images, keep=keep) as created:
         yield created
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, JsonValue
 
 from mlspec.diagnostics import Diagnostic, Finding, Span
 from mlspec.errors import MlspecError, SpecError, UsageError
+from mlspec.parts.stage_sections import READ, readers
 from mlspec.source.document import Entry, Node
 from mlspec.spec.keys import Shape, at, known, models
 from mlspec.spec.names import closest, suggest
@@ -17,6 +18,8 @@ from mlspec.spec.spec_model import SpecModel, dotted
 from mlspec.spec.unread_keys import unread_key
 
 COMMAND_LINE = "command line"
+_SHOWS = ("--cfg", "-c", "--help", "--info", "-i")
+"""Flags of Hydra that show the configuration and run nothing."""
 _KEY = re.compile(r"[+~]*([^=@]+)")
 
 
@@ -36,15 +39,20 @@ def checked(overrides: Sequence[str]) -> None:
             raise UsageError(f"cannot parse the override `{override}`", help=help) from None
 
 
-def completed(overrides: Sequence[str], values: Mapping[str, JsonValue], shape: Shape) -> list[str]:
+def completed(
+    overrides: Sequence[str], values: Mapping[str, JsonValue], shape: Shape, stages: Sequence[str] = ()
+) -> list[str]:
     """The overrides as Hydra needs them: `++` is added to a key that a spec may have and that has no value.
 
-    Raises SpecError for keys that no stage reads. `values` are the configuration without overrides,
-    `shape` the keys that a spec may have.
+    Raises SpecError for keys that no stage reads, or none of `stages`. `values` are the configuration without
+    overrides, `shape` the keys that a spec may have.
     """
     own = valid_sections(shape, values)
     names = [_name(text, shape, own) for text in overrides]
     unread = [_unread(number, overrides[number - 1], name) for number, name in enumerate(names, 1) if name]
+    if stages and not unread and not any(text in _SHOWS for text in overrides):
+        numbered = enumerate(overrides, 1)
+        unread = [_unread_here(number, text, stages) for number, text in numbered if _of_another(text, stages, shape)]
     if unread:
         raise SpecError(unread)
     return [f"++{text}" if _is_new(text, values, shape) else text for text in overrides]
@@ -81,6 +89,25 @@ def _unread(number: int, text: str, name: str) -> Diagnostic:
     assert match is not None
     message = f"no stage reads `{name}`, so it cannot be overridden for a run"
     help = f"change `{match[1]}` in mlproject.yaml, then run `mlspec build`"
+    return Diagnostic("unknown-key", message, COMMAND_LINE, _whole(match, number), help, text)
+
+
+def _of_another(text: str, stages: Sequence[str], shape: Shape) -> bool:
+    """Whether an override sets something in a section of the spec that none of the stages reads."""
+    match = _KEY.match(text)
+    section = match[1].partition(".")[0] if match and not text.startswith("-") else ""
+    if not section or at(shape, (section,)) is None:
+        return False
+    return not any(section in READ.get(stage, (section,)) for stage in stages)
+
+
+def _unread_here(number: int, text: str, stages: Sequence[str]) -> Diagnostic:
+    match = _KEY.match(text)
+    assert match is not None
+    section, named = match[1].partition(".")[0], ", ".join(f"`{stage}`" for stage in stages)
+    who = f"the stage {named} does not read" if len(stages) == 1 else f"none of the stages {named} reads"
+    message = f"{who} `{section}`, so this override would have no effect"
+    help = f"stages that read `{section}`: {', '.join(readers(section)) or 'none'}; or change it in mlproject.yaml"
     return Diagnostic("unknown-key", message, COMMAND_LINE, _whole(match, number), help, text)
 
 

@@ -53,13 +53,17 @@ def execute(
     context: StageContext,
     parts: Sequence[Part] = PARTS,
     alone: Alone = nullcontext,
+    beside: Sequence[str] = (),
 ) -> None:
-    """Run the body of `stage` with Hydra `overrides`. Raises MlspecError for everything that the user can fix."""
+    """Run the body of `stage` with Hydra `overrides`. Raises MlspecError for everything that the user can fix.
+
+    The stages `beside` it run with the same overrides: each needs one of them that reads its section.
+    """
     program = _program(stage, parts)
     if not (context.root / "conf" / "config.yaml").is_file():
         raise StageError("conf/config.yaml not found", help="run `mlspec build` first")
     with reported(context.root, stage):
-        _run(stage, overrides, _Task(stage, program, context, parts, alone))
+        _run(stage, overrides, _Task(stage, program, context, parts, alone), beside)
 
 
 def _program(stage: str, parts: Sequence[Part]) -> str:
@@ -71,11 +75,11 @@ def _program(stage: str, parts: Sequence[Part]) -> str:
     raise UsageError(f"stage not found: `{stage}`", help=suggest(stage, available, "available stages"))
 
 
-def _run(stage: str, overrides: Sequence[str], task: _Task) -> None:
+def _run(stage: str, overrides: Sequence[str], task: _Task, beside: Sequence[str]) -> None:
     root = task.context.root
     _readable(root)
     checked(overrides)
-    overrides = completed(overrides, _values(root), root_model(task.parts))
+    overrides = completed(overrides, _values(root), root_model(task.parts), list(dict.fromkeys([stage, *beside])))
     os.chdir(root)
     sys.path[:0] = [str(root), str(PLUGINS)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print and exit by itself

@@ -124,12 +124,12 @@ class _Checker:
             self._add(self.document, Finding("literal-secret", location, message, help))
 
     def overlays_in_overlays(self, environments: Mapping[str, Node]) -> None:
-        """Report environments within an environment: they could not be selected."""
+        """Report environments and experiments within an environment: they could not be selected."""
         for name, patch in environments.items():
-            if patch.child("environments") is not None:
-                at = ("environments", name, "environments")
+            for section in (key for key in _OVERLAYS if patch.child(key) is not None):
+                at = ("environments", name, section)
                 message = f"`{dotted(at)}` is not a key of the spec"
-                help = "move it to the top-level `environments`"
+                help = f"move it to the top-level `{section}`"
                 self._add(self.document, Finding("unknown-key", at, message, help, on="key"))
 
     def overlays_of_one_name(self) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 from pydantic import BaseModel, Field
 
@@ -12,6 +12,14 @@ from mlspec.spec.spec_model import SpecModel
 from mlspec.spec.types import Name
 
 S = TypeVar("S", bound=BaseModel)
+
+
+class SectionLookup(Protocol):
+    """Where sections come from: the Project, or a stage's Job."""
+
+    def get(self, section: type[S]) -> S | None: ...  # noqa: D102
+
+    def need(self, section: type[S]) -> S: ...  # noqa: D102
 
 
 class ProjectInfo(SpecModel):

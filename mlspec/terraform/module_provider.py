@@ -16,7 +16,10 @@ class ModuleProvider:
     terraform: Terraform
 
     def apply(self, action: Action) -> None:
-        """Apply the saved plan of the action. Raises StageError where Terraform refuses it."""
+        """Apply the saved plan of the action, or forget the module. Raises StageError where Terraform refuses it."""
+        if action.operation == "forget":
+            self.terraform.forget()
+            return
         if action.operation not in ("apply", "destroy"):
             raise unexpected(action)
         self.terraform.apply(str(action.arguments["plan"]))

@@ -64,6 +64,11 @@ class Terraform:
         listed = self._execute("state", "list")
         return frozenset(listed.stdout.split()) if listed.returncode == 0 else frozenset()
 
+    def forget(self) -> None:
+        """Remove all resources from the state; none of them changes."""
+        if addresses := sorted(self.addresses()):
+            self._text("state", "rm", *addresses)
+
     def outputs(self) -> dict[str, str]:
         """The outputs of the module in its state; sensitive ones are left out."""
         answer = json.loads(self._text("output", "-json"))

@@ -21,6 +21,7 @@ from mlspec.parts.sam import stack_preview, work
 from mlspec.shipping import remote_changes
 from tests.parts.sam.sam_environment import sam_folder
 from tests.shipping.cloud import Run, Shipped
+from tests.shipping.shown_requests import CI, Watch, create_function
 
 Make = Callable[..., Shipped]
 pytestmark = pytest.mark.slow
@@ -64,13 +65,15 @@ def keep_in_the_emulator(project: Shipped, stack: str) -> None:
     )
 
 
-def test_the_life_of_both_stacks(shipped: Make, mlspec: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_life_of_both_stacks(shipped: Make, mlspec: Run, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is in the stack of the service is no matter here: see above."""
-    project = shipped("{environment: {TOKEN: {env: SERVICE_TOKEN}}}", "ci: {github: {repository: octo-org/cola}}\n")
+    project = shipped("{url: true, environment: {TOKEN: {env: SERVICE_TOKEN}}}", CI)
     name = project.root.name
     monkeypatch.setenv("SERVICE_TOKEN", 'a "secret": #1')
     project.spec("deploy: {lambda:", "deploy: {iac: sam, lambda:")
-    assert planned(project, "sam-foundation") == [
+    watched = watch(project, (stack_preview.foundation, stack_preview.service), work.deploy)
+    first = watched.plan()
+    assert [line for line in lines(first) if "-foundation" in line] == [
         f"+ cloudformation stack {name}-foundation Repository: AWS::ECR::Repository",
         f"+ cloudformation stack {name}-foundation GithubOidcProvider: AWS::IAM::OIDCProvider",
         f"+ cloudformation stack {name}-foundation ReleaseRole: AWS::IAM::Role",
@@ -78,16 +81,15 @@ def test_the_life_of_both_stacks(shipped: Make, mlspec: Run, monkeypatch: pytest
     write_files(project)
     with pytest.raises(StageError, match="nothing was pushed yet"):
         work.deploy(project.job(), "service", project.target)
-    work.deploy(project.job(), "foundation", project.target)
-    assert planned(project, "sam-foundation") == []
-    assert planned(project, "push")[0].startswith(f"+ image {name}:"), "the repository is as it should be"
+    watched.execute(create_function)
+    assert watched.not_shown(first) == []
+    assert watched.not_shown([one for one in first if one.kind != "stack"]), "the test of the test"
+    assert {"CreateChangeSet", "ExecuteChangeSet"} <= {request.operation for request in watched.seen.changing}
+    assert {"CreateLogStream", "PutLogEvents", "PutImage"} <= {name for _, name, _ in watched.calls.recorded}
+    assert watched.plan() == [], "a second run has nothing to do"
     stack = read_stack(project.target, f"{name}-foundation")
     assert stack is not None
     assert stack.tags["mlspec:project"] == name
-
-    project.push()
-    work.deploy(project.job(), "service", project.target)
-    assert planned(project, "sam-service") == []
     template = project.target.client("cloudformation").get_template(StackName=name)["TemplateBody"]
     assert project.release["image"]["digest"] in json.dumps(template)
     assert not list(project.root.glob(".mlspec/sam/*parameters*")), "the values of secrets are removed"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -14,8 +16,10 @@ from mlspec.errors import StageError
 from mlspec.parts.terraform import observed, work
 from mlspec.records.terraform_outputs import ServiceOutputs
 from mlspec.shipping import remote_changes
-from tests.parts.terraform.providers import provider_folder
+from tests.parts.terraform.providers import provider_folder, running_provider
 from tests.shipping.cloud import Run, Shipped
+from tests.shipping.foundation import create_release_role
+from tests.shipping.shown_requests import CI, FUNCTION, Watch
 
 Make = Callable[..., Shipped]
 pytestmark = pytest.mark.slow
@@ -26,6 +30,18 @@ def terraform(monkeypatch: pytest.MonkeyPatch) -> None:
     """The program with the AWS provider that is installed on this machine."""
     monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)
     monkeypatch.setenv("TF_CLI_ARGS_init", f"-plugin-dir={provider_folder()}")
+
+
+@pytest.fixture
+def attached(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Shipped], None]]:
+    """Let the provider run through a whole test, for the account of a project."""
+    with ExitStack() as stack:
+
+        def attach(project: Shipped) -> None:
+            running = stack.enter_context(running_provider(project.target.environ))
+            monkeypatch.setenv("TF_REATTACH_PROVIDERS", running)
+
+        yield attach
 
 
 def write_files(project: Shipped) -> None:
@@ -78,18 +94,27 @@ def apply(project: Shipped) -> None:
 
 
 def test_the_life_of_a_function_that_terraform_creates(
-    shipped: Make, mlspec: Run, capsys: pytest.CaptureFixture[str]
+    shipped: Make, mlspec: Run, attached: Callable[[Shipped], None], watch: Watch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project = shipped("{url: true, memory: 512}")
+    project = shipped(FUNCTION, CI)
     project.spec("deploy: {lambda:", "deploy: {iac: terraform, lambda:")
     for_the_emulator(project)
-    first = planned(project, "service")
-    assert "+ terraform module service aws_lambda_alias.this" in first
+    watched = watch(project, (observed.foundation, observed.service), work.apply)
+    attached(project)
+    first = watched.plan()
+    assert "+ terraform module service aws_lambda_alias.this" in lines(first)
     assert not list(project.root.glob("terraform/*/.terraform*")), "a plan writes nothing into the modules"
     capsys.readouterr()
-    apply(project)
+    watched.execute()
+    assert watched.not_shown(first) == [], "what was planned is what is done"
     reported = capsys.readouterr().out.splitlines()
-    assert [line for line in first if line not in reported] == [], "what was planned is what is done"
+    assert [
+        line for one in first if one.kind == "terraform-module" for line in one.lines() if line not in reported
+    ] == []
+    changed = {request.operation for request in watched.seen.changing}
+    assert {"CreateRepository", "CreateRole", "PutRolePolicy", "CreateFunction", "CreateAlias"} <= changed
+    without = [action for action in first if action.kind != "terraform-module"]
+    assert len(watched.not_shown(without)) >= len(watched.seen.changing), "the test of the test"
     assert ServiceOutputs.read(project.artifacts).outputs["function_name"] == project.root.name
     assert [planned(project, stage) for stage in ("push", "deploy")] == [[], []]
 
@@ -99,11 +124,12 @@ def test_the_life_of_a_function_that_terraform_creates(
     assert live_version(project) == "2"
 
     project.spec("memory: 512", "memory: 1024")
-    assert planned(project, "service") == [
+    write_files(project)
+    capsys.readouterr()
+    work.apply(project.job(), "service", project.target)
+    assert capsys.readouterr().out.splitlines() == [
         "~ terraform module service aws_lambda_function.this memory_size: 512 -> 1024"
     ]
-    write_files(project)
-    work.apply(project.job(), "service", project.target)
     assert "~ lambda alias live version: 2 -> 3" in planned(project, "deploy")
     project.deploy()
     assert live_version(project) == "3"
@@ -117,19 +143,33 @@ def test_the_life_of_a_function_that_terraform_creates(
     assert project.target.client("ecr").describe_repositories()["repositories"] == []
 
 
-def test_what_mlspec_created_is_taken_over_and_given_back(shipped: Make, mlspec: Run) -> None:
-    project = shipped('{url: {type: http-api}, alarms: {error_rate: "> 0.05"}}')
+def test_what_mlspec_created_is_taken_over_and_given_back(
+    shipped: Make, mlspec: Run, attached: Callable[[Shipped], None]
+) -> None:
+    project = shipped('{url: {type: http-api}, alarms: {error_rate: "> 0.05"}}', CI)
     project.push()
     project.deploy()
+    create_release_role(project.target, project.root.name)
     before = live_version(project)
     project.spec("deploy: {lambda:", "deploy: {iac: terraform, lambda:")
     for_the_emulator(project)
+    attached(project)
     apply(project)
     assert live_version(project) == before
     apis = project.target.client("apigatewayv2").get_apis()["Items"]
     assert [api["Name"] for api in apis] == [project.root.name], "nothing is created twice"
     assert len(project.target.client("cloudwatch").describe_alarms()["MetricAlarms"]) == 1
+    iam = project.target.client("iam")
+    assert len(iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]) == 1
+    trust = iam.get_role(RoleName=f"{project.root.name}-release")["Role"]["AssumeRolePolicyDocument"]
+    assert "token.actions.githubusercontent.com" in str(trust), "what was taken over is as the spec describes it"
     assert ServiceOutputs.read(project.artifacts).outputs["url"] == apis[0]["ApiEndpoint"]
+    code, out, err = mlspec(project, "destroy", "--keep-resources", "--yes")
+    forgotten = [line for line in err.splitlines() if line.startswith("removed")]
+    modules = [f"removed: terraform module {name}" for name in ("service", "foundation")]
+    assert (code, forgotten) == (0, modules), out + err
+    states = [json.loads(file.read_text()) for file in project.root.glob("terraform/*/*.tfstate")]
+    assert [state["resources"] for state in states] == [[], []]
     project.spec("deploy: {iac: terraform, lambda:", "deploy: {lambda:")
     assert [planned(project, stage) for stage in ("push", "deploy")] == [[], []]
 

@@ -214,7 +214,8 @@ def test_an_experiment_is_reported_and_not_kept(on_s3: Workflows) -> None:
     assert result.code == 1, result  # one epoch does not pass the gate
     assert result.jobs == {"train": "failure"}
     assert result.steps["train"]["Run an experiment"] == "failure"
-    assert "mlspec run train experiment=slow train.max_epochs=1" in on_s3.calls
+    run = "mlspec run --beside data,train,evaluate,gate train experiment=slow train.max_epochs=1"
+    assert run in on_s3.calls
     assert "failed" in result.summary["train"].splitlines()[0]
     assert not {"dvc push --run-cache", "dvc repro"} & set(on_s3.calls)
 

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.lines import SPEC, Line, line
 
 pytestmark = pytest.mark.slow
-WITH_TRAIN = SPEC + "train: {max_epochs: 2}\nexperiments: {fast: {train.max_epochs: 1}}\n"
+WITH_TRAIN = SPEC + "train: {max_epochs: 2}\nexport: {onnx: {}}\nexperiments: {fast: {train.max_epochs: 1}}\n"
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Line:
         ("train.early_stopping.patience=2", 0, []),
         ("train.max_steps=2", 0, []),
         ("ci.github.python=3.12", 1, ["command line:1:1: error[unknown-key]: no stage reads `ci`", "change `ci.github.python` in mlproject.yaml"]),
+        ("deploy.lambda.memory=2048", 1, ["command line:1:1: error[unknown-key]: the stage `train` does not read `deploy`", "stages that read `deploy`: image, push, deploy"]),
+        ("+deploy.lambda.timeout=9", 1, ["command line:1:2: error[unknown-key]: the stage `train` does not read `deploy`"]),
+        ("export.onnx.opset=18", 1, ["the stage `train` does not read `export`", "stages that read `export`: export, package"]),
+        ("~export.onnx", 1, ["the stage `train` does not read `export`"]),
         ("monitor.drift.tolerance=0.1", 1, ["error[unknown-key]: no stage reads `monitor.drift`"]),
         ("monitor.log.flush=2s", 1, ["error[unknown-key]: no stage reads `monitor.log.flush`"]),
         ("package.docker.user=1234", 1, ["error[unknown-key]: no stage reads `package.docker.user`"]),
@@ -49,11 +53,18 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Line:
 )  # fmt: skip
 def test_an_invalid_override(built: Line, override: str, code: int, message: list[str]) -> None:
     words = ["--cfg", "job"] if code == 0 else []
-    result, out, err = built.mlspec("run", "data", *words, override)
+    result, out, err = built.mlspec("run", "train", *words, override)
     assert result == code, out + err
     for text in message:
         assert text in err
     assert "Traceback" not in out + err
+
+
+def test_stages_that_run_with_the_same_overrides_share_them(built: Line) -> None:
+    shared = ("run", "--beside", "data,train", "data", "train.max_epochs=1")
+    assert built.mlspec(*shared)[0] == 0
+    code, _, err = built.mlspec(*shared, "export.onnx.opset=18")
+    assert (code, "none of the stages `data`, `train` reads `export`" in err) == (1, True), err
 
 
 def test_an_unknown_stage(built: Line) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from mlspec.aws.aws_target import AwsTarget
 from tests.conftest import missing
 from tests.shipping.cloud import REGISTRY, BuiltImages, Run, Shipped, registry_runs, spec
+from tests.shipping.shown_requests import Watch, watching
 from tests.warm_python import WarmPython
 
 
@@ -76,6 +78,13 @@ def quiet() -> None:
     import logging
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    """A proxy before the emulated account of a project, until the end of the test."""
+    with ExitStack() as stack:
+        yield lambda *arguments: stack.enter_context(watching(*arguments))
 
 
 @pytest.fixture

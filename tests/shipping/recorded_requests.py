@@ -97,6 +97,7 @@ def recorded(endpoint: str) -> Iterator[tuple[str, Recorded]]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", seen
     server.shutdown()
+    server.server_close()
 
 
 def _body(handler: BaseHTTPRequestHandler) -> bytes:

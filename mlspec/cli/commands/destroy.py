@@ -10,13 +10,17 @@ import click
 from mlspec.cli.confirmation import confirmed
 from mlspec.cli.console import Console
 from mlspec.cli.options import spec_options, stage_context, target_option
-from mlspec.errors import EXIT_OK
+from mlspec.errors import EXIT_OK, UsageError
 from mlspec.stage_context import StageContext
 from mlspec.target_facts import TargetName
 from mlspec.workspace.spec_file import find_spec
 
 if TYPE_CHECKING:
+    from mlspec.cli.removals import Removals
     from mlspec.shipping.removal import Removal
+
+
+_QUESTIONS = {False: "Remove them? This cannot be undone.", True: "Remove them, and keep the resources?"}
 
 
 @click.command()
@@ -24,6 +28,11 @@ if TYPE_CHECKING:
 @target_option
 @click.option("--images", is_flag=True, help="Also remove the image repository with all its images.")
 @click.option("--predictions", is_flag=True, help="Also remove the stored predictions from Elasticsearch.")
+@click.option(
+    "--keep-resources",
+    is_flag=True,
+    help="Remove only the stacks of `deploy.iac`, or Terraform's state. All resources stay, for another tool.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def command(
     spec: str | None,
@@ -32,12 +41,16 @@ def command(
     target: TargetName | None,
     images: bool,
     predictions: bool,
+    keep_resources: bool,
     yes: bool,
 ) -> int:
     """Remove the function and everything that was created for it, and what is installed in Elasticsearch and Kibana.
 
     Shows what it will remove and asks for confirmation. Resources without the project's tag are kept. After an
-    interruption, run it again to resume. With --target local it stops the rehearsal and its containers without asking.
+    interruption, run it again to resume. To change from `deploy.iac` to another tool, or back to none, remove with
+    --keep-resources what the old tool knows of the resources; then change the spec and run `mlspec apply`.
+
+    With --target local it stops the rehearsal and its containers without asking.
     """
     from mlspec.aws.error_messages import DESTROY, aws_errors
     from mlspec.cli import local_target
@@ -45,6 +58,8 @@ def command(
     from mlspec.workspace.mutex import hold
     from mlspec.workspace.roots import find_roots
 
+    if keep_resources and (images or predictions):
+        raise UsageError("--keep-resources removes no data", help="leave --images and --predictions out")
     where, console = find_spec(spec, env), Console(as_json=as_json)
     roots = find_roots(where.root)
     context = stage_context(roots.project, target)
@@ -53,36 +68,38 @@ def command(
     with (
         hold(roots, "mlspec destroy", wait=False),
         aws_errors(DESTROY),
-        removals(where, context, images=images, predictions=predictions) as planned,
+        removals(where, context, images=images, predictions=predictions, keep=keep_resources) as planned,
     ):
         going = [one for one in planned.all if not one.kept]
-        _show(console, planned.all)
-        if planned.unread:
-            console.out(f"    Elasticsearch and Kibana are not touched: {planned.unread}")
-        if going and not yes and not confirmed(console, "Remove them? This cannot be undone.", in_ci=False):
+        _show(console, planned, keep=keep_resources)
+        if going and not yes and not confirmed(console, _QUESTIONS[keep_resources], in_ci=False):
             console.say("nothing was done")
             return EXIT_OK
         planned.carry_out(console.say)
-        _forget(context, going)
+        _forget(context, going, keep=keep_resources)
     if as_json:
         kept = [{"resource": r.action.resource, "why": r.kept} for r in planned.all if r.kept]
         console.document({"ok": True, "removed": [r.action.resource for r in going], "left": kept})
     return EXIT_OK
 
 
-def _show(console: Console, removals: Sequence[Removal]) -> None:
-    for removal in removals:
+def _show(console: Console, planned: Removals, *, keep: bool) -> None:
+    for removal in planned.all:
         detail = f" ({removal.detail})" if removal.detail else ""
         if removal.kept:
             console.out(f"    {removal.action.resource}{detail} is kept: {removal.kept}")
         else:
             console.out(f"  {console.paint('-', 'red', stream='out')} {removal.action.resource}{detail}")
-    if all(removal.kept for removal in removals):
+    if all(removal.kept for removal in planned.all):
         console.out("Nothing to remove.")
+    elif keep:
+        console.out("Every resource in them stays as it is.")
+    if planned.unread:
+        console.out(f"    Elasticsearch and Kibana are not touched: {planned.unread}")
 
 
-def _forget(context: StageContext, removed: Sequence[Removal]) -> None:
-    """The record of the last release no longer names what is gone."""
+def _forget(context: StageContext, removed: Sequence[Removal], *, keep: bool) -> None:
+    """The record of the last release no longer names what is gone; with `keep` that is only what tools have created."""
     from mlspec.shipping import release_file
 
     artifacts, target = context.root / "artifacts", context.target
@@ -91,6 +108,8 @@ def _forget(context: StageContext, removed: Sequence[Removal]) -> None:
     modules |= {str(removal.action.arguments["part"]) for removal in removed if removal.action.kind == "stack"}
     for name in modules:
         (artifacts / f"{name}.json").unlink(missing_ok=True)
+    if keep:
+        return
     if "repository" in kinds or "foundation" in modules:
         release_file.file(artifacts, target).unlink(missing_ok=True)
     elif ("function" in kinds or "service" in modules) and release_file.read(artifacts, target):

@@ -24,9 +24,15 @@ from mlspec.workspace.spec_file import SPEC, find_spec
 @click.option(
     "--spec", metavar="FILE", type=PATH, help=f"The project's spec. Default: {SPEC} here or in a folder above."
 )
+@click.option(
+    "--beside",
+    metavar="STAGES",
+    default="",
+    help="Stages that run with the same overrides, separated by commas: each override needs one that reads it.",
+)
 @click.argument("stage", shell_complete=completion.stages)
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
-def command(spec: str | None, stage: str, overrides: tuple[str, ...]) -> int:
+def command(spec: str | None, beside: str, stage: str, overrides: tuple[str, ...]) -> int:
     """Run one STAGE with Hydra OVERRIDES, as in `mlspec run train train.max_epochs=1`.
 
     Every option of Hydra works: `-m` for sweeps, `--cfg job` to see the composed configuration, `experiment=NAME`.
@@ -48,7 +54,14 @@ def command(spec: str | None, stage: str, overrides: tuple[str, ...]) -> int:
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, stop_once)
     die_with_parent()
-    execute(stage, overrides, context, alone=lambda: hold_or_serve(roots, f"mlspec run {stage}", context.holder))
+    others = [name for name in beside.split(",") if name]
+    execute(
+        stage,
+        overrides,
+        context,
+        alone=lambda: hold_or_serve(roots, f"mlspec run {stage}", context.holder),
+        beside=others,
+    )
     return 0
 
 

@@ -17,7 +17,7 @@ from mlspec.aws.policy_document import PolicyDocument, Statement
 from mlspec.parts.ci import monitor_workflow
 from mlspec.sections.ci import Ci
 from mlspec.sections.data import DataSpec
-from mlspec.spec.project import Project
+from mlspec.spec.project import Project, SectionLookup
 
 _ISSUER = "token.actions.githubusercontent.com"
 
@@ -41,7 +41,7 @@ class DataRole:
         return f"{verb} the DVC remote of {function} from GitHub Actions"
 
 
-def data_roles(project: Project, location: AwsLocation, repository: str) -> tuple[DataRole, ...]:
+def data_roles(project: SectionLookup, location: AwsLocation, repository: str) -> tuple[DataRole, ...]:
     """Both roles of the remote of the spec; none without workflows or a remote on S3. `repository` is OWNER/NAME."""
     ci, data = project.get(Ci), project.get(DataSpec)
     remote = (data.remote if data else None) or ""

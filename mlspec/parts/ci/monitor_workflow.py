@@ -17,7 +17,7 @@ from mlspec.sections.monitor import Monitor
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
 from mlspec.spec.cron import shortest_gap
-from mlspec.spec.project import Project
+from mlspec.spec.project import Project, ProjectInfo, SectionLookup
 
 POLICY: Final = "lambda/monitor-policy.json"
 TEMPLATE: Final = "github/monitor.yaml.j2"
@@ -41,7 +41,7 @@ def check(project: Project, github: Github) -> Iterator[Finding]:
         yield Finding("monitor-not-scheduled", ("monitor", "on_drift"), message, help, severity="warning")
 
 
-def _missing(project: Project) -> Iterator[str]:
+def _missing(project: SectionLookup) -> Iterator[str]:
     """What the workflow needs and the spec does not have: where predictions are, and where they stay between runs."""
     data, deploy = project.get(DataSpec), project.get(Deploy)
     if deploy is None or deploy.lambda_ is None:
@@ -50,7 +50,7 @@ def _missing(project: Project) -> Iterator[str]:
         yield "an s3:// address in `data.remote`, where the state is stored"
 
 
-def has_workflow(project: Project) -> bool:
+def has_workflow(project: SectionLookup) -> bool:
     """Whether the spec has all that the workflow needs."""
     return project.get(Ci) is not None and project.get(Monitor) is not None and not any(_missing(project))
 
@@ -91,7 +91,7 @@ def read_by_stage(project: Project) -> object:
     return elastic.model_dump(mode="json") if elastic else None
 
 
-def policy(project: Project, account: str = "") -> PolicyDocument:
+def policy(project: SectionLookup, account: str = "") -> PolicyDocument:
     """The rights that the role of the DVC remote needs beside those on the remote.
 
     `account` stands for the account instead of what the spec names.
@@ -109,7 +109,7 @@ def policy(project: Project, account: str = "") -> PolicyDocument:
         Statement("s3:ListBucket", f"arn:{partition}:s3:::{bucket}", "FindStore"),
     ]
     if location is not None and deploy.lambda_ is not None:
-        function = FunctionSpec(project.info, deploy.lambda_, project.need(Package), location)
+        function = FunctionSpec(project.need(ProjectInfo), deploy.lambda_, project.need(Package), location)
         statements.insert(0, _predictions(function))
     return PolicyDocument(tuple(statements))
 

@@ -6,8 +6,11 @@ the deployment adds its own, and those that exist stay.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from pydantic import JsonValue
@@ -15,18 +18,17 @@ from pydantic import JsonValue
 from mlspec.aws import alias
 from mlspec.aws.action import Action
 from mlspec.aws.alias import Alias
-from mlspec.aws.desired import DesiredFunction
+from mlspec.aws.desired import DesiredFunction, ZipArchive
 from mlspec.aws.function import check_owner, read_function
 from mlspec.aws.function_resource import Function
 from mlspec.aws.http_api import HttpApiProvider
 from mlspec.aws.log_group import LogGroupProvider
-from mlspec.aws.ownership import check_no_stack, check_ownership
-from mlspec.aws.repository import RepositoryProvider
+from mlspec.aws.ownership import check_no_stack
 from mlspec.aws.resource_tags import tags
 from mlspec.aws.role import RoleProvider
 from mlspec.cloudformation.stack_import import ImportedResource, StackImport
 from mlspec.errors import StageError
-from mlspec.parts.cloudformation import foundation_resources, service_resources, stacks
+from mlspec.parts.cloudformation import service_resources, stacks
 from mlspec.parts.cloudformation.cloudformation_resource import CloudFormationResource
 from mlspec.sections.delivery_tool import DIRECT
 from mlspec.shipping.deployment import Deployment
@@ -38,6 +40,7 @@ IDENTIFIERS: Final[Mapping[str, tuple[str, ...]]] = {
     "AWS::ApiGatewayV2::Stage": ("ApiId", "StageName"),
     "AWS::CloudWatch::Alarm": ("AlarmName",),
     "AWS::ECR::Repository": ("RepositoryName",),
+    "AWS::IAM::OIDCProvider": ("Arn",),
     "AWS::IAM::Role": ("RoleName",),
     "AWS::Lambda::Alias": ("AliasArn",),
     "AWS::Lambda::Function": ("FunctionName",),
@@ -46,52 +49,55 @@ IDENTIFIERS: Final[Mapping[str, tuple[str, ...]]] = {
     "AWS::Logs::LogGroup": ("LogGroupName",),
 }
 """What identifies a resource of each type that can be imported: the `primaryIdentifier` of its schema."""
+Adopted = tuple[CloudFormationResource, tuple[str, ...]]
+"""A resource as a template describes it, and what identifies it in the account."""
+_NO_CODE: Final = "# replaced by the first deployment: an import reads no code"
 _UNCOMPARED: Final = ("image-tag", "release-history", "version", "alias")
 """Kinds of actions that no resource of the stack is about."""
 
 
-def repository_import(desired: DesiredFunction, stack: str) -> StackImport | None:
-    """The import of the image repository, with all its images; None where it does not exist."""
-    name = desired.spec.repository
-    current = RepositoryProvider(desired.target).read(name) if name else None
-    if current is None:
-        return None
-    command = f"aws ecr tag-resource --resource-arn {current.arn} --tags Key={{}},Value={{}}"
-    check_ownership(f"ecr repository {name}", current.tags, desired.project, command, desired.target.owner)
-    return _import(desired, stack, [(foundation_resources.repository(current), (name,))], {})
-
-
-def service_import(desired: DesiredFunction, stack: str, ids: Mapping[str, str]) -> StackImport | None:
+def service_import(desired: DesiredFunction, stack: str, ids: Mapping[str, str], zipped: Path) -> StackImport | None:
     """The import of the function and what belongs to it, or of the role and the log groups that one left; None
-    where nothing exists. `ids` are the logical ids of the tool where they differ from those of `service_resources`.
+    where nothing exists. `ids` are the logical ids of the tool where they differ from those of `service_resources`,
+    `zipped` is the zip that the first deployment releases, where the package is one.
 
     Raises StageError for a resource of another project or stack, for a function that is not as the spec describes it,
     and where the first deployment would have no version to publish.
     """
     function = read_function(desired.target, desired.name)
     if function is None:
-        return _import(desired, stack, _left(desired), ids)
+        return imported(desired, stack, _left(desired), ids)
     check_owner(desired.target, desired.name, desired.spec.arn, desired.project, function)
     check_no_stack(f"lambda function {desired.name}", function.tags, desired.target)
     live = alias.read(desired.target, desired.name, desired.alias)
     _check_adoptable(desired, function, live)
+    _check_release(desired, function, zipped)
     assert live, "a function that is as the spec describes it has its alias"
-    return _import(desired, stack, [*_left(desired), *_function(desired, function, live)], ids)
+    return imported(desired, stack, [*_left(desired), *_function(desired, function, live)], ids)
 
 
 def _check_adoptable(desired: DesiredFunction, function: Function, live: Alias | None) -> None:
     name = desired.name
-    if desired.spec.package.zip is not None:
-        message = f"lambda function {name} runs a zip, which no stack can take over"
-        raise StageError(message, help="choose another name (deploy.lambda.name), or use `iac: terraform`")
     if live is None or live.other:
         message = f"lambda function {name} has no alias {desired.alias} that sends all traffic to one version"
         raise StageError(message, help="complete its rollout without `iac` first: mlspec apply")
-    as_it_runs = replace(desired, tool=DIRECT, image=function.image)
+    archive = ZipArchive(Path(), function.sha256) if desired.spec.package.zip is not None else None
+    as_it_runs = replace(desired, tool=DIRECT, image=function.image, archive=archive)
     _check_same(one for one in Deployment(as_it_runs).plan().actions if one.kind not in _UNCOMPARED)
-    if desired.digest == function.digest:
-        message = f"lambda function {name} runs this image already: the first deployment would have nothing to publish"
-        raise StageError(message, help="take it over with the next release: build and push another image first")
+
+
+def _check_release(desired: DesiredFunction, function: Function, zipped: Path) -> None:
+    """Raise StageError where the first deployment would release the code that runs already."""
+    name, what = desired.name, "image"
+    released, runs = desired.digest, function.digest
+    if desired.spec.package.zip is not None:
+        if not zipped.is_file():
+            raise StageError(f"no zip to release: artifacts/{zipped.name} not found", help="mlspec apply --until image")
+        what, runs = "zip", function.sha256
+        released = base64.b64encode(hashlib.sha256(zipped.read_bytes()).digest()).decode()
+    if released == runs:
+        message = f"lambda function {name} runs this {what} already: the first deployment would have nothing to publish"
+        raise StageError(message, help=f"take it over with the next release: build another {what} first")
 
 
 def _check_same(actions: Iterable[Action]) -> None:
@@ -103,7 +109,7 @@ def _check_same(actions: Iterable[Action]) -> None:
         raise StageError(message, help="mlspec apply, without `iac`; then again with it")
 
 
-def _left(desired: DesiredFunction) -> Iterator[tuple[CloudFormationResource, tuple[str, ...]]]:
+def _left(desired: DesiredFunction) -> Iterator[Adopted]:
     """The role and the log groups, where they exist."""
     spec, target = desired.spec, desired.target
     role, resource = spec.role(), service_resources.role(spec)
@@ -117,9 +123,7 @@ def _left(desired: DesiredFunction) -> Iterator[tuple[CloudFormationResource, tu
             yield resource, (group.name,)
 
 
-def _function(
-    desired: DesiredFunction, function: Function, live: Alias
-) -> Iterator[tuple[CloudFormationResource, tuple[str, ...]]]:
+def _function(desired: DesiredFunction, function: Function, live: Alias) -> Iterator[Adopted]:
     """The function, its live version, its alias, its address and its alarms."""
     spec = desired.spec
     variables: dict[str, JsonValue] = {
@@ -133,7 +137,8 @@ def _function(
         "AWS::Lambda::Url": (alias_arn,),
         **_api_identifiers(desired),
     }
-    for resource in stacks.service(spec, None, {"ImageUri": function.image}, variables):
+    code: JsonValue = {"ImageUri": function.image} if function.image else {"ZipFile": _NO_CODE}
+    for resource in stacks.service(spec, None, code, variables):
         if resource.type == "AWS::CloudWatch::Alarm":
             yield resource, (str(resource.properties["AlarmName"]),)
         elif resource.type in known:
@@ -156,20 +161,18 @@ def _api_identifiers(desired: DesiredFunction) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _import(
-    desired: DesiredFunction,
-    stack: str,
-    resources: Iterable[tuple[CloudFormationResource, tuple[str, ...]]],
-    ids: Mapping[str, str],
+def imported(
+    desired: DesiredFunction, stack: str, resources: Iterable[Adopted], ids: Mapping[str, str]
 ) -> StackImport | None:
-    imported = tuple(
+    """The import of these resources into the stack of that name; None without any."""
+    taken = tuple(
         ImportedResource(
             ids.get(one.id, one.id), _renamed(one.to_json(), ids), dict(zip(IDENTIFIERS[one.type], values, strict=True))
         )
         for one, values in resources
     )
     owned = tags(desired.project, desired.target.owner.source)
-    return StackImport(desired.target, stack, imported, owned) if imported else None
+    return StackImport(desired.target, stack, taken, owned) if taken else None
 
 
 def _renamed(body: dict[str, JsonValue], ids: Mapping[str, str]) -> dict[str, JsonValue]:

@@ -10,6 +10,7 @@ from mlspec.diagnostics import Finding, Location
 from mlspec.parts.hydra.group_files import group_file
 from mlspec.parts.hydra.sweep_values import refused
 from mlspec.parts.part_protocol import no_stages as stages
+from mlspec.parts.stage_sections import READ
 from mlspec.parts.train import training_warnings
 from mlspec.parts.train.monitors import GOALS, of_sweep
 from mlspec.parts.train.part import is_logged, names_logged
@@ -65,7 +66,12 @@ def _without_effect(
     """Keys of an experiment that no stage reads: Hydra changes the configuration of stages alone."""
     for key, value in patch.items():
         steps = (*above, *key.split("."))
-        if unread := _unread(project, steps):
+        unread = _unread(project, steps)
+        if unread and unread == steps[0]:
+            message = f"no stage reads `{unread}`, so an experiment cannot change it"
+            help = "change it in the spec, or in an environment"
+            yield Finding("unknown-key", (*at, key), message, help, on="key")
+        elif unread:
             message = f"no stage reads `{unread}`, so the experiment does not change it"
             help = f"remove it here; `{dotted(steps)}` of the spec itself or of an environment does change it"
             yield Finding("experiment-unread-key", (*at, key), message, help, on="key", severity="warning")
@@ -103,6 +109,9 @@ def _parameter(project: Project, sweep: Sweep, key: str, parameter: Parameter) -
     elif unread := _unread(project, key.split(".")):
         message = f"no stage reads `{unread}`, so a sweep cannot vary it"
         yield Finding("sweep-unknown-key", at, message, f"change `{key}` itself", on="key")
+    elif section not in READ["train"]:
+        message = f"training does not read `{section}`, so a sweep of `{key}` would try the same training again"
+        yield Finding("sweep-unknown-key", at, message, "vary a key of `train`, `model` or `data`", on="key")
     else:
         yield from refused(project, key, parameter)
     ranged = parameter.min is not None or parameter.max is not None

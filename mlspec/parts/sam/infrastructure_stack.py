@@ -29,8 +29,9 @@ from mlspec.cloudformation.stack_template import StackTemplate
 from mlspec.errors import StageError
 from mlspec.job import write_text
 from mlspec.parts.cloudformation import service_resources
-from mlspec.parts.cloudformation.adoption import repository_import, service_import
+from mlspec.parts.cloudformation.adoption import service_import
 from mlspec.parts.cloudformation.cloudformation_resource import GITHUB_REPOSITORY
+from mlspec.parts.cloudformation.foundation_adoption import check_budget, existing_roles, foundation_import
 from mlspec.parts.cloudformation.foundation_resources import CREATE_PROVIDER
 from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE
 from mlspec.parts.sam.sam_templates import ARCHIVE, FOLDER, UNKNOWN_DIGEST, secret_parameters, stack_name
@@ -71,7 +72,7 @@ class InfrastructureStack:
         taken = self._taken_over(stack)
         self._check(stack, name, desired, taken)
         text = self._comparable(desired)
-        parameters = self._parameters(desired, stack)
+        parameters = self._parameters(desired, stack, taken)
         current = read_template(self.target, stack) if stack and not stack.is_empty else _known(taken, text)
         shown = {key: value for key, value in parameters.items() if not key.startswith("Secret")}
         changes = (
@@ -105,9 +106,9 @@ class InfrastructureStack:
         if stack is not None or not self.target.owner.adopts:
             return None
         if self.part == FOUNDATION:
-            return repository_import(self._desired, self.name)
+            return foundation_import(self.spec, self._desired, self.name)
         ids = {service_resources.ALIAS: f"Function{service_resources.ALIAS}{self._desired.alias}", "Url": "FunctionUrl"}
-        return service_import(self._desired, self.name, ids)
+        return service_import(self._desired, self.name, ids, self.root / "artifacts" / "function.zip")
 
     def _check(self, stack: Stack | None, name: str, desired: DesiredFunction, taken: StackImport | None) -> None:
         if (stack is None or stack.is_empty) and taken is None:
@@ -132,6 +133,10 @@ class InfrastructureStack:
         repository = desired.spec.repository if self.part == FOUNDATION else ""
         if repository and RepositoryProvider(self.target, parts=False).read(repository) is not None:
             raise _occupied(f"ecr repository {repository}", "registry.ecr.repository")
+        if self.part == FOUNDATION:
+            check_budget(self.spec, desired)
+            for role in existing_roles(self.spec, desired).values():
+                raise _occupied(f"iam role {role}", "deploy.lambda.name")
 
     def _delivered(self) -> str:
         """The template with the digest of the image in it."""
@@ -178,19 +183,22 @@ class InfrastructureStack:
             run=self.run,
         )
 
-    def _parameters(self, desired: DesiredFunction, stack: Stack | None) -> dict[str, str]:
+    def _parameters(
+        self, desired: DesiredFunction, stack: Stack | None, taken: StackImport | None = None
+    ) -> dict[str, str]:
         if self.part == FOUNDATION:
-            return self._github(stack)
+            return self._github(stack, taken)
         secrets = secret_parameters(desired.spec.options)
         return {parameter: desired.variables[name] or "" for name, parameter in secrets.items()}
 
-    def _github(self, stack: Stack | None) -> dict[str, str]:
+    def _github(self, stack: Stack | None, taken: StackImport | None) -> dict[str, str]:
         """The repository that may release, and whether the stack creates GitHub's OIDC provider: an account has one."""
         ci = self.spec.get(Ci)
         if ci is None:
             return {}
         repository = github_repository(self.target, ci.github.repository)
         own = stack is not None and _PROVIDER in resource_ids(self.target, stack)
+        own = own or (taken is not None and _PROVIDER in taken.template.resources)
         create = own or not has_github_provider(self.target)
         return {GITHUB_REPOSITORY: repository, CREATE_PROVIDER: str(create).lower()}
 

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlspec.aws.action import Action, FieldChange
+from mlspec.aws.action import Action, Executor, FieldChange
 from mlspec.aws.desired import DesiredFunction, Spec
 from mlspec.aws.ownership import foreign
 from mlspec.cloudformation.existing_stack import read_stack, resource_ids
+from mlspec.cloudformation.stack_detachment import StackDetachment
 from mlspec.cloudformation.stack_provider import StackProvider
 from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE
 from mlspec.parts.sam.sam_templates import FOLDER, stack_name
@@ -40,21 +41,24 @@ class StackRemovals:
             else:
                 removal.carry_out(self.desired, [one], say)
 
-    def _provider(self, action: Action) -> StackProvider:
+    def _provider(self, action: Action) -> Executor:
+        if action.operation == "detach":
+            return StackDetachment(self.desired.target)
         return StackProvider(self.desired.target, self.root, f"{FOLDER}/{action.arguments['part']}.yaml")
 
 
 @contextmanager
 def stack_removals(
-    _spec: Spec, desired: DesiredFunction, root: Path, *, images: bool
+    _spec: Spec, desired: DesiredFunction, root: Path, *, images: bool, keep: bool = False
 ) -> Iterator[StackRemovals | None]:
-    """The removal of the stacks of the spec; None where neither exists."""
-    stacks = list(_stacks(desired, images=images))
-    left = [one for one in removal.plan(desired, images=images) if one.action.kind in _KEPT_KINDS] if stacks else []
+    """The removal of the stacks of the spec, with `keep` without what is in them; None where neither exists."""
+    stacks = list(_stacks(desired, images=images or keep, operation="detach" if keep else "delete"))
+    plan = removal.plan(desired, images=images) if stacks and not keep else ()
+    left = [one for one in plan if one.action.kind in _KEPT_KINDS]
     yield StackRemovals((*stacks, *left), desired, root) if stacks else None
 
 
-def _stacks(desired: DesiredFunction, *, images: bool) -> Iterator[Removal]:
+def _stacks(desired: DesiredFunction, *, images: bool, operation: str) -> Iterator[Removal]:
     for part in (SERVICE, FOUNDATION):
         stack = read_stack(desired.target, stack_name(desired.spec, part))
         if stack is None:
@@ -62,5 +66,5 @@ def _stacks(desired: DesiredFunction, *, images: bool) -> Iterator[Removal]:
         kept = foreign(stack.tags, desired.project, desired.target.owner)
         if part == FOUNDATION and not images:
             kept = kept or "--images removes it too, and the repository with all its images"
-        action = Action("stack", stack.name, "delete", (FieldChange("-"),), {"part": part})
+        action = Action("stack", stack.name, operation, (FieldChange("-"),), {"part": part})
         yield Removal(action, ", ".join(sorted(filter(None, resource_ids(desired.target, stack)))), kept)

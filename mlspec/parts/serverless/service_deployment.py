@@ -27,7 +27,8 @@ from mlspec.cloudformation.stack_import import StackImport
 from mlspec.cloudformation.stack_template import StackTemplate, TemplateResource
 from mlspec.errors import StageError
 from mlspec.parts.cloudformation import service_resources
-from mlspec.parts.cloudformation.adoption import repository_import, service_import
+from mlspec.parts.cloudformation.adoption import service_import
+from mlspec.parts.cloudformation.foundation_adoption import check_budget, existing_roles, foundation_import
 from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE
 from mlspec.parts.serverless.secret_references import check_secrets
 from mlspec.parts.serverless.services import FOLDER, FUNCTION_ID, LOG_GROUP_ID, foundation_name, service_name
@@ -81,7 +82,7 @@ class ServiceDeployment:
         current = read_template(self.target, stack) if stack and not stack.is_empty else None
         taken = self._taken_over(stack)
         self._check(stack, current, taken)
-        service = self._program(self._params(current))
+        service = self._program(self._params(taken.template if taken else current))
         package = service.package()
         taken = replace(taken, more=package.bodies(*_UPLOADS)) if taken else None
         known = taken.template if taken else current
@@ -125,9 +126,9 @@ class ServiceDeployment:
         if stack is not None or not self.target.owner.adopts:
             return None
         if self.name == FOUNDATION:
-            return repository_import(self._desired, self.stack)
+            return foundation_import(self.spec, self._desired, self.stack)
         ids = {service_resources.FUNCTION: FUNCTION_ID, service_resources.LOG_GROUP: LOG_GROUP_ID}
-        return service_import(self._desired, self.stack, ids)
+        return service_import(self._desired, self.stack, ids, self.root / "artifacts" / "function.zip")
 
     def _check(self, stack: Stack | None, current: StackTemplate | None, taken: StackImport | None) -> None:
         if stack is not None:
@@ -137,7 +138,7 @@ class ServiceDeployment:
             check_changeable(stack)
         if current is not None and current.resources and _BUCKET not in current.resources:
             message = f"cloudformation stack {self.stack} was not created by the Serverless Framework"
-            raise StageError(message, help="remove it first: mlspec destroy, with the former `deploy.iac`")
+            raise StageError(message, help=_GIVE_UP)
         if self.name == SERVICE:
             check_secrets(self.target, self._desired)
         if taken is None and (current is None or _RESOURCE[self.name] not in current.resources):
@@ -154,6 +155,10 @@ class ServiceDeployment:
                     raise _occupied(f"log group {name}", "deploy.lambda.name")
         if self.name == FOUNDATION and repository and _repository_exists(self.target, repository):
             raise _occupied(f"ecr repository {repository}", "registry.ecr.repository")
+        if self.name == FOUNDATION:
+            check_budget(self.spec, desired)
+            for role in existing_roles(self.spec, desired).values():
+                raise _occupied(f"iam role {role}", "deploy.lambda.name")
 
     def _program(self, params: Mapping[str, str]) -> Serverless:
         path = program(self.spec.need(Deploy).serverless.program)
@@ -178,6 +183,7 @@ class ServiceDeployment:
         return {"github_repository": repository, "create_oidc_provider": str(create).lower()}
 
 
+_GIVE_UP: Final = "give it up and keep its resources: mlspec destroy --keep-resources, with the former `deploy.iac`"
 _RETAG: Final = "aws cloudformation update-stack --use-previous-template --capabilities CAPABILITY_NAMED_IAM"
 
 

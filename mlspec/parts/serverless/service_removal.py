@@ -13,6 +13,7 @@ from mlspec.aws.desired import DesiredFunction, Spec
 from mlspec.aws.ownership import foreign
 from mlspec.cloudformation.existing_stack import read_stack, resource_ids
 from mlspec.cloudformation.sam_program import RunProgram, run_program
+from mlspec.cloudformation.stack_detachment import StackDetachment
 from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE
 from mlspec.parts.serverless.service_deployment import ServiceDeployment
 from mlspec.parts.serverless.services import FOLDER
@@ -45,23 +46,34 @@ class ServiceRemovals:
 
 @contextmanager
 def service_removals(
-    spec: Spec, desired: DesiredFunction, root: Path, *, images: bool, run: RunProgram = run_program
+    spec: Spec,
+    desired: DesiredFunction,
+    root: Path,
+    *,
+    images: bool,
+    keep: bool = False,
+    run: RunProgram = run_program,
 ) -> Iterator[ServiceRemovals | None]:
-    """The removal of the stacks of the spec; None where neither exists."""
+    """The removal of the stacks of the spec, with `keep` without what is in them; None where neither exists."""
     services = {
         name: ServiceDeployment(name, spec, desired.target, root, root / FOLDER / name, run=run)
         for name in (SERVICE, FOUNDATION)
     }
-    stacks = list(_stacks(services, desired, images=images))
+    stacks = list(_stacks(services, desired, images=images or keep, operation="detach" if keep else "remove"))
     if not stacks:
         yield None
         return
     names = {one.action.name for one in stacks}
+    if keep:
+        yield ServiceRemovals(tuple(stacks), desired, dict.fromkeys(names, StackDetachment(desired.target)))
+        return
     executors = {one.stack: one.removal() for one in services.values() if one.stack in names}
     yield ServiceRemovals((*stacks, *_kept(desired, images=images)), desired, executors)
 
 
-def _stacks(services: Mapping[str, ServiceDeployment], desired: DesiredFunction, *, images: bool) -> Iterator[Removal]:
+def _stacks(
+    services: Mapping[str, ServiceDeployment], desired: DesiredFunction, *, images: bool, operation: str
+) -> Iterator[Removal]:
     for name, service in services.items():
         stack = read_stack(desired.target, service.stack)
         if stack is None:
@@ -69,7 +81,7 @@ def _stacks(services: Mapping[str, ServiceDeployment], desired: DesiredFunction,
         kept = foreign(stack.tags, desired.project, desired.target.owner)
         if name == FOUNDATION and not images:
             kept = kept or "--images removes it too, and the repository with all its images"
-        action = Action("stack", stack.name, "remove", (FieldChange("-"),), {"part": name})
+        action = Action("stack", stack.name, operation, (FieldChange("-"),), {"part": name})
         yield Removal(action, ", ".join(sorted(resource_ids(desired.target, stack))), kept)
 
 

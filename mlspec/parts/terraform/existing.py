@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from mlspec.aws import alias
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.concurrency import ProvisionedConcurrencyProvider
-from mlspec.aws.desired import DesiredFunction
+from mlspec.aws.desired import DesiredFunction, Spec
 from mlspec.aws.function import check_owner, read_function
 from mlspec.aws.function_url import FunctionUrlProvider
+from mlspec.aws.github_release import own_github_provider
 from mlspec.aws.http_api import HttpApiProvider
 from mlspec.aws.log_group import LogGroupProvider
 from mlspec.aws.metric_alarm import MetricAlarmProvider, desired_alarms
@@ -17,12 +18,15 @@ from mlspec.aws.ownership import check_no_stack, check_ownership
 from mlspec.aws.repository import RepositoryProvider
 from mlspec.aws.resources import HttpApi
 from mlspec.aws.role import RoleProvider
-from mlspec.parts.terraform.modules import FOUNDATION, SERVICE, Import, alarm_import, imports
+from mlspec.parts.terraform.import_blocks import PROVIDER, Import, alarm_import, foundation_imports, service_imports
+from mlspec.parts.terraform.modules import FOUNDATION, SERVICE
+from mlspec.shipping.existing_foundation import existing_role, has_own_budget
 
 
-def to_adopt(desired: DesiredFunction, module: str, state: frozenset[str]) -> dict[str, str]:
+def to_adopt(spec: Spec, desired: DesiredFunction, module: str, state: frozenset[str]) -> dict[str, str]:
     """Ids by the names of the import blocks. Raises StageError for a resource of another project."""
-    missing = {one.name: one for one in imports(desired.spec)[module] if one.to not in state}
+    known = foundation_imports(spec, desired.spec) if module == FOUNDATION else service_imports(desired.spec)
+    missing = {one.name: one for one in known if one.to not in state}
     if not missing:
         return {}
     existing = {SERVICE: _service, FOUNDATION: _foundation}[module](desired, missing)
@@ -30,6 +34,18 @@ def to_adopt(desired: DesiredFunction, module: str, state: frozenset[str]) -> di
 
 
 def _foundation(desired: DesiredFunction, missing: dict[str, Import]) -> Iterator[tuple[str, str]]:
+    if "repository" in missing:
+        yield from _repository(desired, missing)
+    roles = {name.removesuffix("_role"): one.id for name, one in missing.items() if name.endswith("_role")}
+    for key, role in roles.items():
+        yield from ((name, missing[name].id) for name in existing_role(desired, key, role) if name in missing)
+    if PROVIDER in missing and (arn := own_github_provider(desired.target, desired.project)):
+        yield PROVIDER, arn
+    if "budget" in missing and has_own_budget(desired):
+        yield "budget", f"{desired.spec.location.account}:{desired.name}"
+
+
+def _repository(desired: DesiredFunction, missing: dict[str, Import]) -> Iterator[tuple[str, str]]:
     repository = RepositoryProvider(desired.target).read(desired.spec.repository)
     if repository is None:
         return

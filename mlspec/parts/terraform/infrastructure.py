@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from mlspec.aws.action import Action
+from mlspec.aws.action import Action, FieldChange
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction, Spec, check_variables, desired_function
 from mlspec.aws.github_release import github_repository, has_github_provider
 from mlspec.parts.terraform.existing import to_adopt
+from mlspec.parts.terraform.import_blocks import PROVIDER
 from mlspec.parts.terraform.modules import FOLDER, FOUNDATION
 from mlspec.sections.ci import Ci
 from mlspec.sections.deploy import Deploy
@@ -51,14 +52,23 @@ class TerraformModule:
         terraform = self._terraform(desired)
         terraform.init()
         state = terraform.addresses()
-        adopted = to_adopt(desired, self.name, state) if operation == "apply" else {}
-        more = {"adopt": adopted, **self._oidc_provider(state)}
+        adopted = to_adopt(self.spec, desired, self.name, state) if operation == "apply" else {}
+        more = {"adopt": adopted, **self._oidc_provider(state, adopted)}
         terraform = replace(terraform, variables={**terraform.variables, **more})
         plan = terraform.plan(destroy=operation == "destroy")
         try:
             yield module_actions(self.name, plan, operation), ModuleProvider(terraform)
         finally:
             plan.file.unlink(missing_ok=True)
+
+    def forgotten(self) -> tuple[list[Action], ModuleProvider]:
+        """What takes the module's resources out of the state, and who does it; no action where it has none."""
+        desired = desired_function(self.target, self.spec, self.digest or _UNKNOWN_DIGEST)
+        terraform = self._terraform(desired)
+        terraform.init()
+        changes = tuple(FieldChange("-", address) for address in sorted(terraform.addresses()))
+        actions = [Action("terraform-module", self.name, "forget", changes)] if changes else []
+        return actions, ModuleProvider(terraform)
 
     def _terraform(self, desired: DesiredFunction) -> Terraform:
         remote = self.spec.need(Deploy).terraform.backend == "s3"
@@ -91,8 +101,9 @@ class TerraformModule:
             return {}
         return {"github_repository": github_repository(self.target, "")}
 
-    def _oidc_provider(self, state: frozenset[str]) -> dict[str, Value]:
+    def _oidc_provider(self, state: frozenset[str], adopted: Mapping[str, str]) -> dict[str, Value]:
         """Whether the foundation creates GitHub's OIDC provider, or uses the one that the account has."""
         if self.name != FOUNDATION or self.spec.get(Ci) is None:
             return {}
-        return {"create_oidc_provider": _PROVIDER in state or not has_github_provider(self.target)}
+        own = _PROVIDER in state or PROVIDER in adopted
+        return {"create_oidc_provider": own or not has_github_provider(self.target)}

@@ -43,16 +43,20 @@ class ModuleRemovals:
 
 @contextmanager
 def planned_removals(
-    spec: Spec, desired: DesiredFunction, root: Path, *, images: bool
+    spec: Spec, desired: DesiredFunction, root: Path, *, images: bool, keep: bool = False
 ) -> Iterator[ModuleRemovals | None]:
-    """The removal of the modules that Terraform has a state of; None where it has none. The plans are deleted at the
-    end."""
+    """The removal of the modules that Terraform has a state of, with `keep` of the state alone; None where it has none.
+    The plans are deleted at the end."""
     with ExitStack() as stack:
         removals: list[Removal] = []
         executors: dict[str, Executor] = {}
         for name in (SERVICE, FOUNDATION):
             module = TerraformModule(name, spec, desired.target, root, root / FOLDER / name)
             if not module.folder.is_dir():
+                continue
+            if keep:
+                actions, executors[name] = module.forgotten()
+                removals.extend(Removal(action, _resources(action)) for action in actions)
                 continue
             actions, executors[name] = stack.enter_context(module.planned("destroy"))
             kept = _kept(desired, images=images) if name == FOUNDATION else ""

@@ -6,21 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from pydantic import JsonValue
 
-from mlspec.aws import policies
-from mlspec.aws.alarm_settings import MetricAlarm
 from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.cost_alarm import cost_alarm
-from mlspec.aws.ecr import ecr_location, github_trust, push_policy, repository
+from mlspec.aws.ecr import ecr_location, github_trust, repository
 from mlspec.aws.function_spec import FunctionSpec, function_location
 from mlspec.aws.resource_tags import tags
 from mlspec.aws.resources import API_STATEMENT, ROLE_POLICY
 from mlspec.parts.ci.data_roles import data_roles
 from mlspec.parts.ci.release_workflow import LONGEST_SESSION, ship_minutes
 from mlspec.parts.infrastructure_stages import has_foundation
+from mlspec.parts.terraform.import_blocks import foundation_imports, release_policies, service_imports
 from mlspec.plan.artifact import Artifact
 from mlspec.render.hcl import ACCOUNT, Expression
 from mlspec.sections.budget import CostBudget
@@ -38,17 +37,6 @@ _SESSION: Final = 3600
 """Seconds of a session of a role, unless the role allows more."""
 
 
-class Import(NamedTuple):
-    """A resource that Terraform can take over: the name of its import block, its address in the module, and its id.
-
-    Parts of the id that only the account knows are in capitals.
-    """
-
-    name: str
-    to: str
-    id: str
-
-
 def deployed_function(project: Project) -> FunctionSpec | None:
     """The function of the spec in the account that Terraform works in; None where the spec deploys none."""
     deploy, package, registry = project.get(Deploy), project.get(Package), project.get(Registry)
@@ -62,55 +50,6 @@ def deployed_function(project: Project) -> FunctionSpec | None:
 def _here(location: AwsLocation) -> AwsLocation:
     """The same place with Terraform's expression for an account that the spec does not name."""
     return AwsLocation(location.region, ACCOUNT) if "$" in location.account else location
-
-
-def imports(spec: FunctionSpec) -> dict[str, tuple[Import, ...]]:
-    """What Terraform can take over, by module: all that `mlspec apply` creates directly."""
-    name, alias = spec.name, spec.options.alias
-    service = [
-        Import("role", "aws_iam_role.this", name),
-        Import("role_policy", "aws_iam_role_policy.this", f"{name}:{ROLE_POLICY}"),
-        Import("log_group", "aws_cloudwatch_log_group.function", spec.log_group_name),
-        Import("release_log_group", "aws_cloudwatch_log_group.releases", spec.history_group().name),
-        Import("function", "aws_lambda_function.this", name),
-        Import("alias", "aws_lambda_alias.this", f"{name}/{alias}"),
-        Import("function_url", "aws_lambda_function_url.this", f"{name}/{alias}"),
-        Import("provisioned_concurrency", "aws_lambda_provisioned_concurrency_config.this", f"{name},{alias}"),
-    ]
-    if spec.api():
-        service += _api_imports(name, alias)
-    service += [alarm_import(one) for one in spec.alarms()]
-    absent = set[str]()
-    absent |= set() if spec.role() else {"role", "role_policy"}
-    absent |= set() if spec.url() else {"function_url"}
-    absent |= set() if spec.provisioned() else {"provisioned_concurrency"}
-    return {
-        FOUNDATION: _repository_imports(spec.repository) if spec.repository else (),
-        SERVICE: tuple(one for one in service if one.name not in absent),
-    }
-
-
-def alarm_import(alarm: MetricAlarm) -> Import:
-    """That of one alarm."""
-    return Import(f"alarm_{alarm.measure}", f"aws_cloudwatch_metric_alarm.{alarm.measure}", alarm.name)
-
-
-def _api_imports(name: str, alias: str) -> tuple[Import, ...]:
-    return (
-        Import("api", "aws_apigatewayv2_api.this", "API"),
-        Import("api_integration", "aws_apigatewayv2_integration.this", "API/INTEGRATION"),
-        Import("api_route", "aws_apigatewayv2_route.this", "API/ROUTE"),
-        Import("api_stage", "aws_apigatewayv2_stage.this", "API/$default"),
-        Import("api_permission", "aws_lambda_permission.api", f"{name}:{alias}/{API_STATEMENT}"),
-    )
-
-
-def _repository_imports(name: str) -> tuple[Import, ...]:
-    return (
-        Import("repository", "aws_ecr_repository.this", name),
-        Import("lifecycle_policy", "aws_ecr_lifecycle_policy.this", name),
-        Import("repository_policy", "aws_ecr_repository_policy.this", name),
-    )
 
 
 def files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]:
@@ -155,34 +94,26 @@ def _foundation(
     rollout: Rollout | None,
     common: Mapping[str, object],
 ) -> Iterator[Artifact]:
-    known = imports(spec)[FOUNDATION]
+    known = foundation_imports(project, spec)
     values: dict[str, object] = {**common, "github": github, "imports": known, "importable": [i.name for i in known]}
     shared = {"versions.tf": "versions.tf", "variables.tf": "foundation/variables.tf"}
     shared |= {"outputs.tf": "foundation/outputs.tf"}
     if registry is not None:
         location = _here(ecr_location(registry.ecr))
         values["repository"] = repository(registry.ecr, location, spec.info.name, on_lambda=True)
-        shared |= {"registry.tf": "foundation/registry.tf", "imports.tf": "imports.tf"}
+        shared["registry.tf"] = "foundation/registry.tf"
     if github is not None:
         values |= {
             "trust": _trust(spec, github),
             "session": max(_SESSION, min(ship_minutes(rollout) * 60, LONGEST_SESSION)),
-            "policies": _release_policies(spec, registry),
+            "policies": release_policies(spec, registry),
             "data_roles": data_roles(project, spec.location, "${var.github_repository}"),
         }
         shared["github.tf"] = "foundation/github.tf"
     shared |= {"budget.tf": "foundation/budget.tf"} if common["budget"] is not None else {}
+    shared |= {"imports.tf": "imports.tf"} if known else {}
     shared["tests/foundation.tftest.hcl"] = "tests/foundation.tftest.hcl"
     yield from _module(spec, FOUNDATION, shared, values)
-
-
-def _release_policies(spec: FunctionSpec, registry: Registry | None) -> dict[str, JsonValue]:
-    """What the releasing role may do: push and deliver, but change no infrastructure."""
-    documents: dict[str, JsonValue] = {"deliver": policies.deliver(spec).to_json()}
-    if registry is not None and spec.package.zip is None:
-        push = push_policy(registry.ecr, spec.location, settle=False)
-        documents = {"push": push.to_json(), **documents}
-    return documents
 
 
 def _trust(spec: FunctionSpec, github: Github) -> dict[str, JsonValue]:
@@ -190,7 +121,7 @@ def _trust(spec: FunctionSpec, github: Github) -> dict[str, JsonValue]:
 
 
 def _service(spec: FunctionSpec, common: Mapping[str, object]) -> Iterator[Artifact]:
-    known, secrets = imports(spec)[SERVICE], secret_names(spec.options)
+    known, secrets = service_imports(spec), secret_names(spec.options)
     values: dict[str, object] = {
         **common,
         "function": spec.function(),

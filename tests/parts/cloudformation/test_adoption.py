@@ -26,6 +26,8 @@ from mlspec.parts.serverless import work as serverless
 from mlspec.shipping import remote_changes
 from tests.parts.serverless.packages import osls
 from tests.shipping.cloud import Calls, Shipped, services_with_rights, watched
+from tests.shipping.foundation import ISSUER, create_budget, foundation_project
+from tests.shipping.zipped import BUCKET, zip_project, zipped
 
 FUNCTION = "{url: {type: http-api}, alarms: {error_rate: '> 0.05'}, environment: {LEVEL: high}}"
 
@@ -143,18 +145,22 @@ def adopting(shipped: Callable[..., Shipped]) -> Callable[..., Adopting]:
         project = shipped(function)
         project.push()
         project.deploy()
-        known = project.target
-        model = known.client("cloudformation").meta.service_model
-        stand_in = RecordingCloudFormation(model)
-        owner = ResourceOwner(adopts=True)
-        where = (known.kind, known.region, known.endpoint, known.registry, known.credentials, owner)
-        target = AdoptingTarget(*where, cloudformation=stand_in)
         project.spec("deploy: {lambda:", f"deploy: {{iac: {tool}, lambda:")
         project.image("two")
-        emulated = tuple(service for service in services_with_rights() if service != "cloudformation")
-        return Adopting(replace(project, target=target), stand_in, watched(target, emulated))
+        return taking_over(project)
 
     return make
+
+
+def taking_over(project: Shipped) -> Adopting:
+    """The project with `--adopt`, and with a stand-in for the CloudFormation of its account."""
+    known = project.target
+    stand_in = RecordingCloudFormation(known.client("cloudformation").meta.service_model)
+    owner = ResourceOwner(adopts=True)
+    where = (known.kind, known.region, known.endpoint, known.registry, known.credentials, owner)
+    target = AdoptingTarget(*where, cloudformation=stand_in)
+    emulated = tuple(service for service in services_with_rights() if service != "cloudformation")
+    return Adopting(replace(project, target=target), stand_in, watched(target, emulated))
 
 
 def lint(template: str) -> list[str]:
@@ -199,7 +205,8 @@ def test_with_a_stand_in_for_cloudformation_stacks_take_over_what_exists(adoptin
     assert [lint(one["TemplateBody"]) for one in (first, second)] == [[], []]
     imported = {one["ResourceType"]: one["ResourceIdentifier"] for one in second["ResourcesToImport"]}
     client, api = target.client("lambda"), target.client("apigatewayv2")
-    assert imported.keys() == IDENTIFIERS.keys() - {"AWS::ECR::Repository", "AWS::Lambda::Url"}
+    others = {"AWS::ECR::Repository", "AWS::IAM::OIDCProvider", "AWS::Lambda::Url"}
+    assert imported.keys() == IDENTIFIERS.keys() - others
     for type in ("AWS::Lambda::Version", "AWS::Lambda::Alias"):
         arn = imported[type]["FunctionArn" if type.endswith("Version") else "AliasArn"]
         assert client.get_function(FunctionName=arn)["Configuration"]["Version"] == "1"
@@ -254,6 +261,66 @@ def test_with_a_stand_in_for_cloudformation_services_of_serverless_take_over_wha
     ids = {one["LogicalResourceId"] for one in tool.cloudformation.requests[1]["ResourcesToImport"]}
     assert ids >= {"ServeLambdaFunction", "ServeLogGroup", "Alias", "Url", "Role", "ReleaseLogGroup"}
     assert name in tool.cloudformation.stacks
+
+
+def test_a_zip_is_taken_over_without_its_code(target: AwsTarget, tmp_path: Path) -> None:
+    project = zip_project(target, tmp_path, BUCKET)
+    zipped(project, "one")
+    target.client("s3").create_bucket(Bucket="my-zips", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    try:
+        project.deploy()
+        project.spec("deploy: {lambda:", "deploy: {iac: sam, lambda:")
+        sam = taking_over(project)
+        with pytest.raises(StageError, match="runs this zip already"):
+            sam.plan("service")
+        zipped(project, "two")
+        assert "+ cloudformation stack cola Function: AWS::Lambda::Function, taken over" in sam.plan("service")
+        before = read_function(target, "cola")
+        sam.calls.clear()
+        sam.apply("service")
+        assert (sam.calls.changing, read_function(target, "cola")) == ([], before), "an import changes nothing"
+        [request] = sam.cloudformation.requests
+        function = json.loads(request["TemplateBody"])["Resources"]["Function"]["Properties"]
+        assert (function["Handler"], list(function["Code"])) == ("handler.handle", ["ZipFile"])
+        assert lint(request["TemplateBody"]) == []
+    finally:
+        target.client("s3").delete_bucket(Bucket="my-zips")
+
+
+def test_a_foundation_takes_over_the_role_for_releases_and_the_projects_own_provider(
+    target: AwsTarget, tmp_path: Path
+) -> None:
+    sam = taking_over(foundation_project(target, tmp_path, "sam"))
+    with pytest.raises(StageError, match="iam role cola-release exists already"):
+        sam.plan("foundation", adopt=False)
+    planned = sam.plan("foundation")
+    taken = [line.partition(" stack cola-foundation ")[2] for line in planned if line.endswith("taken over")]
+    assert taken == [
+        "ReleaseRole: AWS::IAM::Role, taken over",
+        "GithubOidcProvider: AWS::IAM::OIDCProvider, taken over",
+    ]
+    assert any("ReleaseRole MaxSessionDuration" in line or "ReleaseRole AssumeRole" in line for line in planned)
+    sam.apply("foundation")
+    [request] = sam.cloudformation.requests
+    assert lint(request["TemplateBody"]) == []
+    assert sam.plan("foundation") == []
+    iam = target.client("iam")
+    [provider] = [
+        one["ResourceIdentifier"]["Arn"] for one in request["ResourcesToImport"] if "OIDC" in one["ResourceType"]
+    ]
+    assert iam.get_open_id_connect_provider(OpenIDConnectProviderArn=provider)["Url"] in ISSUER
+
+
+def test_what_a_foundation_does_not_take_over_is_refused(target: AwsTarget, tmp_path: Path) -> None:
+    sam = taking_over(foundation_project(target, tmp_path, "sam"))
+    create_budget(target)
+    with pytest.raises(StageError, match="CloudFormation can neither create nor take it over") as refused:
+        sam.plan("foundation")
+    assert "aws budgets delete-budget --account-id 123456789012 --budget-name cola" in refused.value.help
+    target.client("iam").tag_role(RoleName="cola-release", Tags=[{"Key": "mlspec:project", "Value": "other"}])
+    target.client("budgets").delete_budget(AccountId="123456789012", BudgetName="cola")
+    with pytest.raises(StageError, match="iam role cola-release exists already: it belongs to the project other"):
+        sam.plan("foundation")
 
 
 def test_an_address_is_imported_by_the_arn_of_the_alias(adopting: Callable[..., Adopting]) -> None:

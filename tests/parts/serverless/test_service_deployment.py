@@ -123,10 +123,12 @@ class Deployed:
             path.write_text(file.text)
         work.apply(self.shipped.job(), service, self.shipped.target, self.program)
 
-    def removals(self, *, images: bool) -> ServiceRemovals:
+    def removals(self, *, images: bool, keep: bool = False) -> ServiceRemovals:
         project = compile_project(self.shipped.root / "mlproject.yaml").project
         desired = desired_function(self.shipped.target, project, "")
-        with service_removals(project, desired, self.shipped.root, images=images, run=self.program) as removals:
+        with service_removals(
+            project, desired, self.shipped.root, images=images, keep=keep, run=self.program
+        ) as removals:
             assert removals is not None
             return removals
 
@@ -176,6 +178,12 @@ def test_with_a_stand_in_for_cloudformation_services_are_planned_deployed_and_re
 
     kept = [(one.action.name, bool(one.kept)) for one in project.removals(images=False).removals]
     assert kept == [(name, False), (f"{name}-foundation", True), (name, True)]
+    detached = project.removals(images=False, keep=True)
+    assert [(one.action.name, one.action.operation) for one in detached.removals] == [
+        (name, "detach"),
+        (f"{name}-foundation", "detach"),
+    ]
+    assert {type(one).__name__ for one in detached.stacks.values()} == {"StackDetachment"}
     project.removals(images=True).carry_out(lambda line: None)
     done = [command for command in project.program.commands if command != "package"]
     assert done == ["deploy", "deploy", "remove", "remove"]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import missing
 from tests.parts.targets import PACKAGE, REGISTRY, codes, files, write
-from tests.parts.terraform.providers import provider_folder
+from tests.parts.terraform.providers import provider_folder, running_provider
 
 SECRET = "environment: {TOKEN: {env: SERVICE_TOKEN}}"
 ZIP = "train: {}\nexport: {onnx: {}}\npackage: {zip: {}}\n"
@@ -50,6 +51,13 @@ def terraform() -> str:
     return shutil.which("terraform") or missing("terraform")
 
 
+@pytest.fixture(scope="module")
+def provider() -> Iterator[str]:
+    """The AWS provider, running for all tests: mocked, it is asked for the schemas of its resources alone."""
+    with running_provider({}) as running:
+        yield running
+
+
 @pytest.mark.parametrize(
     ("deploy", "expected"),
     [
@@ -82,9 +90,10 @@ def test_the_files_are_laid_out_as_terraform_lays_them_out(name: str, terraform:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["everything", "http-api", "zip"])
 def test_terraforms_own_tests_of_the_modules_pass(
-    name: str, terraform: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, terraform: str, provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)
+    monkeypatch.setenv("TF_REATTACH_PROVIDERS", provider)
     write(tmp_path, SPECS[name])
     for module in sorted(folder.parent for folder in tmp_path.glob("terraform/*/versions.tf")):
         for command in (["init", "-backend=false", f"-plugin-dir={provider_folder()}"], ["test"]):

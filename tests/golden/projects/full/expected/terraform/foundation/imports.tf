@@ -22,3 +22,73 @@ import {
   to       = aws_ecr_repository_policy.this
   id       = each.value
 }
+
+# id: ARN
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "oidc_provider" }
+  to       = aws_iam_openid_connect_provider.github[0]
+  id       = each.value
+}
+
+# id: cola-release
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "release_role" }
+  to       = aws_iam_role.release
+  id       = each.value
+}
+
+# id: cola-release:push
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "release_role_push" }
+  to       = aws_iam_role_policy.push
+  id       = each.value
+}
+
+# id: cola-release:deliver
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "release_role_deliver" }
+  to       = aws_iam_role_policy.deliver
+  id       = each.value
+}
+
+# id: cola-data-read
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "data_read_role" }
+  to       = aws_iam_role.data_read
+  id       = each.value
+}
+
+# id: cola-data-read:data
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "data_read_role_data" }
+  to       = aws_iam_role_policy.data_read_data
+  id       = each.value
+}
+
+# id: cola-data-write
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "data_write_role" }
+  to       = aws_iam_role.data_write
+  id       = each.value
+}
+
+# id: cola-data-write:data
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "data_write_role_data" }
+  to       = aws_iam_role_policy.data_write_data
+  id       = each.value
+}
+
+# id: cola-data-write:monitor
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "data_write_role_monitor" }
+  to       = aws_iam_role_policy.data_write_monitor
+  id       = each.value
+}
+
+# id: ACCOUNT:cola
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "budget" }
+  to       = aws_budgets_budget.this
+  id       = each.value
+}

@@ -1,0 +1,128 @@
+"""A project that a delivery tool deploys through a proxy: what the tool and mlspec send, held against the plan before.
+
+The emulated CloudFormation creates fewer resources than AWS's; which a template creates is judged elsewhere. What is
+compared here are the requests themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+from mlspec.aws.action import Action
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.desired import desired_function
+from mlspec.aws.function import FunctionProvider, read_function
+from mlspec.aws.published_version import publish_action
+from mlspec.compiler import compile_project
+from mlspec.sections.delivery_tool import DIRECT
+from mlspec.shipping import remote_changes
+from mlspec.shipping.deployment import Deployment
+from tests.shipping.cloud import Calls, Shipped, watched
+from tests.shipping.coverage import not_shown
+from tests.shipping.recorded_requests import AwsRequest, Recorded, recorded
+
+Observe = Callable[..., list[Action]]
+Apply = Callable[..., None]
+SERVICES: Final = ("cloudwatch", "ecr", "iam", "lambda", "logs", "sts", "apigatewayv2", "s3", "cloudformation")
+FUNCTION: Final = "{url: true, memory: 512, concurrency: {reserved: 2}, alarms: {error_rate: '> 0.05'}}"
+CI: Final = "ci: {github: {repository: octo-org/cola}}\n"
+_TERRAFORM: Final[Mapping[str, tuple[str, ...]]] = {
+    "CreateRepository": ("aws_ecr_repository",),
+    "PutLifecyclePolicy": ("aws_ecr_lifecycle_policy",),
+    "SetRepositoryPolicy": ("aws_ecr_repository_policy",),
+    "CreateRole": ("aws_iam_role",),
+    "UpdateAssumeRolePolicy": ("aws_iam_role",),
+    "PutRolePolicy": ("aws_iam_role_policy",),
+    "CreateOpenIDConnectProvider": ("aws_iam_openid_connect_provider",),
+    "CreateLogGroup": ("aws_cloudwatch_log_group",),
+    "PutRetentionPolicy": ("aws_cloudwatch_log_group",),
+    "DeleteRetentionPolicy": ("aws_cloudwatch_log_group",),
+    "CreateFunction": ("aws_lambda_function",),
+    "PutFunctionConcurrency": ("aws_lambda_function",),
+    "UpdateFunctionConfiguration": ("aws_lambda_function",),
+    "PublishVersion": ("aws_lambda_function",),
+    "CreateAlias": ("aws_lambda_alias",),
+    "CreateFunctionUrlConfig": ("aws_lambda_function_url",),
+    "PutMetricAlarm": ("aws_cloudwatch_metric_alarm",),
+}
+"""Types of resources whose change shows a request of the provider."""
+_STACK: Final = ("CreateChangeSet", "ExecuteChangeSet", "CreateStack", "UpdateStack", "DeleteChangeSet")
+"""What deploying a stack sends to CloudFormation; of Serverless also an upload."""
+
+
+def shows(action: Action, request: AwsRequest) -> bool:
+    """Whether a plan with that action shows the request of a tool."""
+    if action.kind == "terraform-module":
+        types = _TERRAFORM.get(request.operation, ())
+        return any(change.field.split(".")[0].split(" ")[0] in types for change in action.changes)
+    if action.kind != "stack":
+        return False
+    own = re.search(rf"(StackName=|/){re.escape(action.name)}(&|/|-serverlessdeploymentbucke?t?|$)", request.about)
+    return bool(own) and (request.operation in _STACK or request.service == "s3")
+
+
+@dataclass
+class Watched:
+    """A project that a tool deploys; requests of the programs and calls of mlspec itself are recorded."""
+
+    project: Shipped
+    preview: tuple[Observe, Observe]
+    """What a plan shows of the foundation, and of the service."""
+    apply: Apply
+    """Deploys one of them."""
+    seen: Recorded
+    calls: Calls
+
+    def plan(self) -> list[Action]:
+        """What `mlspec plan` shows of all stages that change something outside the project."""
+        project = compile_project(self.project.root / "mlproject.yaml").project
+        foundation, service = self.preview
+        where = (project, self.project.artifacts, self.project.context, self.project.target)
+        observers = (foundation, remote_changes.push, service, remote_changes.deploy)
+        return [action for observe in observers for action in observe(*where)]
+
+    def execute(self, emulated: Callable[[Shipped], object] = lambda project: None) -> None:
+        """The stages in their order. `emulated` creates what the emulator does not make of a deployed stack."""
+        self.seen.requests.clear()
+        self.calls.clear()
+        self.apply(self.project.job(), "foundation", self.project.target)
+        self.project.push()
+        self.apply(self.project.job(), "service", self.project.target)
+        emulated(self.project)
+        self.project.deploy()
+
+    def not_shown(self, actions: Sequence[Action]) -> list[str]:
+        """What was sent, and the actions do not show."""
+        sent = [request for request in self.seen.changing if not any(shows(action, request) for action in actions)]
+        return [*(f"{one.operation} {one.about}" for one in sent), *not_shown(self.calls, actions)]
+
+
+Watch = Callable[[Shipped, tuple[Observe, Observe], Apply], Watched]
+
+
+@contextmanager
+def watching(project: Shipped, preview: tuple[Observe, Observe], apply: Apply) -> Iterator[Watched]:
+    """The project with a proxy before its emulated account."""
+    with recorded(project.target.endpoint or "") as (endpoint, seen):
+        project.target = replace(project.target, endpoint=endpoint)
+        yield Watched(project, preview, apply, seen, watched(project.target, SERVICES))
+
+
+def create_function(project: Shipped) -> None:
+    """What CloudFormation creates of the service's stack and the emulated one does not: the function with a version and
+    its alias. Requests of another client, which no plan has to show."""
+    known = project.target
+    target = AwsTarget(known.kind, known.region, known.endpoint, known.registry, known.credentials)
+    desired = desired_function(target, project.job(), project.release["image"]["digest"])
+    deployment, provider = Deployment(replace(desired, tool=DIRECT)), FunctionProvider(desired)
+    execution = deployment.execution(lambda line: None)
+    if read_function(target, desired.name):  # with the emulator's own settings, and without tags
+        target.client("lambda").delete_function(FunctionName=desired.name)
+    function = provider.diff(desired.function(), None)
+    execution.run([*function, publish_action(desired.name, "created by the stack")])
+    target.client("lambda").create_alias(FunctionName=desired.name, Name=desired.alias, FunctionVersion="1")
+    execution.run(deployment.alias_actions())
