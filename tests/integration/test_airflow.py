@@ -58,7 +58,7 @@ def airflow(migrated: Path, tmp_path: Path) -> Callable[[Orchestrated], Orchestr
 
 Airflow = Callable[[Orchestrated], Orchestrated]
 COMMANDS = """\
-import json, subprocess, sys
+import json, os, subprocess, sys
 from airflow.__main__ import main
 
 for words in json.loads(sys.argv[1]):
@@ -66,8 +66,10 @@ for words in json.loads(sys.argv[1]):
         sys.argv = words
         code = main() if words[0] == "airflow" else subprocess.call(words)
     except SystemExit as end:
-        code = end.code
-    print(f"\\nEXIT {code or 0}", file=sys.stderr, flush=True)
+        code = end.code if isinstance(end.code, int | None) else 1  # a text, which Python prints
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.write(1, f"\\nEXIT {code or 0}\\n".encode())
 """
 """Commands of Airflow one after the other, as its program runs them, whose imports take longer than the commands."""
 

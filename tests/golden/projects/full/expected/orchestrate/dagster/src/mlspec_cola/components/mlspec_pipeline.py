@@ -183,6 +183,7 @@ class Pipeline:
             name=f"{self.slug}__{name}".replace("-", "_"),
             specs=[spec],
             check_specs=checks,
+            can_subset=True,  # an environment may lack checks that another one has
             retry_policy=dg.RetryPolicy(
                 max_retries=stage["resources"]["retries"], delay=stage["resources"]["retry_delay"]
             ),
@@ -194,7 +195,8 @@ class Pipeline:
             if partition not in self.partitions_of[name]:  # Dagster would skip what comes after it, which may exist
                 context.log.info(f"the environment {partition} has no stage {name}")
                 absent = {"status": "not in this environment"}
-                yield dg.MaterializeResult(asset_key=spec.key, metadata=absent, data_version=dg.DataVersion("none"))
+                if spec.key in context.selected_asset_keys:
+                    yield dg.MaterializeResult(asset_key=spec.key, metadata=absent, data_version=dg.DataVersion("none"))
                 return
             yield from self._run(context, spec.key, selected, partition)
 
@@ -212,15 +214,16 @@ class Pipeline:
             raise dg.Failure(error_of(done), allow_retries=done["exit_code"] not in FINAL)
         outcome = next(outcome for outcome in done["outcomes"] if outcome["stage"] == stages[0])
         results = [done["results"][stage] for stage in present]
-        if outcome["status"] in ("ran", "cached"):
+        if outcome["status"] in ("ran", "cached") and key in context.selected_asset_keys:  # else only its checks are run
             yield dg.MaterializeResult(
                 asset_key=key,
                 metadata=self._metadata(project, stages[0], outcome, results, environment),
                 data_version=self._data_version(project, stages[0]),
             )
-        for result in results:
-            for check in result["checks"]:
-                yield self._check(key, check)
+        checks = {check["name"]: check for result in results for check in result["checks"]}
+        for check_key in context.selected_asset_check_keys:
+            if check_key.name in checks:
+                yield self._check(key, checks[check_key.name])
         stopped, may_help = ended(done, present[-1])
         if stopped["status"] == "skipped":
             context.log.warning(f"skipped: {stopped['reason']} ({stopped['help']})")
