@@ -2,7 +2,7 @@
 
     python benchmarks/training.py [text|image|table ...] [--batch 32 --batch 256] [--precision 32-true]
                                   [--epochs 3] [--rounds 1] [--rows N] [--data FILE] [--no-counts]
-                                  [--only ours,plain,careful]
+                                  [--only ours,plain,careful] [--plain-rows N]
 
 All three train the same network on the same rows with the same optimizer, schedule and gradient clipping, after each
 other in one process; the first epoch is a warm-up, and the seconds are those of the training part of the others.
@@ -81,6 +81,7 @@ class Measured:
     processor: list[float]
     busy: float | None
     counts: dict[str, float]
+    rows: int
 
     @property
     def typical(self) -> float:
@@ -91,6 +92,11 @@ class Measured:
     def computed(self) -> float:
         """The median processor seconds of the epochs after the first, which other programs hardly influence."""
         return statistics.median(self.processor[1:] or self.processor)
+
+    def speed_over(self, other: Measured) -> tuple[float, float]:
+        """Rows per second over those of `other`, by the clock and by processor time."""
+        share = self.rows / other.rows
+        return share * other.typical / self.typical, share * other.computed / self.computed
 
 
 def text(options: argparse.Namespace) -> Task:
@@ -161,6 +167,12 @@ def task(
     return Task(name, model, preprocess, parts[0], parts[1], network)
 
 
+def first_rows(task: Task, count: int | None) -> Task:
+    """The task with the first `count` rows for training."""
+    kept = slice(count)
+    return replace(task, train=Rows(None, task.train.features[kept], task.train.targets[kept]))
+
+
 def section(options: argparse.Namespace, batch: int, precision: str) -> TrainSpec:
     """The settings of all contenders."""
     return TrainSpec(
@@ -207,7 +219,7 @@ def ours(task: Task, train: TrainSpec, steps: tuple[int, int] | None) -> Measure
         module = Learner(task.network(), "classification", Scores(["mcc"], "classification"), train, None)
         with Busy() as busy, contextlib.redirect_stdout(io.StringIO()):
             run.fit(module, {"train": task.train, "valid": task.valid}, task.preprocess)
-    return Measured(clock.laps.seconds, clock.laps.processor, busy.share, clock.counter.counts)
+    return Measured(clock.laps.seconds, clock.laps.processor, busy.share, clock.counter.counts, len(task.train))
 
 
 # the loops -----------------------------------------------------------------------------------------------------------
@@ -233,7 +245,7 @@ def plain(task: Task, train: TrainSpec, steps: tuple[int, int] | None) -> Measur
 
     network = forward_of(task.network().to(DEVICE), plain=True)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE)
-    return loop(network, optimizer, batches, len(loader), train, steps)
+    return replace(loop(network, optimizer, batches, len(loader), train, steps), rows=len(task.train))
 
 
 def careful(task: Task, train: TrainSpec, steps: tuple[int, int] | None) -> Measured:
@@ -255,7 +267,7 @@ def careful(task: Task, train: TrainSpec, steps: tuple[int, int] | None) -> Meas
     network = forward_of(task.network().to(DEVICE), plain=False)
     rate = torch.tensor(RATE, device=DEVICE) if CUDA else RATE
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, fused=True, capturable=CUDA)
-    return loop(network, optimizer, batches, -(-count // batch), train, steps, graphs=CUDA)
+    return replace(loop(network, optimizer, batches, -(-count // batch), train, steps, graphs=CUDA), rows=count)
 
 
 def stacked(rows: Rows, name: str, width: int) -> Tensor:
@@ -327,7 +339,7 @@ def loop(
                 if steps and epoch == 1 and number == steps[1] - 1:
                     counter.stop(steps[1] - steps[0])
             laps.end()
-    return Measured(laps.seconds, laps.processor, busy.share, counter.counts)
+    return Measured(laps.seconds, laps.processor, busy.share, counter.counts, 0)
 
 
 class Step:
@@ -479,7 +491,7 @@ def together(rounds: list[Measured]) -> Measured:
     seconds, processor = rounds[0].seconds[:1], rounds[0].processor[:1]
     for one in rounds:
         seconds, processor = seconds + one.seconds[1:], processor + one.processor[1:]
-    return Measured(seconds, processor, rounds[-1].busy, rounds[-1].counts)
+    return Measured(seconds, processor, rounds[-1].busy, rounds[-1].counts, rounds[0].rows)
 
 
 def report(task: Task, batch: int, precision: str, results: dict[str, Measured]) -> None:
@@ -489,17 +501,16 @@ def report(task: Task, batch: int, precision: str, results: dict[str, Measured])
         seconds = measured.typical
         busy = "" if measured.busy is None else f"  busy {measured.busy:4.0%}"
         line = (
-            f"  {name:8} {seconds:7.3f} s  {len(task.train) / seconds:9,.0f} rows/s  first {measured.seconds[0]:6.2f} s"
+            f"  {name:8} {seconds:7.3f} s  {measured.rows / seconds:9,.0f} rows/s  first {measured.seconds[0]:6.2f} s"
         )
         counts = "  ".join(f"{what} {number:.1f}" for what, number in measured.counts.items())
         print(f"{line}{busy}  {counts and f'a step: {counts}'}", flush=True)
     if "ours" in results:
-        mine = results["ours"].typical
         for name in ("plain", "careful"):
             if name in results:
-                other = results[name]
-                by_processor = "" if CUDA else f", by processor time {other.computed / results['ours'].computed:.2f} x"
-                print(f"  ours / {name}: {other.typical / mine:.2f} x as fast{by_processor}", flush=True)
+                by_clock, computed = results["ours"].speed_over(results[name])
+                by_processor = "" if CUDA else f", by processor time {computed:.2f} x"
+                print(f"  ours / {name}: {by_clock:.2f} x as fast{by_processor}", flush=True)
 
 
 CONTENDERS = {"ours": ours, "plain": plain, "careful": careful}
@@ -519,6 +530,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1, help="how often all are measured, by turns")
     parser.add_argument("--counts", action=argparse.BooleanOptionalAction, default=not CUDA)
     parser.add_argument("--only", default=",".join(CONTENDERS))
+    parser.add_argument(
+        "--plain-rows", type=int, help="the plain loop on so many rows, of which each costs it the same"
+    )
     parser.add_argument("--train", default="{}", help="more keys of the section `train`, as JSON")
     options = parser.parse_args()
     here = f"no NVIDIA GPU at hand, measured on a CPU: {name_of(DEVICE)}"
@@ -526,6 +540,7 @@ def main() -> None:
     print(f"{name}; torch {torch.__version__}; Python {sys.version.split()[0]}", flush=True)
     for chosen in options.tasks or TASKS:
         task_ = TASKS[chosen](options)
+        tasks = dict.fromkeys(CONTENDERS, task_) | {"plain": first_rows(task_, options.plain_rows)}
         for batch in options.batch or [32, 256]:
             for precision in options.precision or ["32-true", *(["bf16-mixed"] * CUDA)]:
                 contenders = {name: CONTENDERS[name] for name in options.only.split(",")}
@@ -533,12 +548,13 @@ def main() -> None:
                 rounds: dict[str, list[Measured]] = {name: [] for name in contenders}
                 for _ in range(options.rounds):
                     for name, run in contenders.items():
-                        rounds[name].append(run(task_, train, None))
+                        rounds[name].append(run(tasks[name], train, None))
                 results = {name: together(parts) for name, parts in rounds.items()}
                 if options.counts:
-                    short, last = train.model_copy(update={"max_epochs": 2}), min(11, len(task_.train) // batch)
+                    short = train.model_copy(update={"max_epochs": 2})
+                    last = min(11, len(tasks["plain"].train) // batch)
                     results = {
-                        name: replace(measured, counts=contenders[name](task_, short, (1, last)).counts)
+                        name: replace(measured, counts=contenders[name](tasks[name], short, (1, last)).counts)
                         for name, measured in results.items()
                     }
                 report(task_, batch, precision, results)

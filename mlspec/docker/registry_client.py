@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 from mlspec.docker.image_details import INDEXES, require_single
@@ -26,6 +27,19 @@ MANIFESTS: Final = (f"{_OCI}.manifest.v1+json", f"{_DOCKER}.manifest.v2+json")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 _PAUSES: Final = (0.5, 1.0, 2.0)
 _AGAIN: Final = frozenset({429, 500, 502, 503, 504})
+
+
+@cache
+def _direct() -> urllib.request.OpenerDirector:
+    """For a registry on this machine, past a proxy; it may still redirect to another host."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@cache
+def _secure(certificates: str | None) -> urllib.request.OpenerDirector:
+    """For all other registries: reading the certificates takes longer than a request."""
+    tls = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=certificates))
+    return urllib.request.build_opener(tls)
 
 
 @dataclass(frozen=True)
@@ -109,9 +123,8 @@ class RegistryClient:
         )
         if self.authorization:  # which is not sent to where a blob is redirected
             request.add_unredirected_header("Authorization", self.authorization)
-        tls = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE")))
-        direct = [urllib.request.ProxyHandler({})] if local else []
-        with urllib.request.build_opener(tls, *direct).open(request, timeout=self.timeout) as response:
+        opener = _direct() if local else _secure(os.environ.get("AWS_CA_BUNDLE"))
+        with opener.open(request, timeout=self.timeout) as response:
             return response.headers, response.read()
 
     def _refused(self, error: urllib.error.HTTPError) -> StageError:

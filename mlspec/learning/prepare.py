@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from mlspec.errors import StageError
 from mlspec.learning import custom_preprocess
 from mlspec.learning.decoded_images import decoded
-from mlspec.learning.pretrained import tokenizer
+from mlspec.learning.pretrained_tokenizer import tokenizer
 from mlspec.records.schema import Schema
 from mlspec.runtime.preprocess import Preprocess, load
 from mlspec.runtime.preprocess.base import InputDescription

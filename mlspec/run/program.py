@@ -26,9 +26,9 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from mlspec.diagnostics import render
 from mlspec.errors import MlspecError, SpecError, StageError, UsageError
 from mlspec.job import Job
+from mlspec.learning.deferred_imports import DeferringFinder
 from mlspec.parts.all_parts import PARTS
 from mlspec.parts.part_protocol import Part
-from mlspec.run.deferred_imports import deferred
 from mlspec.run.imports import without_collection
 from mlspec.run.overrides import checked, completed, located, refused, tree
 from mlspec.run.undeclared_reads import watched
@@ -157,8 +157,9 @@ def _failure_text(error: Exception) -> str:
 
 def _body(program: str) -> Body:
     module, _, name = program.partition(":")
+    DeferringFinder("torchmetrics").install()
     try:
-        with without_collection(), deferred():
+        with without_collection():
             body: Body = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("mlspec"):

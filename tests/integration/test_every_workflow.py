@@ -75,8 +75,12 @@ case "$1" in
   save) echo layers ;;
 esac
 """
-PROGRAMS: Final[Mapping[str, str]] = {"aws": "", "docker": DOCKER, "dvc": DVC, "gh": GH, "mlspec": MLSPEC}
-PYTEST = """\
+PROGRAMS: Final[Mapping[str, str]] = {"aws": "", "docker": DOCKER, "dvc": DVC, "gh": GH, "mlspec": MLSPEC, "npm": ""}
+PYTHON = """\
+if [ "$1 $2" = "-m venv" ]; then
+  mkdir -p "$3"
+  exit 0
+fi
 if [ "$1 $2" = "-m pytest" ]; then
   echo '<testsuites><testsuite><testcase name="a"/></testsuite></testsuites>' > pytest.xml
   exit 0
@@ -189,7 +193,7 @@ def executions(tmp_path_factory: pytest.TempPathFactory) -> list[Execution]:
     folder, seen, repositories = tmp_path_factory.mktemp("every"), set[str](), list[tuple[Workflows, list[Chosen]]]()
     for name, root in projects(folder):
         repository, chosen = Workflows(root, folder / f"run-{root.name}"), []
-        recorded_programs(repository.folder / "bin", PROGRAMS, PYTEST)
+        recorded_programs(repository.folder / "bin", PROGRAMS, PYTHON)
         repository.commit()
         for workflow in sorted((root / ".github" / "workflows").glob("*.yaml")):
             text = ONLY_NAMES.sub("", workflow.read_text(encoding="utf-8").replace(name, "NAME"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,43 @@ RUN = "https://mlflow.example.org/#/experiments/1/runs/5e1f"
 """The page of the run that trained the model of each image."""
 
 
+@dataclass(frozen=True)
+class BuiltImage:
+    """An image of Docker: its id, and its bytes."""
+
+    id: str
+    size: int
+
+
+@dataclass
+class BuiltImages:
+    """Images of one file, each built once; a tag of `prefix` keeps it until `remove`."""
+
+    prefix: str
+    known: dict[tuple[str, ...], BuiltImage] = field(default_factory=dict)
+
+    def built(self, docker: str, content: str, labels: Mapping[str, str]) -> BuiltImage:
+        """The image with that content and those labels."""
+        key = (docker, content, *(f"--label={name}={value}" for name, value in labels.items()))
+        if key not in self.known:
+            tag = f"{self.prefix}:{len(self.known)}"
+            with tempfile.TemporaryDirectory() as folder:
+                Path(folder, "content").write_text(content)
+                Path(folder, "Dockerfile").write_text("FROM scratch\nCOPY content /content\n")
+                command = [docker, "build", "--quiet", "--tag", tag, *key[2:], folder]
+                environment = {"DOCKER_BUILDKIT": "1", "PATH": "/usr/bin:/bin"}
+                subprocess.run(command, check=True, capture_output=True, env=environment)
+            inspected = subprocess.run([docker, "image", "inspect", tag], check=True, capture_output=True)
+            details = json.loads(inspected.stdout)[0]
+            self.known[key] = BuiltImage(details["Id"], details["Size"])
+        return self.known[key]
+
+    def remove(self) -> None:
+        """Remove the tags, and the images that have no other."""
+        for number, (docker, *_) in enumerate(self.known):
+            subprocess.run([docker, "image", "rm", "--force", f"{self.prefix}:{number}"], capture_output=True)
+
+
 @dataclass
 class Shipped:
     """A project in a folder, with an image that was built for it."""
@@ -86,6 +124,7 @@ class Shipped:
     root: Path
     target: AwsTarget
     docker: str
+    images: BuiltImages
     context: StageContext = field(default_factory=StageContext)
 
     def files(self) -> tuple[Any, ...]:
@@ -118,19 +157,11 @@ class Shipped:
 
     def image(self, content: str, signature: BundleSignature = SIGNATURE) -> None:
         """Build an image with that content, as the stage `image` leaves it."""
-        folder = self.root / "context"
-        folder.mkdir(exist_ok=True)
-        (folder / "content").write_text(content)
-        (folder / "Dockerfile").write_text("FROM scratch\nCOPY content /content\n")
         digest = content.encode().hex().ljust(64, "0")
         result = labels(BundleProvenance(commit="a" * 40, bundle=digest, run=RUN), signature)
-        flags = [f"--label={name}={value}" for name, value in result.items()]
-        tag = self.tag
-        command = [self.docker, "build", "--quiet", "--tag", tag, *flags, str(folder)]
-        subprocess.run(command, check=True, capture_output=True, env={"DOCKER_BUILDKIT": "1", "PATH": "/usr/bin:/bin"})
-        done = subprocess.run([self.docker, "image", "inspect", tag], check=True, capture_output=True)
-        known = json.loads(done.stdout)[0]
-        packaged_image(image=tag, id=known["Id"], size_bytes=known["Size"], labels=result).write(self.artifacts)
+        built = self.images.built(self.docker, content, result)
+        subprocess.run([self.docker, "tag", built.id, self.tag], check=True, capture_output=True)
+        packaged_image(image=self.tag, id=built.id, size_bytes=built.size, labels=result).write(self.artifacts)
 
     def push(self) -> None:
         pushing.ship(self.job(), self.target)

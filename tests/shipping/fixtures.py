@@ -12,7 +12,7 @@ import pytest
 
 from mlspec.aws.aws_target import AwsTarget
 from tests.conftest import missing
-from tests.shipping.cloud import REGISTRY, Run, Shipped, registry_runs, spec
+from tests.shipping.cloud import REGISTRY, BuiltImages, Run, Shipped, registry_runs, spec
 from tests.warm_python import WarmPython
 
 
@@ -38,8 +38,18 @@ def target(moto: str) -> AwsTarget:
     return AwsTarget("aws", "eu-west-1", moto, REGISTRY, ("testing", "testing"))
 
 
+@pytest.fixture(scope="session")
+def built_images() -> Iterator[BuiltImages]:
+    """The images of all projects of this process."""
+    images = BuiltImages(f"mlspec-test-{uuid.uuid4().hex[:10]}")
+    yield images
+    images.remove()
+
+
 @pytest.fixture
-def shipped(target: AwsTarget, docker: str, tmp_path: Path) -> Iterator[Callable[..., Shipped]]:
+def shipped(
+    target: AwsTarget, docker: str, built_images: BuiltImages, tmp_path: Path
+) -> Iterator[Callable[..., Shipped]]:
     """A project with a first image, its name its own: the registry keeps what was pushed."""
     if not registry_runs():
         missing(f"an image registry on {REGISTRY}")
@@ -50,7 +60,7 @@ def shipped(target: AwsTarget, docker: str, tmp_path: Path) -> Iterator[Callable
         root = tmp_path / name
         root.mkdir()
         (root / "mlproject.yaml").write_text(spec(name, function, more))
-        created = Shipped(root, target, docker)
+        created = Shipped(root, target, docker, built_images)
         tags.append(created.tag)
         created.image("one")
         return created

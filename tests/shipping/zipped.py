@@ -12,7 +12,7 @@ from mlspec.records.bundle_provenance import BundleProvenance
 from mlspec.records.image_labels import labels
 from tests.packaged import SIGNATURE, packaged_zip
 from tests.parts.targets import BASE, EXPORT
-from tests.shipping.cloud import Shipped
+from tests.shipping.cloud import BuiltImages, Shipped
 
 SPEC = BASE + EXPORT + "package: {zip: {}}\ndeploy: {lambda: {region: eu-west-1, memory: 512, url: true}}\n"
 BUCKET = SPEC.replace("{zip: {}}", "{zip: {bucket: my-zips}}")
@@ -21,7 +21,7 @@ BUCKET = SPEC.replace("{zip: {}}", "{zip: {bucket: my-zips}}")
 def zip_project(target: AwsTarget, folder: Path, spec: str = SPEC) -> Shipped:
     """The project, without a zip."""
     (folder / "mlproject.yaml").write_text(spec)
-    return Shipped(folder, target, "no docker")
+    return Shipped(folder, target, "no docker", BuiltImages("none"))
 
 
 def zipped(project: Shipped, content: str, **changes: object) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mlspec.run.deferred_imports import deferred
+from mlspec.learning.deferred_imports import DeferringFinder, deferred
 
 PACKAGE = """\
 LOADED = True
@@ -80,10 +81,48 @@ def test_a_failed_import_leaves_nothing_behind(package: str) -> None:
     assert package not in sys.modules
 
 
+@pytest.fixture
+def library(package: str, tmp_path: Path) -> str:
+    """A library that imports a name of the package."""
+    (tmp_path / f"library_{package}.py").write_text(f"from {package} import double\n")
+    return f"library_{package}"
+
+
+def test_a_library_is_imported_without_its_unused_packages(
+    library: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    DeferringFinder(library, [package]).install()
+    DeferringFinder(library, [package]).install()
+    assert (
+        len([finder for finder in sys.meta_path if isinstance(finder, DeferringFinder) and finder.serves(library)]) == 1
+    )
+    scope: dict[str, object] = {}
+    exec(f"import {library} as imported", scope)
+    imported: Any = scope["imported"]
+    assert package not in sys.modules
+    assert imported.double(4) == 8
+    assert type(imported.__loader__).__name__ == type(imported.__spec__.loader).__name__ == "SourceFileLoader"
+
+
+def test_a_library_that_is_missing_is_reported_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    DeferringFinder("no_such_library").install()
+    with pytest.raises(ModuleNotFoundError, match="no_such_library"):
+        __import__("no_such_library")
+
+
 @pytest.mark.slow
-def test_a_training_starts_without_the_packages_of_metrics_that_it_lacks() -> None:
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import mlspec.run.program, mlspec.parts.train.work",
+        "import mlspec.testing.short_training",
+    ],
+)
+def test_a_training_starts_without_the_packages_of_metrics_that_it_lacks(imports: str) -> None:
     program = (
-        "import sys\nfrom mlspec.run.program import _body\n_body('mlspec.parts.train.work:main')\n"
+        f"import sys\n{imports}\n"
         "assert 'pytorch_lightning' in sys.modules and 'torchmetrics' in sys.modules\n"
         "print([name for name in sys.modules if name.partition('.')[0] == 'transformers' or name == 'scipy.signal'])\n"
         "from torchmetrics.functional.text import bert\nprint(bert.AutoModel.__name__)\n"

@@ -1,4 +1,4 @@
-"""Packages that a library imports for what no stage uses are imported when they are used: stages start sooner."""
+"""Packages that a library imports for features mlspec does not use are imported on first use: stages start sooner."""
 
 from __future__ import annotations
 
@@ -81,6 +81,53 @@ def deferred(names: Sequence[str] = UNUSED) -> Iterator[None]:
         sys.meta_path.remove(finder)
         for module in finder.created:
             _forget(module)
+
+
+class _Importer(Loader):
+    """Imports a library with the loader that finds it, while `names` are deferred."""
+
+    def __init__(self, loader: Loader, names: Sequence[str]) -> None:
+        self._loader, self._names = loader, names
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Execute the library; afterwards it has its own loader."""
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        with deferred(self._names):
+            self._loader.exec_module(module)
+
+
+class DeferringFinder(MetaPathFinder):
+    """Defers the packages `names` while `library` is imported, in whatever module and at whatever time that happens."""
+
+    def __init__(self, library: str, names: Sequence[str] = UNUSED) -> None:
+        self._library, self._names = library, names
+
+    def install(self) -> None:
+        """Ask this finder first. A library that is imported already, or that has such a finder, stays as it is."""
+        others = [finder for finder in sys.meta_path if isinstance(finder, DeferringFinder)]
+        if self._library not in sys.modules and not any(other.serves(self._library) for other in others):
+            sys.meta_path.insert(0, self)
+
+    def serves(self, library: str) -> bool:
+        """Whether the library is the one of this finder."""
+        return library == self._library
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The library as the next finder finds it."""
+        if fullname != self._library:
+            return None
+        specs = (finder.find_spec(fullname, path, target) for finder in sys.meta_path if finder is not self)
+        spec = next((one for one in specs if one is not None), None)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Importer(spec.loader, self._names)
+        return spec
 
 
 def _forget(module: ModuleType) -> None:
