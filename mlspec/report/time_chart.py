@@ -142,12 +142,12 @@ def _curve(each: ChartLine, index: int, x: Scale, y: Scale, unit: PanelUnit) -> 
         alone.update(run if len(run) == 1 else ())
         run = []
     every = len(each.points) // (6 if each.dashed else 60) + 1
-    for number, (moment, value) in enumerate(each.points):
+    for place, (moment, value) in enumerate(each.points):
         if value is None:
             continue
         at, tip = x(moment.timestamp()), f"{each.name}, {_clock(moment)}: {shown(value, unit)}"
         lone = f"{at:.1f},{y(value):.1f}" in alone
-        if lone or number % every == 0:
+        if lone or place % every == 0:
             parts.append(dot(at, y(value), _LONE if lone else 2.0, _fill(index), tip))
     return join(parts)
 
