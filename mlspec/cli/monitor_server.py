@@ -60,7 +60,7 @@ def _answer(path: str, latest: LatestState, refresh: int) -> tuple[int, str, str
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that has gone, or that neither sends nor reads, is no fault of this program."""
+        """Report errors of this program, but not of clients that disconnect, or neither send nor read."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 

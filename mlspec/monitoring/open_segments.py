@@ -128,7 +128,7 @@ def _ended(segment: Segment, host: str) -> bool:
 def _folder_time(folder: Path) -> float:
     """What the file system says the time is; of a shared folder it is not the clock of this machine."""
     probe = folder / f".clock-{os.getpid()}"
-    probe.write_bytes(b"")
+    probe.touch()
     try:
         return probe.stat().st_mtime
     finally:

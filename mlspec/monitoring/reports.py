@@ -68,11 +68,11 @@ def _drift(look: DriftLook) -> Iterator[MonitorReport]:
 
 
 def _alarm(alarm: Alarm) -> dict[str, JsonValue]:
-    return {
+    values: dict[str, JsonValue] = {
         "column": alarm.column, "kind": alarm.kind, "drift_evidence": alarm.evidence, "effect": alarm.effect.size,
         "direction": alarm.direction, "since": utc(alarm.since_time), "rows": alarm.rows, "alarm": 1,
-        **({"slice": alarm.group.slice} if alarm.group.slice else {}),
     }  # fmt: skip
+    return values | {"slice": alarm.group.slice} if alarm.group.slice else values
 
 
 def _measure(view: MeasureView) -> MonitorReport:

@@ -121,7 +121,7 @@ def shown(value: float | None, unit: PanelUnit) -> str:
 
 
 def _colours(lines: Sequence[ChartLine]) -> list[int]:
-    """The colour of each line; a dashed one has that of the line whose version it names."""
+    """The colour of each curve; a dashed one has that of the curve whose version it names."""
     solid = {each.name.removeprefix("version "): index for index, each in enumerate(lines) if not each.dashed}
     names = list(solid)
     return [
@@ -142,10 +142,12 @@ def _curve(each: ChartLine, index: int, x: Scale, y: Scale, unit: PanelUnit) -> 
         alone.update(run if len(run) == 1 else ())
         run = []
     every = len(each.points) // (6 if each.dashed else 60) + 1
-    for moment, value in each.points[::every]:
-        if value is not None:
-            at, tip = x(moment.timestamp()), f"{each.name}, {_clock(moment)}: {shown(value, unit)}"
-            lone = f"{at:.1f},{y(value):.1f}" in alone
+    for place, (moment, value) in enumerate(each.points):
+        if value is None:
+            continue
+        at, tip = x(moment.timestamp()), f"{each.name}, {_clock(moment)}: {shown(value, unit)}"
+        lone = f"{at:.1f},{y(value):.1f}" in alone
+        if lone or place % every == 0:
             parts.append(dot(at, y(value), _LONE if lone else 2.0, _fill(index), tip))
     return join(parts)
 

@@ -133,12 +133,12 @@ def test_a_store_that_cannot_be_read_is_named() -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", REQUEST[:8], REQUEST], ids=["nothing", "half a request", "a request"])
-def test_a_browser_that_disconnects_in_the_middle_is_no_error(sent: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_client_that_disconnects_early_is_not_an_error(sent: bytes, capfd: pytest.CaptureFixture[str]) -> None:
     """While its state is measured: the answer has nobody to go to."""
-    asked, gone = threading.Event(), threading.Event()
+    measuring, gone = threading.Event(), threading.Event()
 
     def make() -> MonitorState:
-        asked.set()
+        measuring.set()
         assert gone.wait(60)
         return full_state("cola")
 
@@ -146,7 +146,7 @@ def test_a_browser_that_disconnects_in_the_middle_is_no_error(sent: bytes, capfd
         client = connected(port)
         client.sendall(sent)
         if sent == REQUEST:
-            assert asked.wait(60)
+            assert measuring.wait(60)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         client.close()
         gone.set()
@@ -154,7 +154,9 @@ def test_a_browser_that_disconnects_in_the_middle_is_no_error(sent: bytes, capfd
     assert capfd.readouterr().err == ""
 
 
-def test_clients_that_do_not_read_or_send_hold_nobody_up_and_are_dropped(capfd: pytest.CaptureFixture[str]) -> None:
+def test_clients_that_neither_read_nor_send_delay_no_other_client_and_are_disconnected(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     large = replace(full_state("cola"), notes=tuple(f"note {n} {'x' * 1000}" for n in range(20_000)))
     with serving(lambda: large, patience=0.5) as port:
         slow, silent = connected(port, buffer=1024), connected(port)
@@ -195,7 +197,7 @@ def test_clients_at_once_share_one_measurement() -> None:
     assert (answers, len(counted)) == ([200] * 4, 1)
 
 
-def test_two_browsers_at_once_and_one_that_leaves(chromium: Any, address: str, clock: Clock) -> None:
+def test_two_browsers_at_once_of_which_one_is_closed(chromium: Any, address: str, clock: Clock) -> None:
     one, other = chromium.new_page(), chromium.new_page()
     for page in (one, other):
         page.goto(address)
@@ -203,6 +205,7 @@ def test_two_browsers_at_once_and_one_that_leaves(chromium: Any, address: str, c
     clock.now += REFRESH
     one.close()
     other.get_by_text("cola 2").first.wait_for()
+    assert "does not answer" not in other.content()
     other.close()
 
 

@@ -27,13 +27,13 @@ data:
   target: {{column: label, type: class, labels: [sad, glad]}}
   split: {{valid: 0.2, test: 0.2}}
 model: {{type: text-classifier, layers: 1, hidden: 16, heads: 2, max_length: 64, vocab_size: 120, lowercase: true, dropout: 0}}
-train: {{max_epochs: 20, batch_size: 16, learning_rate: 0.01}}
+train: {{max_epochs: 14, batch_size: 16, learning_rate: 0.01}}
 evaluate: {{metrics: [accuracy], gates: {{accuracy: ">= 0.9"}}}}
 export:
 test:
   robustness: {{perturbations: [typos, case, whitespace], min_agreement: 0.7, strength: 0.3}}
   invariance: {{perturbations: [whitespace]}}
-  textattack: {{recipes: [pruthi], min_accuracy: 0.8, sample: 20, python: {python}}}
+  textattack: {{recipes: [pruthi], min_accuracy: 0.8, sample: 10, python: {python}}}
 """
 
 

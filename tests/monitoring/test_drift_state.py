@@ -11,9 +11,19 @@ import pytest
 
 from mlspec.errors import UsageError
 from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
-from mlspec.monitoring.baseline.reference import NumberReference, Reference, TextReference, pack, word_hash
+from mlspec.monitoring.baseline.reference import (
+    ImageReference,
+    NumberReference,
+    Reference,
+    TextReference,
+    pack,
+    word_hash,
+)
 from mlspec.monitoring.drift_state import look_for_drift, new_drift_monitor
 from mlspec.monitoring.row_slices import definition
+from mlspec.monitoring.watched_model import WatchedModel
+from mlspec.records.bundle_signature import BundleSignature, SignatureGraph, SignatureInput, SignatureOutput
+from mlspec.sections.monitor import Monitor
 from mlspec.sections.monitor_slice import LiveSlice
 from tests.monitoring.log_lines import DAY, line, segment
 from tests.monitoring.references import REFERENCE, grid
@@ -170,6 +180,45 @@ def test_slices_of_hashes_are_mentioned(tmp_path: Path) -> None:
     log = {"columns": {"town": "hashed"}}
     service = Service(tmp_path, log=log, drift={"slices": ["town"]})
     assert any("not compared" in note and note.endswith("town") for note in service.observe().state.notes)
+
+
+PHOTOS = BundleSignature(
+    name="photos",
+    task="classification",
+    inputs=(SignatureInput(name="photo", type="image"),),
+    output=SignatureOutput(labels=("no", "yes")),
+    graph=SignatureGraph(inputs=("x",), output="logits"),
+)
+
+
+@pytest.mark.parametrize(
+    ("mean", "contrast", "score", "alarms"),
+    [
+        (0.5, 0.2, 0.7, set()),
+        (0.6, 0.2, 0.7, {"mean.photo"}),
+        (0.5, 0.1, 0.7, {"contrast.photo"}),
+        (0.5, 0.2, 0.6, {"score"}),
+    ],
+)
+def test_images_that_are_darker_or_blurred_or_less_sure_raise_an_alarm(
+    tmp_path: Path, mean: float, contrast: float, score: float, alarms: set[str]
+) -> None:
+    photo = ImageReference(missing=0, mean=grid(6, 5000, 0.5, 0.1), contrast=grid(7, 5000, 0.2, 0.05))
+    reference = REFERENCE.model_copy(update={"columns": {"photo": photo}})
+    Service(tmp_path, reference=reference)
+    options = Monitor.model_validate({"drift": {"traffic": "1000 per 1d"}})
+    model = WatchedModel("photos", "", options, tmp_path / "artifacts", tmp_path, PHOTOS)
+    draws = np.random.default_rng(0)
+    rows = []
+    for number in range(1500):
+        sure, label = float(np.clip(draws.normal(score, 0.05), 0.5, 1)), "yes" if draws.random() < 0.6 else "no"
+        pixels = {"digest": "x", "mean": draws.normal(mean, 0.1), "contrast": draws.normal(contrast, 0.05)}
+        answer = {"label": label, "score": sure, "probabilities": {"no": 0.5, "yes": 0.5}}
+        rows.append(line(number, inputs={}, lengths={}, images={"photo": pixels}, prediction=answer))
+    segment(tmp_path, rows, "host-1-0-0")
+    assert options.drift is not None
+    look = look_for_drift(model, options.drift, DAY + timedelta(seconds=1505))
+    assert {alarm.column for alarm in look.alarms} == alarms
 
 
 def test_a_carried_reference_without_slices_is_mentioned(tmp_path: Path) -> None:

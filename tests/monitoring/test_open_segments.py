@@ -105,7 +105,7 @@ def test_a_segment_that_does_not_change_for_ten_minutes_is_closed(tmp_path: Path
     assert opened(tmp_path) == []
 
 
-def test_looks_of_machines_that_started_anew_are_compared_by_the_time_of_the_folder(tmp_path: Path) -> None:
+def test_looks_of_different_machines_are_compared_by_the_time_of_the_folder(tmp_path: Path) -> None:
     """A scheduled job on a new machine each time."""
     segment(tmp_path, [line(1)], "far-9-1-1", is_open=True)
     assert [sealed(tmp_path, up=5, boot=boot).closed for boot in ("one", "two")] == [0, 0]
@@ -116,7 +116,7 @@ def test_looks_of_machines_that_started_anew_are_compared_by_the_time_of_the_fol
     assert sealed(tmp_path, up=5, boot="three").closed == 1
 
 
-def test_a_process_that_only_has_the_id_of_the_writer_is_no_writer(tmp_path: Path) -> None:
+def test_a_process_that_only_has_the_id_of_the_writer_is_not_the_writer(tmp_path: Path) -> None:
     """A container that was restarted: the same host name and the same process id."""
     machine = Machine("near", "one", 0.0)
     segment(tmp_path, [line(1)], f"{machine.host}-{os.getpid()}-1-1", is_open=True)

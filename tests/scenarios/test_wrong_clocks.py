@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import tzset
 
 import pyarrow as pa
 import pytest
 
 from mlspec.monitoring.label_store import LabelStore
+from mlspec.monitoring.monitor_state import MonitorState
 from mlspec.monitoring.observation import Observation, Observer
 from mlspec.monitoring.panel_data import ViewedRange
 from mlspec.monitoring.quality_state import look_at_quality
 from mlspec.monitoring.retention_clock import FILE, retention_time
+from mlspec.report.monitor_page import monitor_page
 from tests.monitoring.log_lines import DAY
 from tests.monitoring.watched import Service
 
@@ -102,3 +106,37 @@ def test_labels_count_once_whatever_their_times_and_the_clock(tmp_path: Path) ->
         (version,) = look_at_quality(model, model.store.query, viewed).versions
         rows.append(version.risk.rows)
     assert rows == [10, 20, 30]
+
+
+@pytest.fixture
+def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose local day is that of UTC for half of the time only."""
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    tzset()
+    yield
+    monkeypatch.undo()
+    tzset()
+
+
+def described(folder: Path) -> MonitorState:
+    """The state of a service with predictions of two days in UTC."""
+    service = Service(folder, start=DAY - timedelta(minutes=10))
+    service.answer(500)
+    service.answer(500, age=60)
+    service.fail(30)
+    LabelStore(service.model.store).add(pa.Table.from_pylist(service.labels(1, 300, right=0.9)), service.now)
+    return service.observe().state
+
+
+@pytest.fixture(scope="module")
+def in_utc(tmp_path_factory: pytest.TempPathFactory) -> MonitorState:
+    return described(tmp_path_factory.mktemp("utc"))
+
+
+@pytest.mark.usefixtures("zone")
+def test_the_time_zone_of_the_machine_changes_nothing(in_utc: MonitorState, tmp_path: Path) -> None:
+    assert datetime.now().astimezone().utcoffset() == timedelta(hours=14)
+    state = described(tmp_path)
+    assert [alarm.title for alarm in state.alarms] == [alarm.title for alarm in in_utc.alarms] != []
+    assert state == in_utc
+    assert monitor_page(state) == monitor_page(in_utc)

@@ -42,7 +42,7 @@ def _secrets(notify: Notify) -> Iterator[MountedSecret]:
 
 
 def has_channels(notify: Notify) -> bool:
-    """Whether Alertmanager notifies anybody; issues on GitHub are opened by `mlspec monitor`."""
+    """Whether Alertmanager sends alerts anywhere; issues on GitHub are opened by `mlspec monitor`."""
     return bool(notify.webhook or notify.slack or notify.mail)
 
 
