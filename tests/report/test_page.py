@@ -152,6 +152,15 @@ def test_a_full_line_shows_all_sections(tmp_path: Path) -> None:
     assert "≥ 0.2" in page.words
 
 
+def test_a_number_in_a_tile_does_not_break_at_its_hyphen(tmp_path: Path) -> None:
+    line = lines.text(tmp_path)
+    file = tmp_path / "artifacts" / "metrics" / "export.json"
+    record = json.loads(file.read_text())
+    record["parity"]["max_abs_difference"] = 4.3e-6
+    file.write_text(json.dumps(record))
+    assert '<dd class="note">ONNX differs by <span class="nowrap">4.3e-6</span></dd>' in write(line)
+
+
 @pytest.mark.parametrize(("count", "folded"), [(16, ""), (40, "28 more inputs")])
 def test_many_inputs_of_an_error_are_folded(count: int, folded: str, tmp_path: Path) -> None:
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
