@@ -55,7 +55,7 @@ def _state(console: Console, state: MonitorState, rows: int) -> Iterator[str]:
         yield ""
         yield from _alarm(console, alarm, each)
     for panel in state.panels:
-        if panel.chart == "table" and panel.cells:
+        if panel.chart == "table" and panel.cells and panel.id != "measures":  # which has lines of its own
             yield ""
             yield from _panel(panel)
     yield from _quality(state)
