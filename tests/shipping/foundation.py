@@ -9,7 +9,7 @@ from typing import Final
 from mlspec.aws.aws_target import AwsTarget
 from tests.parts.cloudformation.stack_specs import SPECS
 from tests.parts.targets import BASE
-from tests.shipping.cloud import Shipped
+from tests.shipping.cloud import BuiltImages, Shipped
 
 ISSUER: Final = "https://token.actions.githubusercontent.com"
 ACCOUNT: Final = "123456789012"
@@ -19,7 +19,7 @@ def foundation_project(target: AwsTarget, folder: Path, tool: str) -> Shipped:
     """A project whose foundation has everything; its role for releases and its OIDC provider exist."""
     (folder / "mlproject.yaml").write_text(BASE + SPECS["everything"].replace("IAC", tool))
     create_release_role(target, "cola")
-    return Shipped(folder, target, "no docker")
+    return Shipped(folder, target, "no docker", BuiltImages("none"))
 
 
 def create_release_role(target: AwsTarget, name: str) -> None:
