@@ -22,8 +22,9 @@ from mlspec.monitoring.duckdb_session import QueryLimits, arrow_batches, quoted_
 from mlspec.monitoring.log_columns import LogColumns
 from mlspec.monitoring.log_table import ARROW, days_of, parse_lines, rows_of
 from mlspec.monitoring.predictions_view import create_labels, create_view
-from mlspec.monitoring.profile_counts import NOTHING, ProfileCounts, Profiler, merged
+from mlspec.monitoring.profile_counts import ProfileCounts, Profiler
 from mlspec.monitoring.profile_files import read_profile, update_profile
+from mlspec.monitoring.profile_table import NOTHING, merged
 from mlspec.monitoring.sealing import Sealed, Sealer
 from mlspec.monitoring.segments import Segment, segments
 from mlspec.monitoring.store_folders import StoreFolders, label_files

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlspec.monitoring.arrow_arrays import Integers, encoded, floats, integers, mask_to_arrow, texts_to_arrow, to_arrow
+from mlspec.monitoring.arrow_arrays import Integers, encoded, floats, integers, mask_to_arrow
 from mlspec.monitoring.baseline.quantile_grid import Floats, QuantileGrid, bins
 from mlspec.monitoring.baseline.reference import (
     CategoryReference,
@@ -27,21 +26,8 @@ from mlspec.monitoring.baseline.reference import (
 )
 from mlspec.monitoring.duckdb_session import quoted_name
 from mlspec.monitoring.log_columns import LENGTHS, PIXELS, LogColumns
+from mlspec.monitoring.profile_table import CountColumns, CountKey, places_of, profile_table
 
-SCHEMA: Final = pa.schema(
-    [
-        ("hour", pa.timestamp("us", "UTC")),
-        ("version", pa.string()),
-        ("measure", pa.string()),
-        ("column", pa.string()),
-        ("key", pa.string()),
-        ("rows", pa.float64()),
-        ("weight", pa.float64()),
-    ]
-)
-"""A profile: `rows` were logged, `weight` estimates how many there were before sampling. Both add up."""
-NOTHING: Final = pa.Table.from_batches([], SCHEMA)
-"""A profile of no predictions."""
 LATENCY_EDGES: Final = tuple(float(edge) for edge in np.logspace(-2, 6, 8 * 24 + 1))
 """Milliseconds: 24 bins for each power of ten, so that a percentile is within 10 %."""
 SCORE_EDGES: Final = tuple(step / 50 for step in range(1, 50))
@@ -59,17 +45,6 @@ _MOST_NEW: Final = 20_000
 """ProfileCounts that are held one by one; above it only the most frequent unseen categories of each hour stay."""
 
 
-class CountKey(NamedTuple):
-    """What is counted: `column` and `key` are empty where the measure has none."""
-
-    hour: int
-    """Microseconds since 1970."""
-    version: str
-    measure: str
-    column: str = ""
-    key: str = ""
-
-
 @dataclass
 class _Bins:
     """Rows and weights of one measure of one column by hour and version; `names` of its bins."""
@@ -85,24 +60,13 @@ class _Bins:
             self.totals = np.concatenate([self.totals, empty])
         self.totals[groups] += more
 
-    def counts(self, groups: Sequence[tuple[int, str]], measure: str, column: str) -> _Counts:
+    def counts(self, groups: Sequence[tuple[int, str]], measure: str, column: str) -> CountColumns:
         at, bin_ = np.nonzero(self.totals[:, 0])
         hours = np.asarray([hour for hour, _ in groups], dtype=np.int64)[at]
-        versions, places = _places([version for _, version in groups])
+        versions, places = places_of([version for _, version in groups])
         none = np.zeros_like(at)
         texts = [(versions, places[at]), ([measure], none), ([column], none), (self.names, bin_)]
-        return _Counts(hours, texts, self.totals[at, 0, bin_], self.totals[at, 1, bin_])
-
-
-@dataclass(frozen=True)
-class _Counts:
-    """Counts as columns of a profile."""
-
-    hours: Integers
-    texts: Sequence[tuple[Sequence[str], Integers]]
-    """Version, measure, column and key: distinct texts, and the place of each row's text among them."""
-    rows: Floats
-    weights: Floats
+        return CountColumns(hours, texts, self.totals[at, 0, bin_], self.totals[at, 1, bin_])
 
 
 @dataclass
@@ -140,52 +104,9 @@ class ProfileCounts:
         keys, groups = list(_bounded(self.values, NEW_VALUES)), list(self.groups)
         values = np.asarray([self.values[key] for key in keys], dtype=np.float64).reshape(-1, 2)
         fields = zip(*((key.version, key.measure, key.column, key.key) for key in keys), strict=True)
-        texts = [_places(each) for each in fields] if keys else [_places(())] * 4
-        single = _Counts(np.asarray([key.hour for key in keys], dtype=np.int64), texts, values[:, 0], values[:, 1])
-        return _table([single, *(known.counts(groups, *names) for names, known in self.bins.items())])
-
-
-def _places(texts: Sequence[str]) -> tuple[list[str], Integers]:
-    """The distinct texts, and the place of each among them."""
-    places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-    return list(places), np.fromiter(map(places.__getitem__, texts), np.int64, len(texts))
-
-
-def _table(parts: Sequence[_Counts]) -> pa.Table:
-    """The counts in order of hour, version, measure, column and key.
-
-    Texts are sorted as their places among the distinct ones, which takes a fifth of the time.
-    """
-    hours = np.concatenate([part.hours for part in parts])
-    texts = []
-    for at in range(len(CountKey._fields) - 1):
-        names = sorted({name for part in parts for name in part.texts[at][0]})
-        places = {name: place for place, name in enumerate(names)}
-        codes = [np.asarray([places[n] for n in part.texts[at][0]], np.int64)[part.texts[at][1]] for part in parts]
-        texts.append((names, np.concatenate(codes)))
-    order = _order([np.unique(hours, return_inverse=True)[1], *(codes for _, codes in texts)])
-    columns = [texts_to_arrow(names).take(to_arrow(codes[order])) for names, codes in texts]
-    counts = [to_arrow(np.concatenate(each)[order]) for each in ([p.rows for p in parts], [p.weights for p in parts])]
-    return pa.table([to_arrow(hours[order]).cast(SCHEMA.field("hour").type), *columns, *counts], schema=SCHEMA)
-
-
-def _order(keys: Sequence[Integers]) -> Integers:
-    """The order by non-negative keys, the first one first."""
-    sizes = [int(key.max(initial=0)) + 1 for key in keys]
-    if math.prod(sizes) >= 2**63:
-        return np.lexsort(keys[::-1])
-    whole = np.zeros(len(keys[0]), dtype=np.int64)
-    for key, size in zip(keys, sizes, strict=True):
-        whole = whole * size + key
-    return np.argsort(whole)
-
-
-def merged(tables: Iterable[pa.Table]) -> pa.Table:
-    """The profile of the union of what the tables are profiles of."""
-    table = pa.concat_tables([NOTHING, *tables])
-    keys = ["hour", "version", "measure", "column", "key"]
-    summed = table.group_by(keys).aggregate([("rows", "sum"), ("weight", "sum")])
-    return summed.rename_columns([*keys, "rows", "weight"]).sort_by([(k, "ascending") for k in keys]).cast(SCHEMA)
+        texts = [places_of(each) for each in fields] if keys else [places_of(())] * 4
+        single = CountColumns(np.asarray([key.hour for key in keys], dtype=np.int64), texts, values[:, 0], values[:, 1])
+        return profile_table([single, *(known.counts(groups, *names) for names, known in self.bins.items())])
 
 
 @dataclass(frozen=True)

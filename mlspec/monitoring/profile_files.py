@@ -17,7 +17,8 @@ from mlspec.job import whole
 from mlspec.monitoring.data_files import DataFile, day_files
 from mlspec.monitoring.duckdb_session import QueryLimits, arrow_batches
 from mlspec.monitoring.predictions_view import create_view
-from mlspec.monitoring.profile_counts import NOTHING, SCHEMA, ProfileCounts, Profiler, merged
+from mlspec.monitoring.profile_counts import ProfileCounts, Profiler
+from mlspec.monitoring.profile_table import NOTHING, SCHEMA, merged
 from mlspec.monitoring.store_folders import StoreFolders
 
 _FILES: Final = b"mlspec.files"

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from mlspec.monitoring.log_columns import LogColumns
 from mlspec.monitoring.log_table import parse_lines
-from mlspec.monitoring.profile_counts import NEW_VALUES, ProfileCounts, Profiler, merged
+from mlspec.monitoring.profile_counts import NEW_VALUES, ProfileCounts, Profiler
+from mlspec.monitoring.profile_table import merged
 from tests.monitoring.log_lines import DAY, SIGNATURE, failure, line, text
 from tests.monitoring.references import REFERENCE
 
