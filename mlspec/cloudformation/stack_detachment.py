@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+
+from pydantic import JsonValue
 
 from mlspec.aws.action import Action, unexpected
 from mlspec.aws.aws_target import AwsTarget
@@ -14,8 +16,8 @@ from mlspec.cloudformation.existing_stack import check_changeable, delete, read_
 from mlspec.cloudformation.stack_template import long_form
 from mlspec.errors import StageError
 
-_KEPT: Final = {"DeletionPolicy": "Retain"}
-_MARK: Final = {"mlspec": "kept when this stack is deleted"}
+_KEPT: Final[Mapping[str, JsonValue]] = {"DeletionPolicy": "Retain"}
+_MARK: Final[Mapping[str, JsonValue]] = {"mlspec": "kept when this stack is deleted"}
 """CloudFormation makes no update that changes policies alone: metadata of each resource change as well."""
 _WAIT: Final = {"Delay": 5, "MaxAttempts": 360}
 
@@ -59,11 +61,16 @@ class StackDetachment:
             raise StageError(message, help=help) from None
 
 
-def kept(template: str | Mapping[str, Any]) -> dict[str, Any]:
+def kept(template: str | Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """A template whose resources all stay when they leave it."""
     document = long_form(template) if isinstance(template, str) else dict(template)
-    resources: Any = document.get("Resources", {})
-    staying = {
-        id: {**body, **_KEPT, "Metadata": {**body.get("Metadata", {}), **_MARK}} for id, body in resources.items()
-    }
-    return {**document, "Resources": staying}
+    resources = document.get("Resources", {})
+    assert isinstance(resources, dict)
+    return {**document, "Resources": {name: _kept(body) for name, body in resources.items()}}
+
+
+def _kept(body: JsonValue) -> JsonValue:
+    assert isinstance(body, dict)
+    metadata = body.get("Metadata", {})
+    assert isinstance(metadata, dict)
+    return {**body, **_KEPT, "Metadata": {**metadata, **_MARK}}

@@ -27,10 +27,10 @@ BY_CONFIG: Final = {"data": {"train", "sweep"}, "train": {"project", "sweep"}}
 @cache
 def imported(module: str) -> tuple[frozenset[str], frozenset[str]]:
     """The modules of the package that a module imports, and the names of the sections that it asks for."""
-    found = importlib.util.find_spec(module)
-    assert found is not None
-    assert found.origin
-    tree = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    assert spec.origin
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     typing = {id(one) for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
               for one in ast.walk(node)}  # fmt: skip
     modules = {
@@ -39,7 +39,7 @@ def imported(module: str) -> tuple[frozenset[str], frozenset[str]]:
         if isinstance(node, ast.ImportFrom) and id(node) not in typing and (node.module or "").startswith("mlspec")
         for name in _modules(node)
     }
-    return frozenset(modules), frozenset(_asked(tree))
+    return frozenset(modules), frozenset(_sections(tree))
 
 
 def _modules(node: ast.ImportFrom) -> Iterator[str]:
@@ -51,7 +51,7 @@ def _modules(node: ast.ImportFrom) -> Iterator[str]:
         yield below if is_package and importlib.util.find_spec(below) else node.module
 
 
-def _asked(tree: ast.Module) -> Iterator[str]:
+def _sections(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("get", "need"):
             names = [one.id for one in node.args if isinstance(one, ast.Name)]
@@ -66,9 +66,9 @@ def read(module: str) -> set[str]:
         name = left.pop()
         if name not in seen:
             seen.add(name)
-            more, asked = imported(name)
+            more, own = imported(name)
             left += more
-            sections |= asked
+            sections |= own
     return sections
 
 

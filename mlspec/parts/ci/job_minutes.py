@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from mlspec.diagnostics import Finding, Location
+from mlspec.parts.ci.github_limits import LONGEST
 from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Github
 from mlspec.sections.run import RunSpec
@@ -13,8 +14,8 @@ from mlspec.sections.train import TrainSpec
 from mlspec.spec.project import Project
 from mlspec.spec.types import duration_seconds
 
-USUAL, LONGEST = 120, 360
-"""Minutes; 360 is GitHub's limit: https://docs.github.com/actions/reference/limits."""
+USUAL = 120
+"""Minutes."""
 _OTHER_STEPS = 30
 """Minutes for the installation, the DVC cache and the report."""
 

@@ -9,7 +9,7 @@ from typing import Final
 import mlspec
 from mlspec.aws.function_spec import function_location
 from mlspec.diagnostics import Finding
-from mlspec.parts.ci.job_minutes import LONGEST
+from mlspec.parts.ci.github_limits import LONGEST
 from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Github, package_of
 from mlspec.sections.data import DataSpec

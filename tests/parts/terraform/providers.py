@@ -41,8 +41,8 @@ def running_provider(environ: Mapping[str, str]) -> Iterator[str]:
     )
     assert process.stdout is not None
     try:
-        found = (re.search(r"TF_REATTACH_PROVIDERS='(.*)'", line) for line in process.stdout)
-        yield next(match[1] for match in found if match)
+        matches = (re.search(r"TF_REATTACH_PROVIDERS='(.*)'", line) for line in process.stdout)
+        yield next(match[1] for match in matches if match)
     finally:
         process.terminate()
         process.wait()
