@@ -28,12 +28,15 @@ SILENCE: Final = 600.0
 YOUNG: Final = 90.0
 """A segment of this age may have a writer in another container with the same host name."""
 _FILE: Final = "open-segments.json"
+_UPTIME: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Linux alone has a clock that also counts while the machine sleeps."""
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 _NAME: Final = re.compile(r"(?P<host>.+)-(?P<pid>[0-9]+)-(?P<start>[^-]+)-(?P<number>[0-9]+)")
 
 
 class Machine(NamedTuple):
-    """A machine: its name, its start, and the seconds since then, which no setting of a clock changes."""
+    """A machine: its name, its start ("" if the system does not state it), and the seconds since then, which no setting
+    of a clock changes."""
 
     host: str
     boot: str
@@ -46,7 +49,7 @@ def this_machine() -> Machine:
         boot = _BOOT.read_text(encoding="ascii").strip()
     except OSError:
         boot = ""
-    return Machine(host_name(), boot, time.clock_gettime(time.CLOCK_BOOTTIME))
+    return Machine(host_name(), boot, time.clock_gettime(_UPTIME))
 
 
 class FirstLook(BaseModel):
@@ -108,7 +111,8 @@ class OpenSegments:
 
 def _elapsed(before: FirstLook, now: FirstLook) -> float:
     """Seconds between two looks."""
-    return now.up - before.up if before.boot == now.boot else now.folder_time - before.folder_time
+    same_start = now.boot != "" and before.boot == now.boot
+    return now.up - before.up if same_start else now.folder_time - before.folder_time
 
 
 def _ended(segment: Segment, host: str) -> bool:
