@@ -24,6 +24,7 @@ HELP: Final = {
     "alarms": "Open alarms, by group.",
     "drift_evidence": "Evidence that a column has changed; an alarm begins at the threshold.",
     "drift_threshold": "Evidence at which the alarm of a single column begins.",
+    "drift_share": "Evidence divided by the threshold: the alarm of a single column begins at 1.",
     "drift_alarm_open": "Whether the alarm of a column is open.",
     "drift_effect": "Size of the change of a column whose alarm is open, by unit.",
     "drift_rows": "Rows since the change of a column whose alarm is open.",
@@ -100,6 +101,7 @@ def _drift(model: Labels, look: DriftLook) -> Iterator[MonitorMetric]:
         evidence = max(score.evidence, alarm_or_none.evidence if alarm_or_none else 0.0)
         yield MonitorMetric("drift_evidence", labels, evidence)
         yield MonitorMetric("drift_threshold", labels, score.threshold)
+        yield MonitorMetric("drift_share", labels, evidence / score.threshold)
         yield MonitorMetric("drift_alarm_open", labels, float(alarm_or_none is not None))
         if alarm_or_none is not None:
             effect = alarm_or_none.effect

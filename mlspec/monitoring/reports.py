@@ -61,15 +61,17 @@ def _drift(look: DriftLook) -> Iterator[MonitorReport]:
     moved = {(alarm.group, alarm.column): alarm for alarm in look.alarms}
     for score in look.scores:
         if not score.group.slice and (score.group, score.column) not in moved:
+            share = score.evidence / score.threshold
             values: dict[str, JsonValue] = {"column": score.column, "drift_evidence": score.evidence, "alarm": 0}
-            yield MonitorReport(score.group.version, values)
+            yield MonitorReport(score.group.version, values | {"drift_share": share})
     for alarm in moved.values():
         yield MonitorReport(alarm.group.version, _alarm(alarm))
 
 
 def _alarm(alarm: Alarm) -> dict[str, JsonValue]:
     values: dict[str, JsonValue] = {
-        "column": alarm.column, "kind": alarm.kind, "drift_evidence": alarm.evidence, "effect": alarm.effect.size,
+        "column": alarm.column, "kind": alarm.kind, "drift_evidence": alarm.evidence,
+        "drift_share": alarm.evidence / alarm.threshold, "effect": alarm.effect.size,
         "direction": alarm.direction, "since": utc(alarm.since_time), "rows": alarm.rows, "alarm": 1,
     }  # fmt: skip
     return values | {"slice": alarm.group.slice} if alarm.group.slice else values

@@ -81,7 +81,14 @@ def document(number: int) -> dict[str, Any]:
 
 def report(number: int) -> dict[str, Any]:
     """What `mlspec monitor` reports: drift of a column, and the quality of a version."""
-    drift = {"column": "age", "kind": "moved", "drift_evidence": 3.0 * number, "effect": 0.2, "alarm": 1}
+    drift = {
+        "column": "age",
+        "kind": "moved",
+        "drift_evidence": 3.0 * number,
+        "drift_share": number / 100,
+        "effect": 0.2,
+        "alarm": 1,
+    }
     quality = {
         "metric": "mcc",
         "quality": 0.8,

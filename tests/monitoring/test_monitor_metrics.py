@@ -90,6 +90,10 @@ def test_a_dashboard_has_the_numbers_of_the_page(scraped: Api, state: MonitorSta
     shown = float(re.findall(r"evidence ([\d,.]+\d)", alarm.text)[0].replace(",", ""))
     assert evidence["input.age",] == pytest.approx(shown, rel=0.01)
     assert max((value, name) for name, value in evidence.items())[1] == ("input.age",)
+    shares = latest(scraped, "drift_share", Grouping.COLUMN)
+    assert {name for name, share in shares.items() if share >= 1} == {("input.age",)}
+    needed = float(re.findall(r"an alarm needs ([\d,.]+\d)", alarm.text)[0].replace(",", ""))
+    assert shares["input.age",] == pytest.approx(shown / needed, rel=0.01)
 
 
 def test_open_alarms_are_ones_and_the_others_zeros(scraped: Api) -> None:

@@ -70,6 +70,8 @@ class _Draft(NamedTuple):
     query: Query
     alert: str = ""
     """The alert whose limit is drawn."""
+    limit: Limit | None = None
+    """The limit of an alarm that no alert has."""
 
 
 def dashboard(
@@ -94,7 +96,7 @@ def _placed(drafts: Sequence[_Draft], limits: dict[str, Limit]) -> Iterator[Pane
         tall = _NUMBER_HEIGHT if draft.chart == "number" else _TALL
         if x + width > COLUMNS or tall != height:
             x, y, height = 0, y + (height if x else 0), tall
-        drawn = (limits[draft.alert],) if draft.alert in limits else ()
+        drawn = tuple(filter(None, (limits.get(draft.alert), draft.limit)))
         yield Panel(draft.id, draft.title, draft.question, draft.chart, draft.query, Place(x, y, width, tall), drawn)
         x += width
 
@@ -183,11 +185,14 @@ def _features(shape: ModelShape) -> Iterator[_Draft]:
     by_column = (Grouping.TIME, Grouping.COLUMN)
     missing = Query((Series("missing", "Missing", rate(Counted.MISSING)),), by_column)
     unseen = Query((Series("unseen", "Unseen", rate(Counted.UNSEEN)),), by_column)
-    drift = Query((Series("evidence", "Evidence", Latest("drift_evidence", "number")),), by_column)
+    drift = Query(
+        (Series("evidence", "Share of the evidence for an alarm", Latest("drift_share", "number")),), by_column
+    )
+    alarm = Limit(1.0, "drift of a single input", "drift")
     yield _Draft("missing", "Missing values by input", "Which input is missing?", "lines", missing, "missing-rate")
     if shape.columns(Counted.UNSEEN):
         yield _Draft("unseen", "Unseen values by input", "Which input has new values?", "lines", unseen, "unseen-rate")
-    yield _Draft("drift", "Drift evidence by input", "Which input has moved?", "lines", drift)
+    yield _Draft("drift", "Drift evidence by input", "Which input has moved?", "lines", drift, limit=alarm)
 
 
 def _quality(shape: ModelShape) -> Iterator[_Draft]:

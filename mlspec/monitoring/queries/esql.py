@@ -151,7 +151,7 @@ def _aggregation(measure: Measure) -> str:
             return f"AVG({_QUANTITIES[measure.quantity]}){_of(measure.quantity)}"
         case Latest():
             # Of several reports in one stretch of time: the strongest evidence, and the mean of a quality.
-            function = "MAX" if measure.reported == "drift_evidence" else "AVG"
+            function = "MAX" if measure.reported in ("drift_evidence", "drift_share") else "AVG"
             return f"{function}({_reported(measure)})"
         case Rate():
             raise ValueError("a rate is a quotient of two counts")

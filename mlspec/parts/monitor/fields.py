@@ -123,6 +123,7 @@ _REPORT: Final[dict[str, JsonValue]] = {
     "column": _KEYWORD,
     "kind": _KEYWORD,
     "drift_evidence": _number("double"),
+    "drift_share": _number("double"),
     "effect": _number("double"),
     "direction": _KEYWORD,
     "since": {"type": "date"},

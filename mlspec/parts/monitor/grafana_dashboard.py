@@ -192,7 +192,7 @@ def _defaults(panel: Panel) -> dict[str, object]:
 
 def _scale(panel: Panel) -> dict[str, object]:
     """Evidence multiplies with each row that shows a change, so its axis is logarithmic."""
-    evidence = any(isinstance(s.measure, Latest) and s.measure.reported == "drift_evidence" for s in panel.query.series)
+    evidence = any(isinstance(s.measure, Latest) and s.measure.reported == "drift_share" for s in panel.query.series)
     return {"scaleDistribution": {"type": "log", "log": 10}} if evidence else {}
 
 

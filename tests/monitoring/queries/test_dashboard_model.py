@@ -28,7 +28,8 @@ def test_panels_fit_the_grid_without_overlap(shape: ModelShape) -> None:
 def test_the_limit_of_an_alert_is_drawn_where_its_measure_is_shown() -> None:
     panels = dashboard(MIXED, alerts(Alerts(error_rate="> 0.02", p95_ms="> 300"), MIXED), "cola", "").panels
     limits = {p.id: [limit.value for limit in p.limits] for p in panels if p.limits}
-    assert limits == {"errors": [0.02], "p95": [300], "errors-by-version": [0.02], "latency-by-version": [300]}
+    of_alerts = {"errors": [0.02], "p95": [300], "errors-by-version": [0.02], "latency-by-version": [300]}
+    assert limits == of_alerts | {"drift": [1]}
 
 
 def test_panels_follow_the_task_and_the_inputs() -> None:
