@@ -145,9 +145,7 @@ def clip(parameters: Sequence[torch.Tensor], most: float) -> None:
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if gradients:
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        share = most / (norm + 1e-6)
-        if not share >= 1.0:  # a norm that is not a number reaches the gradients, as in PyTorch
-            torch._foreach_mul_(gradients, share)
+        torch._foreach_mul_(gradients, torch.clamp(most / (norm + 1e-6), max=1.0))
 
 
 def _hooks(trainer: Any, name: str) -> list[Callable[..., object]]:

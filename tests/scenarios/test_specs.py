@@ -42,6 +42,7 @@ LEFT_OUT: dict[str, str] = {
     "monitor.drift.* monitor.quality.slices.NAME.where monitor.alerts.*": "more of what is shown",
     "monitor.notify": "addresses of one's own: docs/howto/monitoring.md",
     "orchestrate.*.schedule orchestrate.*.push": "shown for Dagster",
+    "orchestrate.*.repository orchestrate.*.branch": "shown for Prefect",
 }  # fmt: skip
 """Keys without a default that the full spec leaves out, each with the reason."""
 
