@@ -141,6 +141,9 @@ def _unknown(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
     help = suggest(str(here[-1]), names, "the keys are") or "remove the key"
     if colon and key in names:
         help = f"add a space after the colon: `{key}: ...`"
+    first, *inner = str(here[-1]).split(".")
+    if all(inner) and inner and first in names:
+        help = f"keys are nested here: `{first}: {'{'}{': {'.join(inner)}: ...{'}' * len(inner)}`"
     return Finding("unknown-key", here, f"`{dotted(here)}` is not a key of the spec", help, on="key")
 
 
