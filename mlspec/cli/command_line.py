@@ -7,14 +7,17 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 import mlspec
 from mlspec.cli.console import Console
 from mlspec.cli.help_page import ABOUT, COMMANDS, INSTEAD, WIDEST
 from mlspec.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, MlspecError, of_the_machine
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _LASTING = {"init", "apply", "destroy", "run", "report", "serve"}
 """Commands that run others' code, or for long."""
@@ -38,6 +41,8 @@ class _Lazy(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """The commands with their lines of the help page, and the options; imports no command."""
+        from click.shell_completion import CompletionItem
+
         own = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
         return [*own, *click.Command.shell_complete(self, ctx, incomplete)]
 
