@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from multiprocessing import get_context, get_start_method, set_start_method
 from multiprocessing.connection import Connection, wait
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from mlspec import stage_result, watch
 from mlspec.errors import MlspecError, StageError
@@ -21,6 +21,8 @@ from mlspec.sections.train import TrainSpec
 
 Body = Callable[[Job], float | None]
 Value = TypeVar("Value")
+_MOMENT: Final = 2.0
+"""Seconds for a process that was killed to be noticed, after the failure of another."""
 
 
 def world(train: TrainSpec) -> int:
@@ -68,11 +70,14 @@ def _collect(pipes: list[Connection]) -> float | None:
             try:
                 kind, value, help, reported = pipe.recv()
             except EOFError:
-                message = f"training process {rank} was killed or crashed"
-                raise StageError(message, help="if it ran out of memory, lower train.batch_size") from None
+                raise _crash(rank) from None
             if kind == "error":
                 raise StageError(value, help=help)
             if kind == "bug":
+                # The connections of a process that is killed close before its pipe does, and make others fail.
+                for other in wait([each for each in waiting if each is not pipe], _MOMENT):
+                    if _ends_without_result(other):
+                        raise _crash(pipes.index(other))  # type: ignore[arg-type]
                 error = RuntimeError(f"training process {rank} failed: {value.splitlines()[-1]}")
                 error.add_note(value)
                 raise error
@@ -83,6 +88,19 @@ def _collect(pipes: list[Connection]) -> float | None:
                 stage_result.add(reported)
             waiting.remove(pipe)
     return result
+
+
+def _crash(rank: int) -> StageError:
+    message = f"training process {rank} was killed or crashed"
+    return StageError(message, help="if it ran out of memory, lower train.batch_size")
+
+
+def _ends_without_result(pipe: Any) -> bool:
+    try:
+        pipe.recv()
+    except EOFError:
+        return True
+    return False
 
 
 def _follow(body: Body, job: Job, rank: int, count: int, port: int, method: str, answer: Connection) -> None:

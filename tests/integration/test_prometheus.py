@@ -178,6 +178,7 @@ monitor:
 OF_VERSION = (("model", "toy"), ("version", "1"))
 GAUGES = (
     MonitorMetric("drift_evidence", (*OF_VERSION, ("input", "input.age")), 3.0),
+    MonitorMetric("drift_share", (*OF_VERSION, ("input", "input.age")), 1.5),
     MonitorMetric("drift_alarm_open", (*OF_VERSION, ("input", "input.age")), 1.0),
     MonitorMetric("quality", (*OF_VERSION, ("metric", "accuracy")), 0.8),
     MonitorMetric("quality_estimated", OF_VERSION, 0.7),
