@@ -30,7 +30,10 @@ from mlspec.monitoring.quality.estimated_quality import ASSUMPTION
 from mlspec.monitoring.quality_measures import quality_measures
 from mlspec.monitoring.quality_state import QualityLook, judged_since, look_at_quality
 from mlspec.monitoring.quality_views import estimate_views, label_bias_words, label_mix, quality_views
+from mlspec.monitoring.queries import sql
 from mlspec.monitoring.queries.dashboard_model import dashboard
+from mlspec.monitoring.queries.measure import Count, Counted, Percentile
+from mlspec.monitoring.queries.query import Query, Series
 from mlspec.monitoring.reports import MonitorReport, reports
 from mlspec.monitoring.retention_clock import retention_time
 from mlspec.monitoring.sealing import Sealed
@@ -56,6 +59,16 @@ class Observation:
     state: MonitorState
     changes: AlarmChanges
     reports: tuple[MonitorReport, ...] = ()
+
+
+_TRAFFIC: Final = Query(
+    (
+        Series("requests", "Requests", Count(Counted.REQUESTS)),
+        Series("errors", "Errors", Count(Counted.ERRORS)),
+        Series("p95", "p95", Percentile("latency", 95)),
+    )
+)
+"""The same measures as those of the panels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,15 +201,10 @@ class Observer:
             self.notes.append(f"{sealed.corrupt} lines of the prediction log could not be read and were skipped")
 
     def _traffic(self) -> _Traffic:
-        table = self._run(
-            'SELECT COUNT(*) FILTER (WHERE "row" IS NULL OR "row" = 0) AS requests, '
-            'COUNT(*) FILTER (WHERE ("row" IS NULL OR "row" = 0) AND status >= 500) AS errors, '
-            'QUANTILE_CONT(latency_ms, 0.95) FILTER (WHERE "row" IS NULL OR "row" = 0) AS p95, MAX(time) AS last '
-            "FROM predictions WHERE time >= ? AND time < ?",
-            [self.viewed.since, self.viewed.until],
-        )
-        row = table.to_pylist()[0]
-        return _Traffic(int(row["requests"]), int(row["errors"]), row["p95"], row["last"])
+        ends = [self.viewed.since, self.viewed.until]
+        (row,) = self._run(sql.panel(_TRAFFIC, self.model.shape).text, ends).to_pylist()
+        (last,) = self._run(sql.LAST_REQUEST, ends)["last"].to_pylist()
+        return _Traffic(round(row["requests"]), round(row["errors"]), row["p95"], last)
 
     def _panels(self, panels: Sequence[PanelView], quality: QualityLook) -> Iterator[PanelView]:
         """The panels, with those of quality and drift drawn from the log; all of them have numbers."""

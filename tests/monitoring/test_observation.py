@@ -45,6 +45,23 @@ def test_a_quiet_service_has_no_alarm(tmp_path: Path) -> None:
     assert {feature.name: feature.state for feature in seen.state.features}["age"] == "good"
 
 
+def test_the_answers_have_the_numbers_of_the_panels(tmp_path: Path) -> None:
+    """Also where requests are sampled, which gives a record more weight, and where a path is unknown."""
+    service = Service(tmp_path, alerts={"error_rate": "> 0.9"})
+    service.answer(97)
+    service.fail(1, weight=10.0, latency_ms=50.0)
+    service.fail(40, status=404, latency_ms=900.0)
+    state = service.observe().state
+    (row,) = next(panel for panel in state.panels if panel.id == "versions").cells
+    heads = next(panel for panel in state.panels if panel.id == "versions").heads
+    version = dict(zip(heads, row, strict=True))
+    assert (version["Requests"], version["p95"]) == (107.0, 50.0)
+    signals = {signal.question: signal for signal in state.signals}
+    assert signals["Is it up?"].answer == "9.3% errors"
+    assert signals["Is it up?"].detail.startswith("107 requests, the last 50 s ago")
+    assert signals["Is it fast?"].answer == "50 ms"
+
+
 def test_a_shift_is_reported_once_however_often_it_is_measured(tmp_path: Path) -> None:
     service = Service(tmp_path)
     service.answer(600)

@@ -45,9 +45,9 @@ class Service:
         """Rows as in the reference, but for the mean of `age` and the text."""
         self._log(self._prediction(age, version, sentence) for _ in range(rows))
 
-    def fail(self, requests: int, version: str = "7") -> None:
-        """Requests that the model fails on."""
-        self._log(failure(self._next(), version=version, time=self._time()) for _ in range(requests))
+    def fail(self, requests: int, version: str = "7", **values: Any) -> None:
+        """Requests that the model fails on; `values` replace keys of their records."""
+        self._log(failure(self._next(), version=version, time=self._time(), **values) for _ in range(requests))
 
     def observe(self, last: timedelta = timedelta(hours=6)) -> Observation:
         """An observation once all rows have settled."""
