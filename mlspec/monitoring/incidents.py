@@ -73,8 +73,8 @@ INCIDENTS: Final = (
     ),
     Incident("silence", "no request arrives", "monitor.alerts.silence", silent=True),
     Incident("slow", "every request takes a minute", "monitor.alerts.p95_ms", slow=True),
-    Incident("drift", "the inputs are new to the model, which is unsure", "monitor.drift", unsure=True, unseen=True),
-    Incident("label-flip", "the model predicts the other label", "monitor.drift", flipped=True),
+    Incident("drift", "the inputs are new to the model", "monitor.drift", unsure=True, unseen=True),
+    Incident("label-flip", "the predictions no longer match the labels", "monitor.drift", flipped=True),
     Incident(
         "schema-change", "clients omit inputs, or send other ones", "monitor.drift", statuses=(422, 200), missing=True
     ),

@@ -38,7 +38,7 @@ from mlspec.monitoring.reports import MonitorReport, reports
 from mlspec.monitoring.retention_clock import retention_time
 from mlspec.monitoring.sealing import Sealed
 from mlspec.monitoring.watched_model import WatchedModel
-from mlspec.render.formatting import number, share
+from mlspec.render.formatting import metric_interval, metric_value, number, share
 from mlspec.spec.types import duration_seconds
 
 ALARMS: Final = "alarms.json"
@@ -187,7 +187,7 @@ class Observer:
             estimates=tuple(estimate_views(quality.estimates)),
             measures=measures,
             estimate_assumption=ASSUMPTION if quality.estimates else "",
-            label_bias=label_bias_words(self._run, viewed),
+            label_bias=label_bias_words(model, self._run, viewed),
             label_mix=label_mix(model, self._run, viewed),
             evidence_threshold=look.threshold if look else None,
             deployments=tuple(self._deployments()),
@@ -304,15 +304,16 @@ def _right(quality: QualityLook) -> Signal:
         if not quality.estimates:
             return Signal(question, "unknown", "no labels", "add them: `mlspec labels add FILE`")
         version, worst = min(quality.estimates.items(), key=lambda item: item[1].value)
-        interval = f"{worst.metric} {worst.value:.3f} ({worst.low:.3f} to {worst.high:.3f})"
+        interval = f"{worst.metric} {metric_interval(worst.value, worst.low, worst.high)}"
         detail = f"{interval} is expected from the scores of version {version}; {labelled}"
-        return Signal(question, "unknown", f"about {worst.value:.3f}", detail)
+        return Signal(question, "unknown", f"about {metric_value(worst.value)}", detail)
     one = max(measured, key=lambda each: _RISKS.index(each.risk.state))
     if one.measured is None:
         return Signal(question, "unknown", "no labels", f"in this range of time; {labelled}")
     levels: dict[str, Level] = {"harmful": "bad", "within the tolerance": "good", "unknown": "unknown"}
-    detail = f"{one.measured.words()}, version {one.version}; {one.expected:.3g} on the test split; {labelled}"
-    return Signal(question, levels[one.risk.state], f"{one.measured.value:.3g}", detail)
+    measures = f"{one.measured.words()}, version {one.version}; {metric_value(one.expected)} on the test split"
+    detail = f"{measures}; {labelled}"
+    return Signal(question, levels[one.risk.state], metric_value(one.measured.value), detail)
 
 
 def _ago(span: timedelta) -> str:
