@@ -24,6 +24,8 @@ _GROUP: Final = RowGroup("incident")
 _HEALTHY: Final = RowGroup("healthy")
 """The earlier version, where the incident is about a new one."""
 _NOTHING: Final = Incident("", "", "")
+_OF_INPUTS: Final = ("input.", "characters.", "words.", "unseen.", "domain.")
+"""Columns of inputs that can be missing: all but those of images."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class QualityReplay:
 
 def _numbers(column: ColumnReference, incident: Incident, random: np.random.Generator) -> Floats:
     """Values as in training; beyond all of training where they are new, or missing."""
-    if incident.missing and column.name.startswith("input."):
+    if incident.missing and column.name.startswith(_OF_INPUTS):
         return np.full(_BLOCK, np.nan)
     if column.kind == "share":
         return np.full(_BLOCK, 1.0) if incident.unseen else np.full(_BLOCK, column.mean)

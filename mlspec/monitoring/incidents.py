@@ -76,7 +76,11 @@ INCIDENTS: Final = (
     Incident("drift", "the inputs are new to the model", "monitor.drift", unsure=True, unseen=True),
     Incident("label-flip", "the predictions no longer match the labels", "monitor.drift", flipped=True),
     Incident(
-        "schema-change", "clients omit inputs, or send other ones", "monitor.drift", statuses=(422, 200), missing=True
+        "schema-change",
+        "clients omit inputs, or send other ones",
+        "monitor.alerts.refused_rate",
+        statuses=(422, 200),
+        missing=True,
     ),
     Incident(
         "bad-canary",
