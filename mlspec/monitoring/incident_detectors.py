@@ -47,9 +47,18 @@ class DriftReplay:
                 monitor.update(_HEALTHY, self._rows(_NOTHING, first, random))
             if alarms := [alarm for alarm in monitor.alarms() if alarm.group == _GROUP]:
                 return min(alarm.row for alarm in alarms) + 1
-            if not incident.changes_rows and first >= 2_000:
+            if not self._shows(incident) and first >= 2_000:
                 return None
         return None
+
+    def _shows(self, incident: Incident) -> bool:
+        """Whether any compared column is not as before."""
+        names = {column.name for column in self.columns}
+        of_inputs = any(name not in ("label", "score", "value") for name in names)
+        flipped = incident.flipped and "label" in names
+        return (
+            flipped or (incident.unsure and "score" in names) or ((incident.missing or incident.unseen) and of_inputs)
+        )
 
     def _rows(self, incident: Incident, first: int, random: np.random.Generator) -> LiveRows:
         numbers: dict[str, Floats] = {}

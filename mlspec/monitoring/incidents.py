@@ -59,11 +59,6 @@ class Incident:
         """Whether some requests get a prediction."""
         return 200 in self.statuses
 
-    @property
-    def changes_rows(self) -> bool:
-        """Whether inputs or predictions are not as before."""
-        return self.unsure or self.missing or self.unseen or self.flipped
-
 
 INCIDENTS: Final = (
     Incident("outage", "the model fails on every request", "monitor.alerts.error_rate", statuses=(500,)),
