@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, JsonValue
 
@@ -16,6 +17,9 @@ from mlspec.spec.names import closest, suggest
 from mlspec.spec.root import valid_sections
 from mlspec.spec.spec_model import SpecModel, dotted
 from mlspec.spec.unread_keys import unread_key
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
 
 COMMAND_LINE = "command line"
 _SHOWS = ("--cfg", "-c", "--help", "--info", "-i")
@@ -43,15 +47,17 @@ def checked(overrides: Sequence[str], groups: Collection[str] = ()) -> None:
         key = parsed.key_or_group
         if not key:
             raise UsageError(f"the override `{override}` has no key", help="an override is KEY=VALUE")
-        if key in groups and not parsed.is_delete() and not parsed.is_sweep_override() and not _selects(parsed.value()):
+        if key in groups and not _selects(parsed):
             help = f"change a key of it: {key}.KEY=VALUE; or select a file of conf/{key}: {key}=NAME"
             raise UsageError(f"the override `{override}` gives a section a value", help=help)
 
 
-def _selects(value: object) -> bool:
-    """Whether a value selects files of a group of the configuration."""
-    names = value if isinstance(value, list) else [value]
-    return all(isinstance(name, str) and name != "" for name in names)
+def _selects(override: Override) -> bool:
+    """Whether an override of a group of the configuration names files of it, or removes it."""
+    if override.is_delete() or override.is_sweep_override():
+        return True
+    value = override.value()
+    return all(isinstance(name, str) and name != "" for name in (value if isinstance(value, list) else [value]))
 
 
 def completed(
