@@ -138,8 +138,8 @@ def own_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     for name in _handed().keys() - handed.keys():
         del os.environ[name]
     os.environ.update(handed)
-    for name in [name for name in sys.modules if name.startswith("src")]:  # thousands of names, after each test
-        if name.partition(".")[0] == "src":
+    if "src" in sys.modules:
+        for name in [name for name in sys.modules if name == "src" or name.startswith("src.")]:
             del sys.modules[name]
 
 
@@ -180,6 +180,14 @@ LONGEST = (
     "tests/scenarios/test_wheel.py",
 )
 """What begins before all else, so that no worker still runs one of these when the other has no tests left."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """Keep the compiled tests for the next run, also where Python writes no bytecode: pytest rewrites each assertion."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    yield
+    sys.dont_write_bytecode = before
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
