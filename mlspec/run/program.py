@@ -60,6 +60,8 @@ def execute(
     The stages `beside` it run with the same overrides: each needs one of them that reads its section.
     """
     program = _program(stage, parts)
+    for other in beside:
+        _program(other, parts)
     if not (context.root / "conf" / "config.yaml").is_file():
         raise StageError("conf/config.yaml not found", help="run `mlspec build` first")
     with reported(context.root, stage):
