@@ -222,8 +222,8 @@ def _forget_ends() -> None:
     import colorama.initialise
     import torch.utils.data._utils
 
-    for made in list(weakref.finalize._registry):  # type: ignore[attr-defined]
-        made.atexit = False
+    for end in list(weakref.finalize._registry):  # type: ignore[attr-defined]
+        end.atexit = False
     atexit._clear()
     atexit.register(logging.shutdown)
     atexit.register(torch.utils.data._utils._set_python_exit_flag)
