@@ -168,10 +168,13 @@ def warm_python() -> WarmPython:
 
 
 def _serve(listener: socket.socket, owner: int, python: str) -> None:
+    gc.disable()
     _prepare()
     sys.executable = python
     gc.collect()
     gc.freeze()  # else the first collection of each fork visits, and so copies, all that was imported
+    gc.set_threshold(20_000)
+    gc.enable()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     ended = os.pidfd_open(owner)
     while ended not in select.select([listener, ended], [], [])[0]:
