@@ -111,10 +111,10 @@ class Installation:
             yield from _removed(DataViewProvider(self.client), view.name)
 
     def install(self, actions: Iterable[Action], say: Say) -> int:
-        """Execute actions in order; returns their number."""
+        """Execute actions in order; returns the number of those that change something."""
         planned = list(actions)
         Execution(self.providers, say).run(planned)
-        return len(planned)
+        return sum(not action.held for action in planned)
 
 
 def _removed(provider: Provider[R], name: str) -> list[Action]:

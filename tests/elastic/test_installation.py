@@ -85,10 +85,63 @@ def test_a_new_field_is_added_to_the_existing_stream(server: StandIn, installed:
     apply(installed(""))
     del server.mappings["predictions-cola-default"]["properties"]["trace"]
     assert apply(installed("")) == ["+ data stream predictions-cola-default trace.id: keyword"]
-    server.mappings["predictions-cola-default"]["properties"]["trace"]["properties"]["id"]["type"] = "text"
-    assert apply(installed("")) == ["~ data stream predictions-cola-default trace.id: text -> keyword"]
-    assert server.writes[-1] == "POST /predictions-cola-default/_rollover"
-    assert installed("").plan() == []
+
+
+OTHERS = {
+    "another type": ({"type": "text"}, "text", "keyword"),
+    "not searchable": (
+        {"type": "keyword", "index": False, "doc_values": False},
+        "keyword, not searchable, not aggregatable",
+        "keyword",
+    ),
+    "a group": ({"type": "object", "properties": {"x": {"type": "keyword"}}}, "object", "keyword"),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_field_that_becomes_another_one_gets_a_new_index_and_the_conflict_is_explained(
+    other: str, server: StandIn, installed: Callable[[str], Installation]
+) -> None:
+    """A new version of the model has another type of an input: the index of the earlier documents keeps the old one."""
+    field, old, new = OTHERS[other]
+    stream = "predictions-cola-default"
+    apply(installed(""))
+    server.mappings[stream]["properties"]["trace"]["properties"]["id"] = field
+    opened, changed, explained = apply(installed(""))
+    assert opened == f"+ data stream {stream} backing index: 1 field cannot be changed in the present one"
+    assert changed == f"~ data stream {stream} trace.id: {old} -> {new}"
+    assert explained.startswith(f"! data stream {stream} trace.id: {old} in its present index, {new} from then on.")
+    assert server.writes[-1] == f"POST /{stream}/_rollover"
+    before = len(server.writes)
+    (still,) = apply(installed(""))
+    assert still.startswith(f"! data stream {stream} trace.id: {old} in .ds-{stream}-1, {new} from then on.")
+    assert "until retention (30d) has deleted" in still
+    assert "Index Management" in still
+    assert len(server.writes) == before
+
+
+def test_a_field_is_added_although_an_earlier_index_has_a_conflict(
+    server: StandIn, installed: Callable[[str], Installation]
+) -> None:
+    stream = "predictions-cola-default"
+    apply(installed(""))
+    server.mappings[stream]["properties"]["trace"]["properties"]["id"] = {"type": "text"}
+    apply(installed(""))
+    del server.mappings[stream]["properties"]["url"]
+    assert apply(installed(""))[0] == f"+ data stream {stream} url.path: keyword"
+    assert len(apply(installed(""))) == 1
+
+
+def test_an_input_with_a_dot_in_its_name_gets_a_new_index(
+    server: StandIn, installed: Callable[[str], Installation]
+) -> None:
+    """Its group has no groups within, which an index keeps from its start."""
+    stream = "predictions-cola-default"
+    apply(installed(""))
+    inputs = server.mappings[stream]["properties"]["inputs"]
+    server.stored[f"/_component_template/{stream}@mappings"]["template"]["mappings"]["properties"]["inputs"] = inputs
+    server.mappings[stream]["properties"]["inputs"] = {**inputs, "subobjects": "false"}
+    assert f"~ data stream {stream} inputs: object, with dots in names -> object" in apply(installed(""))
 
 
 def test_a_manual_edit_in_kibana_is_shown_and_reverted(
