@@ -95,11 +95,8 @@ class Observer:
         look = look_for_drift(self.model, self.model.options.drift, self.now) if self.model.options.drift else None
         if look is not None and look.note:
             self.notes.append(look.note)
-        if look is not None and look.late:
-            self.notes.append(
-                f"{look.late:,} prediction{'s' * (look.late != 1)} arrived after later ones were compared: in the "
-                "numbers, but not in the evidence of the detectors"
-            )
+        if look is not None:
+            self.notes += _late(look)
         with self.model.store.opened() as connection:
             self._run = lambda text, values=(): connection.sql(text, params=list(values)).to_arrow_table()
             return self._observed(look)
@@ -275,6 +272,21 @@ class Observer:
         table = self._run("SELECT version, MIN(time) AS time FROM predictions GROUP BY version ORDER BY time")
         for row in table.to_pylist()[1:]:
             yield row["time"], str(row["version"])
+
+
+def _late(look: DriftLook) -> Iterator[str]:
+    """What is said about predictions that arrived after later ones were compared."""
+    arrived = "{:,} prediction{} arrived after later ones were compared"
+    if look.behind:
+        yield (
+            f"{arrived.format(look.behind, 's' * (look.behind != 1))}, and {'were' if look.behind != 1 else 'was'} "
+            "compared then: the clock of a server is behind, or its log was late"
+        )
+    if look.skipped:
+        yield (
+            f"{arrived.format(look.skipped, 's' * (look.skipped != 1))}: in the numbers, but not in the evidence of "
+            "the detectors, because their ids do not tell whether they were compared"
+        )
 
 
 def _diagnoses(look: DriftLook | None, quality: QualityLook) -> Iterator[VersionDiagnosis]:

@@ -73,7 +73,11 @@ def test_predictions_that_arrive_after_later_ones_were_compared_are_counted_and_
     service.answer(50)
     late = "200 predictions arrived after later ones were compared: in the numbers, but not in the evidence of the detectors"
     first, second = service.observe(), service.observe()
-    assert first.state.notes == second.state.notes == (late,)
+    assert (
+        first.state.notes
+        == second.state.notes
+        == (f"{late}, because their ids do not tell whether they were compared",)
+    )
     assert titles(second) == []
     panels = {panel.id: panel for panel in service.observe(timedelta(days=2)).state.panels}
     assert panels["versions"].cells[0][:2] == ("7", 550.0)
