@@ -275,7 +275,7 @@ class Observer:
 
 
 def _late(look: DriftLook) -> Iterator[str]:
-    """What is said about predictions that arrived after later ones were compared."""
+    """What is reported about predictions that arrived after later ones were compared."""
     arrived = "{:,} prediction{} arrived after later ones were compared"
     if look.behind:
         yield (
@@ -285,7 +285,7 @@ def _late(look: DriftLook) -> Iterator[str]:
     if look.skipped:
         yield (
             f"{arrived.format(look.skipped, 's' * (look.skipped != 1))}: in the numbers, but not in the evidence of "
-            "the detectors, because their ids do not tell whether they were compared"
+            "the detectors, because their ids do not show whether they were compared"
         )
 
 

@@ -287,7 +287,9 @@ def test_of_more_processes_than_are_remembered_unknown_ones_are_not_taken_again(
     with duckdb.connect() as connection:
         id = "CAST('00000000-0000-7000-8000-02' || '{}' AS UUID)"
         sql = f"SELECT {taken.others()} FROM (SELECT {{}} AS id) p"
-        new = [connection.sql(sql.format(id.format(process))).limit(1).fetchall() for process in (rows[0][0], rows[-1][0])]
+        new = [
+            connection.sql(sql.format(id.format(process))).limit(1).fetchall() for process in (rows[0][0], rows[-1][0])
+        ]
     assert new == [[(False,)], [(True,)]]
     forgotten = taken.and_then(table.slice(0, 0), DAY + timedelta(seconds=3))
     assert list(forgotten.last) == [rows[-2][0], rows[-1][0]]

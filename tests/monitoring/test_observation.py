@@ -76,7 +76,7 @@ def test_predictions_that_arrive_after_later_ones_were_compared_are_counted_and_
     assert (
         first.state.notes
         == second.state.notes
-        == (f"{late}, because their ids do not tell whether they were compared",)
+        == (f"{late}, because their ids do not show whether they were compared",)
     )
     assert titles(second) == []
     panels = {panel.id: panel for panel in service.observe(timedelta(days=2)).state.panels}
