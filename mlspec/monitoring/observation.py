@@ -26,7 +26,7 @@ from mlspec.monitoring.monitor_state import (
 )
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange, panel_views, reported_numbers
 from mlspec.monitoring.quality.diagnosis import diagnose
-from mlspec.monitoring.quality.estimated_quality import ASSUMPTION
+from mlspec.monitoring.quality.estimated_quality import ASSUMPTION, NOT_OF_VALUES
 from mlspec.monitoring.quality_measures import quality_measures
 from mlspec.monitoring.quality_state import QualityLook, judged_since, look_at_quality
 from mlspec.monitoring.quality_views import estimate_views, label_bias_words, label_mix, quality_views
@@ -101,6 +101,12 @@ class Observer:
             self._run = lambda text, values=(): connection.sql(text, params=list(values)).to_arrow_table()
             return self._observed(look)
 
+    def _assumption(self, quality: QualityLook) -> str:
+        """What the quality without labels rests on, or why there is none."""
+        if not self.model.signature.labels:
+            return NOT_OF_VALUES
+        return ASSUMPTION if quality.estimates else ""
+
     def _forget(self) -> None:
         """Delete the predictions that are older than the retention."""
         kept = timedelta(seconds=duration_seconds(self.model.options.log.retention))
@@ -170,8 +176,8 @@ class Observer:
             quality=tuple(quality_views(model, self._run, viewed)),
             estimates=tuple(estimate_views(quality.estimates)),
             measures=measures,
-            estimate_assumption=ASSUMPTION if quality.estimates else "",
-            label_bias=label_bias_words(self._run, viewed),
+            estimate_assumption=self._assumption(quality),
+            label_bias=label_bias_words(model, self._run, viewed),
             label_mix=label_mix(model, self._run, viewed),
             evidence_threshold=look.threshold if look else None,
             deployments=tuple(self._deployments()),
@@ -211,7 +217,7 @@ class Observer:
         names = {alarm.id.partition("/")[0] for alarm in alarms if alarm.group == "service"}
         yield self._up(traffic, names)
         yield self._fast(traffic, names)
-        yield _right(quality)
+        yield _right(quality, classes=bool(self.model.signature.labels))
         if look is not None:
             yield self._moved(look, traffic)
 
@@ -299,14 +305,16 @@ def _diagnoses(look: DriftLook | None, quality: QualityLook) -> Iterator[Version
         yield VersionDiagnosis(version, result.cause, result.title, result.sentences, result.help)
 
 
-def _right(quality: QualityLook) -> Signal:
-    """What the labels say; without them what the scores let expect."""
+def _right(quality: QualityLook, *, classes: bool) -> Signal:
+    """What the labels show; without them what the scores suggest, where the model predicts `classes`."""
     question = "Is it still right?"
     labelled = f"{quality.labelled:,} of {quality.rows:,} predictions labelled"
     measured = [each for each in quality.versions if each.risk.rows]
     if not measured:
         if not quality.estimates:
-            return Signal(question, "unknown", "no labels", "add them: `mlspec labels add FILE`")
+            add = "add them: `mlspec labels add FILE`"
+            why = "" if classes else "; without them the error of a regression is not known"
+            return Signal(question, "unknown", "no labels", add + why)
         version, worst = min(quality.estimates.items(), key=lambda item: item[1].value)
         interval = f"{worst.metric} {worst.value:.3f} ({worst.low:.3f} to {worst.high:.3f})"
         detail = f"{interval} is expected from the scores of version {version}; {labelled}"

@@ -90,8 +90,10 @@ def estimate_views(estimates: Mapping[str, Estimate]) -> Iterator[EstimateView]:
         yield EstimateView(version, estimate.metric, estimate.value, estimate.low, estimate.high)
 
 
-def label_bias_words(run: RunQuery, viewed: ViewedRange) -> str:
-    """Whether the labelled rows are like the others; empty without labels or scores."""
+def label_bias_words(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> str:
+    """Whether the labelled rows are like the others; empty without labels or scores, which a regression has not."""
+    if not model.signature.labels:
+        return ""
     table = run(
         "SELECT p.score, l.answer IS NOT NULL AS known FROM predictions p LEFT JOIN labels l ON l.id = p.id "
         f"WHERE p.score IS NOT NULL AND {_RANGE.replace('time', 'p.time')} ORDER BY p.time DESC LIMIT {_NEWEST}",

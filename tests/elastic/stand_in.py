@@ -16,12 +16,12 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.elastic.contracts import (
-    ALERTING,
     ELASTICSEARCH,
     dashboard_faults,
     data_view_faults,
     faults,
     mapping_faults,
+    rule_faults,
     template_faults,
 )
 
@@ -224,7 +224,9 @@ class StandIn:
 
     def _rule(self, method: str, path: str, body: Any) -> Answer:
         if body is not None:
-            self.wrong += [f"{method} rule: {fault}" for fault in faults(ALERTING, f"/s/x{path}", method, body)]
+            self.wrong += [f"{method} rule: {fault}" for fault in rule_faults(f"/s/x{path}", method, body)]
+            if self.kibana_version < "9.1" and "artifacts" in body:
+                return 400, {"message": "[request body.artifacts]: definition for this key is missing"}
             streams = {
                 f"/_data_stream/{word}" for word in body["params"]["esqlQuery"]["esql"].split() if word.count("-") >= 2
             }

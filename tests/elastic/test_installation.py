@@ -175,6 +175,27 @@ def test_who_is_notified_stays_as_the_team_configured_it(
     assert server.stored[rule]["actions"][0]["id"] == "mail"
 
 
+def test_a_rule_has_a_guide_and_the_dashboard_where_kibana_knows_them(
+    server: StandIn, installed: Callable[[str], Installation]
+) -> None:
+    apply(installed(""))
+    rules = [rule for path, rule in server.stored.items() if path.startswith("/api/alerting")]
+    for rule in rules:
+        assert rule["artifacts"]["dashboards"] == [{"id": "predictions-cola-default-dashboard"}]
+        assert "\n1. " in rule["artifacts"]["investigation_guide"]["blob"]
+    rules[0]["artifacts"]["investigation_guide"]["blob"] = "Mine"
+    assert len(installed("").plan()) == 1
+
+
+def test_a_kibana_without_guides_gets_rules_without_them(
+    server: StandIn, installed: Callable[[str], Installation]
+) -> None:
+    server.kibana_version = "9.0.4"
+    apply(installed(""))
+    assert not [rule for rule in server.stored.values() if isinstance(rule, dict) and "artifacts" in rule]
+    assert apply(installed("")) == []
+
+
 def test_an_older_kibana_imports_saved_objects(server: StandIn, installed: Callable[[str], Installation]) -> None:
     server.kibana_version = "9.4.2"
     apply(installed(""))
