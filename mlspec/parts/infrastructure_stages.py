@@ -7,6 +7,7 @@ from typing import Literal
 
 from mlspec.diagnostics import Finding
 from mlspec.plan.stage import Output, Stage
+from mlspec.sections.bucket import BucketSpec
 from mlspec.sections.budget import CostBudget
 from mlspec.sections.ci import Ci
 from mlspec.sections.delivery_tool import DeliveryTool, delivery_tool
@@ -27,7 +28,8 @@ def after_infrastructure(project: Project, module: Literal["foundation", "servic
 def has_foundation(project: Project) -> bool:
     """Whether anything must exist before the function, or beside it in the account."""
     budget = project.get(CostBudget)
-    return project.get(Registry) is not None or project.get(Ci) is not None or bool(budget and budget.notify)
+    named = project.get(Registry) is not None or project.get(Ci) is not None or project.get(BucketSpec) is not None
+    return named or bool(budget and budget.notify)
 
 
 def uses(project: Project, tool: DeliveryTool) -> bool:
