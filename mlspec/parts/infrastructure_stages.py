@@ -64,9 +64,15 @@ def infrastructure_stages(project: Project, tool: DeliveryTool, programs: Sequen
         name=tool.service,
         description=f"{tool.described} with the function{released}",
         part=tool.name,
-        inputs=("artifacts/image.json", "artifacts/function.zip" if zipped else "artifacts/release.json"),
+        inputs=("artifacts/image.json", *(_zipped(project) if zipped else ("artifacts/release.json",))),
         outputs=(Output("artifacts/service.json", cache=False),),
         params=("deploy",),
         needs=needs,
         effects=True,
     )
+
+
+def _zipped(project: Project) -> tuple[str, ...]:
+    """The zip, and the record of the foundation where that has the bucket that it is uploaded through."""
+    own = project.get(BucketSpec) is not None
+    return ("artifacts/function.zip", *(("artifacts/foundation.json",) if own else ()))

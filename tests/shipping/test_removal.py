@@ -84,7 +84,10 @@ def test_a_bucket_is_removed_only_by_its_project_and_only_while_it_is_empty(targ
     client.put_object(Bucket=name, Key="dvc/a", Body=b"1")
     [filled] = removal.bucket_removal(own, name)
     assert filled.kept.startswith("it holds data, and mlspec deletes none")
-    client.delete_object(Bucket=name, Key="dvc/a")
+    versions = client.list_object_versions(Bucket=name)["Versions"]
+    client.delete_object(Bucket=name, Key="dvc/a", VersionId=versions[0]["VersionId"])
+    [with_foundation] = removal.bucket_removal(own, name, foundation=False)
+    assert with_foundation.kept == "it belongs to the foundation, which --images removes"
     calls, spec = watched(target), own.spec
     [empty] = removal.bucket_removal(own, name)
     removal.carry_out(own, [empty], lambda _: None)
