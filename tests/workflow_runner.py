@@ -150,6 +150,23 @@ fi
 exec {sys.executable} "$@"
 """
 
+_LAST_LINE = "the step ends here:"
+_BASH = f"""\
+#!/bin/bash
+/bin/bash "$@"
+code=$?
+if [ $code -ne 0 ] && [ "$1 $2" = "--noprofile --norc" ]; then
+  last="{_LAST_LINE} $$-$RANDOM"
+  echo "$last"
+  for _ in {{1..3000}}; do
+    if grep --quiet "$last" "$ACT_OUTPUT"; then break; fi
+    sleep 0.02
+  done
+fi
+exit $code
+"""
+"""The shell of each step: act does not wait for the last output of one that fails, so the shell waits until act wrote it."""
+
 
 def act_program() -> str:
     """The path of act; without it the test skips, and fails in CI."""
@@ -254,10 +271,14 @@ class Workflows:
         for name, value in own.items():
             command += ["--env", f"{name}={value}"]
         home = {"HOME": str(self.folder / "home"), "XDG_CACHE_HOME": str(self.folder / "home")}
-        done = subprocess.run(
-            command, cwd=self.root, env=os.environ | own | home, capture_output=True, text=True, timeout=500
-        )
-        return _result(done, self.jobs(workflow))
+        write_program(self.folder / "bin" / "bash", _BASH)
+        with Path(own["ACT_OUTPUT"]).open("w", encoding="utf-8") as output:
+            environment = os.environ | own | home
+            errors = subprocess.PIPE
+            done = subprocess.run(
+                command, cwd=self.root, env=environment, stdout=output, stderr=errors, text=True, timeout=500
+            )
+        return _result(done.returncode, Path(output.name).read_text(encoding="utf-8"), done.stderr, self.jobs(workflow))
 
     def jobs(self, workflow: str) -> dict[str, Any]:
         """The jobs of a workflow, as they are in its file."""
@@ -280,6 +301,7 @@ class Workflows:
         return {
             "PATH": f"{self.folder / 'bin'}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "CALLS": str(self.folder / "calls"), "KEPT": str(self.folder / "kept"), "AWS_STAND_IN": "",
+            "ACT_OUTPUT": str(self.folder / "act-output"),
             "GITHUB_RUN_ID": str(self.runs),
         } | self.variables  # fmt: skip
 
@@ -297,13 +319,13 @@ class Workflows:
         return file
 
 
-def _result(done: subprocess.CompletedProcess[str], jobs: Mapping[str, Any]) -> WorkflowResult:
+def _result(code: int, output: str, errors: str, jobs: Mapping[str, Any]) -> WorkflowResult:
     results: dict[str, str] = {}
     steps: dict[str, dict[str, str]] = {}
     texts: dict[str, str] = {}
     seconds: Counter[str] = Counter()
     lines, annotations = [], []
-    for event in _events(done.stdout):
+    for event in _events(output):
         job = str(event.get("jobID", ""))
         if "jobResult" in event:
             results[job] = event["jobResult"]
@@ -315,13 +337,13 @@ def _result(done: subprocess.CompletedProcess[str], jobs: Mapping[str, Any]) -> 
             steps.setdefault(job, {})[_step(jobs[job]["steps"], event["stepID"][0])] = event["stepResult"]
             seconds[job] += event["executionTime"] / 1e9
         lines.append(f"[{job}] {str(event.get('msg', '')).rstrip()}")
-    text = "\n".join([*lines, done.stderr])
-    return WorkflowResult(done.returncode, results, steps, texts, text, tuple(annotations), seconds)
+    text = "\n".join([*lines, errors])
+    return WorkflowResult(code, results, steps, texts, text, tuple(annotations), seconds)
 
 
 def _events(text: str) -> Iterator[dict[str, Any]]:
     for line in text.splitlines():
-        if line.startswith("{"):
+        if line.startswith("{") and _LAST_LINE not in line:
             yield json.loads(line)
 
 

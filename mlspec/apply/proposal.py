@@ -6,9 +6,8 @@ The checkout stays as it is: no commit on its branch, no change of its index.
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ from typing import Final
 from mlspec.apply.apply_plan import ApplyRequest, outdated
 from mlspec.compiler import Build
 from mlspec.errors import StageError
+from mlspec.git_program import git_text, run_git
 from mlspec.records.git_commit import changed_files, read_commit
 
 RESULTS: Final = ("dvc.lock", "artifacts")
@@ -65,10 +65,10 @@ def _require_current(build: Build, request: ApplyRequest) -> None:
 
 def _branch(root: Path) -> str:
     """The branch that is checked out."""
-    done = _run(root, "symbolic-ref", "--quiet", "--short", "HEAD")
-    if done.returncode:
+    branch = git_text(root, "symbolic-ref", "--quiet", "--short", "HEAD")
+    if branch is None:
         raise StageError("no branch is checked out, so that none can be named after it", help="git switch BRANCH")
-    return done.stdout.strip()
+    return branch
 
 
 def _commit(root: Path) -> tuple[tuple[str, ...], str]:
@@ -81,14 +81,14 @@ def _commit(root: Path) -> tuple[tuple[str, ...], str]:
         _git(root, "update-index", "-z", "--add", "--remove", "--stdin", variables=index, given=paths)
         changed = _git(root, "diff-index", "--cached", "--name-only", "--relative", "-z", "HEAD", variables=index)
         tree = _git(root, "write-tree", variables=index).strip()
-    signed = _run(root, "config", "--type=bool", "commit.gpgsign").stdout.strip() == "true"
+    signed = git_text(root, "config", "--type=bool", "commit.gpgsign") == "true"
     words = ("commit-tree", tree, "-p", "HEAD", "-m", MESSAGE, *(["-S"] if signed else []))
     return tuple(filter(None, changed.split("\0"))), _git(root, *words, variables=_author(root)).strip()
 
 
 def _author(root: Path) -> Mapping[str, str]:
     """The name of mlspec, where git has none."""
-    if _run(root, "config", "user.email").returncode == 0:
+    if git_text(root, "config", "user.email") is not None:
         return {}
     names = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in _NAMES.items()}
     return {name: value for name, value in names.items() if name not in os.environ}
@@ -99,11 +99,11 @@ _NAMES: Final = {"NAME": "mlspec", "EMAIL": "mlspec@localhost"}
 
 def _push(root: Path, commit: str, branch: str) -> tuple[str, ...]:
     """Push the commit; return the messages of the server, such as the address that opens a pull request."""
-    done = _run(root, "push", "--quiet", "--force", "origin", f"{commit}:refs/heads/{branch}")
+    done = run_git(root, "push", "--quiet", "--force", "origin", f"{commit}:refs/heads/{branch}")
     if done.returncode:
-        message = f"cannot push dvc.lock to the branch {branch}: {_reason(done.stderr)}"
+        message = f"cannot push dvc.lock to the branch {branch}: {_reason(_text(done.stderr))}"
         raise StageError(message, help="check the rights to push there; a training that was pushed to DVC is not lost")
-    lines = (line.partition("remote:") for line in done.stderr.splitlines())
+    lines = (line.partition("remote:") for line in _text(done.stderr).splitlines())
     return tuple(text.strip() for _, mark, text in lines if mark and text.strip())
 
 
@@ -113,17 +113,12 @@ def _reason(stderr: str) -> str:
 
 def _git(root: Path, *words: str, variables: Mapping[str, str] | None = None, given: str = "") -> str:
     """What git prints. Raises StageError."""
-    done = _run(root, *words, variables=variables, given=given)
+    done = run_git(root, *words, variables=variables, given=given.encode("utf-8", "surrogateescape"))
     if done.returncode:
-        raise StageError(f"git {words[0]} failed: {_reason(done.stderr)}", help="fix the repository, then run it again")
-    return done.stdout
+        reason = _reason(_text(done.stderr))
+        raise StageError(f"git {words[0]} failed: {reason}", help="fix the repository, then run it again")
+    return _text(done.stdout)
 
 
-def _run(
-    root: Path, *words: str, variables: Mapping[str, str] | None = None, given: str = ""
-) -> subprocess.CompletedProcess[str]:
-    command: Sequence[str] = ("git", "-C", str(root), *words)
-    environment = {**os.environ, **(variables or {}), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    return subprocess.run(
-        command, env=environment, input=given, capture_output=True, encoding="utf-8", errors="surrogateescape"
-    )
+def _text(output: bytes) -> str:
+    return output.decode("utf-8", "surrogateescape")

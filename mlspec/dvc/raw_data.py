@@ -11,6 +11,7 @@ from mlspec.child_process import environment
 from mlspec.dvc.dvc_file import tracked_digest
 from mlspec.dvc.tree import Tree
 from mlspec.errors import StageError
+from mlspec.git_program import git_bytes
 
 
 def keep(paths: Sequence[str], root: Path) -> None:
@@ -61,11 +62,7 @@ def _restore(path: str, root: Path, *, tracked: bool) -> None:
 
 
 def _in_git(path: str, root: Path) -> bool:
-    try:
-        listing = subprocess.run(["git", "ls-files", "--", path], cwd=root, capture_output=True, text=True)
-    except FileNotFoundError:
-        return False
-    return listing.returncode == 0 and bool(listing.stdout.strip())
+    return bool(git_bytes(root, "--literal-pathspecs", "ls-files", "--", path))
 
 
 def _dvc(root: Path, *words: str) -> None:

@@ -21,7 +21,7 @@ from mlspec.monitoring.queries.alerts import HELP, Alert
 from mlspec.monitoring.queries.measure import Counted, Measure, Percentile, Rate
 from mlspec.monitoring.queries.query import Grouping
 from mlspec.monitoring.watched_model import WatchedModel
-from mlspec.render.formatting import number, share
+from mlspec.render.formatting import metric_value, number, share
 
 EXAMPLES: Final = 20
 """Rows that show an alarm."""
@@ -150,7 +150,7 @@ class ActiveAlarms:
             id=f"quality/{each.version}",
             group="harmful",
             title=f"{metric[:1].upper()}{metric[1:]} is worse than on the test split (version {each.version})",
-            text=f"{diagnosis.cause}: {measured}, {each.expected:.3g} on the test split; {inputs}.",
+            text=f"{diagnosis.cause}: {measured}, {metric_value(each.expected)} on the test split; {inputs}.",
             since=since,
             help=diagnosis.help,
             examples=self._wrong(each.version, since),

@@ -24,6 +24,8 @@ _GROUP: Final = RowGroup("incident")
 _HEALTHY: Final = RowGroup("healthy")
 """The earlier version, where the incident is about a new one."""
 _NOTHING: Final = Incident("", "", "")
+_OF_INPUTS: Final = ("input.", "characters.", "words.", "unseen.", "domain.")
+"""Columns of inputs that can be missing: all but those of images."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,18 @@ class DriftReplay:
                 monitor.update(_HEALTHY, self._rows(_NOTHING, first, random))
             if alarms := [alarm for alarm in monitor.alarms() if alarm.group == _GROUP]:
                 return min(alarm.row for alarm in alarms) + 1
-            if not incident.changes_rows and first >= 2_000:
+            if not self._shows(incident) and first >= 2_000:
                 return None
         return None
+
+    def _shows(self, incident: Incident) -> bool:
+        """Whether any compared column is not as before."""
+        names = {column.name for column in self.columns}
+        of_inputs = any(name not in ("label", "score", "value") for name in names)
+        flipped = incident.flipped and "label" in names
+        return (
+            flipped or (incident.unsure and "score" in names) or ((incident.missing or incident.unseen) and of_inputs)
+        )
 
     def _rows(self, incident: Incident, first: int, random: np.random.Generator) -> LiveRows:
         numbers: dict[str, Floats] = {}
@@ -86,7 +97,7 @@ class QualityReplay:
 
 def _numbers(column: ColumnReference, incident: Incident, random: np.random.Generator) -> Floats:
     """Values as in training; beyond all of training where they are new, or missing."""
-    if incident.missing and column.name.startswith("input."):
+    if incident.missing and column.name.startswith(_OF_INPUTS):
         return np.full(_BLOCK, np.nan)
     if column.kind == "share":
         return np.full(_BLOCK, 1.0) if incident.unseen else np.full(_BLOCK, column.mean)

@@ -59,11 +59,6 @@ class Incident:
         """Whether some requests get a prediction."""
         return 200 in self.statuses
 
-    @property
-    def changes_rows(self) -> bool:
-        """Whether inputs or predictions are not as before."""
-        return self.unsure or self.missing or self.unseen or self.flipped
-
 
 INCIDENTS: Final = (
     Incident("outage", "the model fails on every request", "monitor.alerts.error_rate", statuses=(500,)),
@@ -73,10 +68,14 @@ INCIDENTS: Final = (
     ),
     Incident("silence", "no request arrives", "monitor.alerts.silence", silent=True),
     Incident("slow", "every request takes a minute", "monitor.alerts.p95_ms", slow=True),
-    Incident("drift", "the inputs are new to the model, which is unsure", "monitor.drift", unsure=True, unseen=True),
-    Incident("label-flip", "the model predicts the other label", "monitor.drift", flipped=True),
+    Incident("drift", "the inputs are new to the model", "monitor.drift", unsure=True, unseen=True),
+    Incident("label-flip", "the predictions no longer match the labels", "monitor.drift", flipped=True),
     Incident(
-        "schema-change", "clients omit inputs, or send other ones", "monitor.drift", statuses=(422, 200), missing=True
+        "schema-change",
+        "clients omit inputs, or send other ones",
+        "monitor.alerts.refused_rate",
+        statuses=(422, 200),
+        missing=True,
     ),
     Incident(
         "bad-canary",

@@ -50,7 +50,10 @@ def quality_panel(
 def shift_panel(model: WatchedModel, run: RunQuery, viewed: ViewedRange, panel: PanelView) -> PanelView:
     """The mean of each numeric column over time, as its distance from training in standard deviations."""
     types = model.store.columns.types
-    columns = [c for c in reference_columns(model.reference) if c.kind == "number" and c.name in types and c.deviation]
+    numbers = {name for name, kind in types.items() if kind == "DOUBLE"}  # a hashed number is text
+    columns = [
+        c for c in reference_columns(model.reference) if c.kind == "number" and c.name in numbers and c.deviation
+    ]
     title = "Inputs and scores against training"
     empty = "The model has no numeric input." if not columns else "No prediction in this range of time."
     if not columns:

@@ -30,12 +30,15 @@ from mlspec.monitoring.quality.estimated_quality import ASSUMPTION
 from mlspec.monitoring.quality_measures import quality_measures
 from mlspec.monitoring.quality_state import QualityLook, judged_since, look_at_quality
 from mlspec.monitoring.quality_views import estimate_views, label_bias_words, label_mix, quality_views
+from mlspec.monitoring.queries import sql
 from mlspec.monitoring.queries.dashboard_model import dashboard
+from mlspec.monitoring.queries.measure import Count, Counted, Percentile
+from mlspec.monitoring.queries.query import Query, Series
 from mlspec.monitoring.reports import MonitorReport, reports
 from mlspec.monitoring.retention_clock import retention_time
 from mlspec.monitoring.sealing import Sealed
 from mlspec.monitoring.watched_model import WatchedModel
-from mlspec.render.formatting import number, share
+from mlspec.render.formatting import metric_interval, metric_value, number, share
 from mlspec.spec.types import duration_seconds
 
 ALARMS: Final = "alarms.json"
@@ -56,6 +59,16 @@ class Observation:
     state: MonitorState
     changes: AlarmChanges
     reports: tuple[MonitorReport, ...] = ()
+
+
+_TRAFFIC: Final = Query(
+    (
+        Series("requests", "Requests", Count(Counted.REQUESTS)),
+        Series("errors", "Errors", Count(Counted.ERRORS)),
+        Series("p95", "p95", Percentile("latency", 95)),
+    )
+)
+"""The same measures as those of the panels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +187,7 @@ class Observer:
             estimates=tuple(estimate_views(quality.estimates)),
             measures=measures,
             estimate_assumption=ASSUMPTION if quality.estimates else "",
-            label_bias=label_bias_words(self._run, viewed),
+            label_bias=label_bias_words(model, self._run, viewed),
             label_mix=label_mix(model, self._run, viewed),
             evidence_threshold=look.threshold if look else None,
             deployments=tuple(self._deployments()),
@@ -188,15 +201,10 @@ class Observer:
             self.notes.append(f"{sealed.corrupt} lines of the prediction log could not be read and were skipped")
 
     def _traffic(self) -> _Traffic:
-        table = self._run(
-            'SELECT COUNT(*) FILTER (WHERE "row" IS NULL OR "row" = 0) AS requests, '
-            'COUNT(*) FILTER (WHERE ("row" IS NULL OR "row" = 0) AND status >= 500) AS errors, '
-            'QUANTILE_CONT(latency_ms, 0.95) FILTER (WHERE "row" IS NULL OR "row" = 0) AS p95, MAX(time) AS last '
-            "FROM predictions WHERE time >= ? AND time < ?",
-            [self.viewed.since, self.viewed.until],
-        )
-        row = table.to_pylist()[0]
-        return _Traffic(int(row["requests"]), int(row["errors"]), row["p95"], row["last"])
+        ends = [self.viewed.since, self.viewed.until]
+        (row,) = self._run(sql.panel(_TRAFFIC, self.model.shape).text, ends).to_pylist()
+        (last,) = self._run(sql.LAST_REQUEST, ends)["last"].to_pylist()
+        return _Traffic(round(row["requests"]), round(row["errors"]), row["p95"], last)
 
     def _panels(self, panels: Sequence[PanelView], quality: QualityLook) -> Iterator[PanelView]:
         """The panels, with those of quality and drift drawn from the log; all of them have numbers."""
@@ -296,15 +304,16 @@ def _right(quality: QualityLook) -> Signal:
         if not quality.estimates:
             return Signal(question, "unknown", "no labels", "add them: `mlspec labels add FILE`")
         version, worst = min(quality.estimates.items(), key=lambda item: item[1].value)
-        interval = f"{worst.metric} {worst.value:.3f} ({worst.low:.3f} to {worst.high:.3f})"
+        interval = f"{worst.metric} {metric_interval(worst.value, worst.low, worst.high)}"
         detail = f"{interval} is expected from the scores of version {version}; {labelled}"
-        return Signal(question, "unknown", f"about {worst.value:.3f}", detail)
+        return Signal(question, "unknown", f"about {metric_value(worst.value)}", detail)
     one = max(measured, key=lambda each: _RISKS.index(each.risk.state))
     if one.measured is None:
         return Signal(question, "unknown", "no labels", f"in this range of time; {labelled}")
     levels: dict[str, Level] = {"harmful": "bad", "within the tolerance": "good", "unknown": "unknown"}
-    detail = f"{one.measured.words()}, version {one.version}; {one.expected:.3g} on the test split; {labelled}"
-    return Signal(question, levels[one.risk.state], f"{one.measured.value:.3g}", detail)
+    measures = f"{one.measured.words()}, version {one.version}; {metric_value(one.expected)} on the test split"
+    detail = f"{measures}; {labelled}"
+    return Signal(question, levels[one.risk.state], metric_value(one.measured.value), detail)
 
 
 def _ago(span: timedelta) -> str:

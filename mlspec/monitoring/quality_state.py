@@ -21,6 +21,7 @@ from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated, es
 from mlspec.monitoring.quality.live_quality import wilson
 from mlspec.monitoring.quality.risk_alarm import Risk, RiskMonitor
 from mlspec.monitoring.watched_model import WatchedModel
+from mlspec.render.formatting import metric_interval
 from mlspec.sections.monitor_drift import DAY
 from mlspec.spec.types import rate_parts
 
@@ -62,7 +63,7 @@ class MeasuredQuality:
 
     def words(self) -> str:
         """`accuracy 0.912 (0.880 to 0.937) of 412 labelled rows`."""
-        return f"{self.metric} {self.value:.3g} ({self.low:.3g} to {self.high:.3g}) of {self.rows:,} labelled rows"
+        return f"{self.metric} {metric_interval(self.value, self.low, self.high)} of {self.rows:,} labelled rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def judged_since(model: WatchedModel, run: RunQuery, look: QualityLook, changes:
         _, scale = _source(model.reference_of(each.version))
         losses = np.array([_loss(answer, actual, scale) for _, answer, actual in rows])
         risk = monitors[each.version].risk_since(losses, f" since {since:%Y-%m-%d %H:%M}")
-        versions.append(replace(each, risk=risk))
+        versions.append(replace(each, risk=replace(risk, scale=each.risk.scale)))
     return replace(look, versions=tuple(versions))
 
 
@@ -150,7 +151,7 @@ def look_at_quality(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> 
         versions=tuple(
             VersionQuality(
                 v,
-                monitor.risk(),
+                replace(monitor.risk(), scale=_scale(model.reference_of(v))),
                 measured.get(v),
                 _expected(model.reference_of(v)),
                 monitor.evidence,
@@ -194,6 +195,11 @@ def _source(reference: Reference) -> tuple[Floats, float]:
         return np.zeros(0), 1.0
     scale = _SPREAD * values.value.deviation or 1.0
     return shuffle(np.minimum(np.array(values.error.points) / scale, 1.0)), scale
+
+
+def _scale(reference: Reference) -> float | None:
+    """The absolute error that is a loss of 1; None of a classification."""
+    return None if reference.classes is not None else _source(reference)[1]
 
 
 def _monitors(saved: SavedQuality) -> dict[str, RiskMonitor] | None:

@@ -14,7 +14,7 @@ from mlspec.monitoring.monitor_state import EstimateView, LabelMix, LabelShareVi
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange
 from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated
 from mlspec.monitoring.quality.label_shift import ASSUMPTION, label_shift, share_intervals
-from mlspec.monitoring.quality.live_quality import ScoredRows, label_bias, wilson
+from mlspec.monitoring.quality.live_quality import label_bias, wilson
 from mlspec.monitoring.quality_state import measured_quality
 from mlspec.monitoring.row_slices import DRIFT, QUALITY, slice_errors
 from mlspec.monitoring.watched_model import WatchedModel
@@ -90,17 +90,18 @@ def estimate_views(estimates: Mapping[str, Estimate]) -> Iterator[EstimateView]:
         yield EstimateView(version, estimate.metric, estimate.value, estimate.low, estimate.high)
 
 
-def label_bias_words(run: RunQuery, viewed: ViewedRange) -> str:
-    """Whether the labelled rows are like the others; empty without labels or scores."""
+def label_bias_words(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> str:
+    """Whether the labelled rows are like the others; empty without labels or predictions."""
+    what, column = ("predicted value", "value") if model.reference.classes is None else ("confidence", "score")
     table = run(
-        "SELECT p.score, l.answer IS NOT NULL AS known FROM predictions p LEFT JOIN labels l ON l.id = p.id "
-        f"WHERE p.score IS NOT NULL AND {_RANGE.replace('time', 'p.time')} ORDER BY p.time DESC LIMIT {_NEWEST}",
+        f"SELECT p.{column} AS shown, l.answer IS NOT NULL AS known "
+        "FROM predictions p LEFT JOIN labels l ON l.id = p.id "
+        f"WHERE p.{column} IS NOT NULL AND {_RANGE.replace('time', 'p.time')} ORDER BY p.time DESC LIMIT {_NEWEST}",
         [viewed.since, viewed.until],
     )
-    scores = np.array(table["score"].to_pylist(), dtype=np.float64)
+    values = np.array(table["shown"].to_pylist(), dtype=np.float64)
     known = np.array(table["known"].to_pylist(), dtype=np.bool_)
-    values = np.where(known, 1.0, np.nan)
-    bias = label_bias(ScoredRows(np.zeros(len(scores)), [""] * len(scores), values, scores))
+    bias = label_bias(values, known, what)
     return bias.words() if bias else ""
 
 

@@ -164,12 +164,12 @@ class RetrainingRun:
 
     def _compared(self, champion: Path, rows: LabelledRows) -> Comparison:
         """The new model against the current one. An error of a number is measured in the spread of the true values."""
-        numbers = [value for value in rows.actual if isinstance(value, int | float)]
-        scale = float(np.std(numbers)) * 2 if numbers else 1.0
-        old = losses(champion, rows, scale)
-        new = losses(self.model.artifacts / "bundle", rows, scale)
-        paired = PairedComparison(BettingInterval(1 - self.model.options.retrain.confidence))
-        paired.update(old, new)
+        scale = None if self.model.signature.labels else _error_scale(rows)
+        old = losses(champion, rows, scale or 1.0)
+        new = losses(self.model.artifacts / "bundle", rows, scale or 1.0)
+        mixed = np.random.default_rng(0).permutation(len(rows))  # the interval weighs the first rows most
+        paired = PairedComparison(BettingInterval(1 - self.model.options.retrain.confidence), scale=scale)
+        paired.update(old[mixed], new[mixed])
         result = paired.result()
         self.say(result.words())
         return result
@@ -189,6 +189,12 @@ class RetrainingRun:
         ended = begun.model_copy(update={"verdict": verdict, "detail": detail})
         write_history(self.history_file, history.with_last(ended))
         return RetrainingOutcome(ended, detail, waiting=verdict == "waiting")
+
+
+def _error_scale(rows: LabelledRows) -> float:
+    """The absolute error that is a loss of 1: two standard deviations of the true values."""
+    numbers = [value for value in rows.actual if isinstance(value, int | float)]
+    return (float(np.std(numbers)) * 2 if numbers else 0.0) or 1.0
 
 
 def _busy() -> ConflictError:

@@ -59,16 +59,6 @@ def ordered(stages: Sequence[Stage]) -> tuple[Stage, ...]:
     return tuple(result)
 
 
-def downstream(stages: Sequence[Stage], name: str) -> frozenset[str]:
-    """The stages that depend on `name`, directly or indirectly."""
-    needs = upstream(stages)
-    dependents: set[str] = set()
-    for stage in ordered(stages):
-        if name in needs[stage.name] or dependents & set(needs[stage.name]):
-            dependents.add(stage.name)
-    return frozenset(dependents)
-
-
 def _above(path: str) -> list[str]:
     """The folders above `path`, innermost first."""
     parts = path.split("/")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from mlspec.git_program import git_text
 
 _PIPELINE_FILES: Final = ("artifacts", "dvc.lock", ".dvc/config", "Dockerfile.lock", "mlspec.lock")
 """Files that the pipeline writes, and where data is stored: changes there do not make a commit dirty."""
@@ -33,17 +34,17 @@ class Commit:
 
 def read_commit(root: Path) -> Commit | None:
     """The commit that is checked out in `root`; None without git or before the first commit."""
-    head = (_git(root, "show", "--no-patch", "--format=%H %ct", "HEAD") or "").split()
+    head = (git_text(root, "show", "--no-patch", "--format=%H %ct", "HEAD") or "").split()
     if len(head) != 2:
         return None
-    address = web_address(_git(root, "remote", "get-url", "origin") or "")
+    address = web_address(git_text(root, "remote", "get-url", "origin") or "")
     return Commit(head[0], bool(changed_files(root)), int(head[1]), address)
 
 
 def changed_files(root: Path) -> list[str]:
     """The tracked files below `root` that differ from the commit, other than generated ones."""
     excluded = (f":(exclude,literal){path}" for path in (*_PIPELINE_FILES, *_generated_files(root)))
-    listed = _git(root, "diff", "--name-only", "--relative", "-z", "HEAD", "--", ".", *excluded) or ""
+    listed = git_text(root, "diff", "--name-only", "--relative", "-z", "HEAD", "--", ".", *excluded) or ""
     return [name for name in listed.split("\0") if name]
 
 
@@ -63,7 +64,7 @@ def _generated_files(root: Path) -> list[str]:
 
 def folder_address(root: Path) -> str:
     """The address of the folder `root` in its repository, in characters allowed in AWS tags; "" without a remote."""
-    repository = web_address(_git(root, "remote", "get-url", "origin") or "")
+    repository = web_address(git_text(root, "remote", "get-url", "origin") or "")
     return "" if repository is None else _folder_in(repository, root)
 
 
@@ -72,14 +73,14 @@ def first_commit_address(root: Path) -> str:
 
     "" without git, before the first commit, and in a shallow clone, which lacks the first commit.
     """
-    commits = (_git(root, "rev-list", "--max-parents=0", "HEAD") or "").split()
-    if not commits or _git(root, "rev-parse", "--is-shallow-repository") != "false":
+    commits = (git_text(root, "rev-list", "--max-parents=0", "HEAD") or "").split()
+    if not commits or git_text(root, "rev-parse", "--is-shallow-repository") != "false":
         return ""
     return _folder_in(f"first-commit:{commits[-1]}", root)
 
 
 def _folder_in(repository: str, root: Path) -> str:
-    folder = (_git(root, "rev-parse", "--show-prefix") or "").strip().strip("/")
+    folder = (git_text(root, "rev-parse", "--show-prefix") or "").strip().strip("/")
     return re.sub(r"[^A-Za-z0-9_.:/=+@-]", "_", f"{repository}/{folder}".rstrip("/"))[:256]
 
 
@@ -89,11 +90,3 @@ def web_address(remote: str) -> str | None:
     if not match or "." not in match[1] or remote.startswith((".", "/")):
         return None
     return f"https://{match[1]}/{match[2].removesuffix('.git')}"
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None

@@ -18,7 +18,7 @@ class GitState(Value):
     """The state of the repository at the export."""
 
     commit: str = Field(description="Full hash of the commit that is checked out")
-    dirty: bool = Field(description="Whether tracked files differ from it")
+    dirty: bool = Field(description="Whether tracked files differ from it, other than generated ones")
 
 
 class LineageMetrics(Value):

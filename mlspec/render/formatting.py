@@ -23,6 +23,16 @@ def number(value: float | None) -> str:
     return _minus(f"{value:.{digits}f}")
 
 
+def metric_value(value: float) -> str:
+    """A metric: three decimals up to 1, as in `0.912`; other ones, such as a large error, as `number` writes them."""
+    return f"{value:.3f}" if value == 0 or 1e-3 <= abs(value) <= 1 else number(value)
+
+
+def metric_interval(value: float, low: float, high: float) -> str:
+    """A metric with its interval: `0.912 (0.880 to 0.937)`."""
+    return f"{metric_value(value)} ({metric_value(low)} to {metric_value(high)})"
+
+
 def short(value: float) -> str:
     """A tick on an axis: no more digits than it needs."""
     size = abs(value)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from pathlib import Path
 
 from mlspec.dvc.dvc_lock import LOCK, read_lock
 from mlspec.errors import UsageError
+from mlspec.git_program import git_bytes
 from mlspec.records.evaluation import Evaluation
 from mlspec.records.gates import Gates
 from mlspec.records.schema import Schema
@@ -20,13 +20,13 @@ _FILES = (*(record.FILE for record in (Evaluation, Gates, Schema, Training)), "p
 
 def results_at(root: Path, revision: str) -> Results:
     """The results at a git revision; what that commit lacks is absent. Raises UsageError for an unknown revision."""
-    if _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}") is None:
+    if git_bytes(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}") is None:
         message = f"git does not know the revision {revision!r}"
         raise UsageError(message, help="git fetch origin    brings branches of the remote: origin/main")
     outputs = _locked_outputs(root, revision)
     with tempfile.TemporaryDirectory(prefix="mlspec-") as folder:
         for name in _FILES:
-            content = _git(root, "show", "--end-of-options", f"{revision}:./artifacts/{name}")
+            content = git_bytes(root, "show", "--end-of-options", f"{revision}:./artifacts/{name}")
             if content is None:
                 content = _cached(root, outputs.get(f"artifacts/{name}"))
             if content is not None:
@@ -36,7 +36,7 @@ def results_at(root: Path, revision: str) -> Results:
 
 def _locked_outputs(root: Path, revision: str) -> dict[str, str | None]:
     """The digests of the outputs in the dvc.lock of the revision."""
-    text = _git(root, "show", "--end-of-options", f"{revision}:./{LOCK}")
+    text = git_bytes(root, "show", "--end-of-options", f"{revision}:./{LOCK}")
     stages = read_lock(text.decode("utf-8", errors="replace") if text else None)
     return {path: digest for stage in stages.values() for path, digest in stage.outputs.items()}
 
@@ -54,11 +54,3 @@ def _cached(root: Path, digest: str | None) -> bytes | None:
 def _write(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
-
-
-def _git(root: Path, *arguments: str) -> bytes | None:
-    try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None

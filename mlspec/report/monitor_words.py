@@ -17,7 +17,7 @@ from mlspec.monitoring.monitor_state import (
     ValueInterval,
 )
 from mlspec.monitoring.shift_measure import ShiftMeasure
-from mlspec.render.formatting import DASH, number, share
+from mlspec.render.formatting import DASH, metric_interval, number, share
 
 _SMALL: Final = 0.001
 """Smaller p-values are shown as this limit."""
@@ -87,12 +87,12 @@ def quality_words(view: QualityView) -> str:
     """`0.812 (0.790 to 0.833)`."""
     if view.value is None or view.low is None or view.high is None:
         return "no labels"
-    return f"{view.value:.3f} ({view.low:.3f} to {view.high:.3f})"
+    return metric_interval(view.value, view.low, view.high)
 
 
 def estimate_words(view: EstimateView | ValueInterval) -> str:
     """`0.801 (0.780 to 0.822)`."""
-    return f"{view.value:.3f} ({view.low:.3f} to {view.high:.3f})"
+    return metric_interval(view.value, view.low, view.high)
 
 
 def labelled_words(view: QualityView) -> str:

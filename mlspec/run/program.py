@@ -22,6 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, JsonValue, ValidationError
+from yaml import YAMLError
 
 from mlspec.diagnostics import render
 from mlspec.errors import MlspecError, SpecError, StageError, UsageError
@@ -62,10 +63,28 @@ def execute(
     The stages `beside` it run with the same overrides: each needs one of them that reads its section.
     """
     program = _program(stage, parts)
+    for other in beside:
+        _program(other, parts)
     if not (context.root / "conf" / "config.yaml").is_file():
         raise StageError("conf/config.yaml not found", help="run `mlspec build` first")
+    _require_stages([stage, *beside], context.root, parts)
     with reported(context.root, stage):
         _run(stage, overrides, _Task(stage, program, context, parts, alone), beside)
+
+
+def _require_stages(names: Sequence[str], root: Path, parts: Sequence[Part]) -> None:
+    """Raise UsageError for a stage that the project does not have. Its stages are those with a version in `conf/`."""
+    try:
+        versions = OmegaConf.load(root / "conf" / "versions.yaml")
+    except (OSError, ValueError, YAMLError):
+        return  # of an own configuration; Hydra reports what is wrong with it
+    present = [str(name) for name in versions] if isinstance(versions, DictConfig) else []
+    for name in names if present else ():
+        if name not in present:
+            of_part = (section for part in parts if name in part.PROGRAMS for section in part.SECTIONS)
+            section = next(of_part, "deploy")  # the parts of `deploy.iac` have no section of their own
+            help = f"its stages: {', '.join(present)}; how to add others: mlspec explain {section}"
+            raise UsageError(f"the project has no stage `{name}`", help=help)
 
 
 def _program(stage: str, parts: Sequence[Part]) -> str:

@@ -21,7 +21,7 @@ def test_everything_is_in_the_text(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(capsys)
     for words in (
         "Is it up?", "version 7: moved, not harmful", "version 8: moved and harmful", "  moved: age\n",
-        "a loss between", "= help: train on the new labels: `mlspec monitor retrain`",
+        "a share of wrong predictions between", "= help: train on the new labels: `mlspec monitor retrain`",
         "alarm[moved]: age moved (version 8), since 2026-11-27 00:1", "age moved up by +", "an alarm needs",
         "more rows", "6 of 20 rows that show it:", "Accuracy, with 95 % intervals",
         "Quality of each label, with 95 % intervals\n  version 7, no: precision 0.", ", expected 0.",

@@ -24,6 +24,7 @@ SIGNATURE = BundleSignature(
     output=SignatureOutput(labels=("no", "yes")),
     graph=SignatureGraph(inputs=("x",), output="logits"),
 )
+REGRESSION = SIGNATURE.model_copy(update={"task": "regression", "output": SignatureOutput(name="price")})
 
 
 def line(number: int, moment: datetime | None = None, **values: Any) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def test_the_next_decision_is_shown_for_each_version() -> None:
     assert (output["7"].title, output["7"].help) == ("moved, not harmful", "")
     assert output["8"].title == "moved and harmful"
     assert output["8"].sentences[0] == "moved: age"
-    assert "allowed is 0.299" in output["8"].sentences[1]
+    assert "allowed is 29.9%" in output["8"].sentences[1]
     assert "mlspec rollback" in output["8"].help
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from mlspec.monitoring.baseline.reference import NumberReference, TextReference, pack, word_hash
+from mlspec.monitoring.baseline.reference import NumberReference, TextReference, ValueReference, pack, word_hash
 from mlspec.monitoring.drift_state import look_for_drift
 from mlspec.monitoring.label_store import LabelStore
 from mlspec.monitoring.observation import Observation
@@ -43,6 +44,23 @@ def test_a_quiet_service_has_no_alarm(tmp_path: Path) -> None:
     assert [line.name for line in panels["traffic"].lines] == ["7"]
     assert panels["versions"].cells[0][:2] == ("7", 1500.0)
     assert {feature.name: feature.state for feature in seen.state.features}["age"] == "good"
+
+
+def test_the_answers_have_the_numbers_of_the_panels(tmp_path: Path) -> None:
+    """Also where requests are sampled, which gives a record more weight, and where a path is unknown."""
+    service = Service(tmp_path, alerts={"error_rate": "> 0.9"})
+    service.answer(97)
+    service.fail(1, weight=10.0, latency_ms=50.0)
+    service.fail(40, status=404, latency_ms=900.0)
+    state = service.observe().state
+    (row,) = next(panel for panel in state.panels if panel.id == "versions").cells
+    heads = next(panel for panel in state.panels if panel.id == "versions").heads
+    version = dict(zip(heads, row, strict=True))
+    assert (version["Requests"], version["p95"]) == (107.0, 50.0)
+    signals = {signal.question: signal for signal in state.signals}
+    assert signals["Is it up?"].answer == "9.3% errors"
+    assert signals["Is it up?"].detail.startswith("107 requests, the last 50 s ago")
+    assert signals["Is it fast?"].answer == "50 ms"
 
 
 def test_a_shift_is_reported_once_however_often_it_is_measured(tmp_path: Path) -> None:
@@ -170,6 +188,40 @@ def test_labels_that_change_while_the_inputs_do_not_are_concept_drift(tmp_path: 
     assert [alarm.group for alarm in seen.state.alarms] == ["harmful"]
     assert "concept drift" in seen.state.alarms[0].text
     assert answers(seen)["Is it still right?"][0] == "bad"
+
+
+PRICES = REFERENCE.model_copy(
+    update={
+        "digest": "fedcba9876543210",
+        "classes": None,
+        "values": ValueReference(value=grid(6, 1000, 300_000, 90_000), error=grid(7, 1000, 20_000, 2_000)),
+    }
+)
+
+
+def test_a_regression_with_labels_that_come_later(tmp_path: Path) -> None:
+    """Errors are in the unit of the target; the labels of the first half are near, of the second half far away."""
+    service = Service(tmp_path, reference=PRICES)
+    service.answer(500)
+    seen = service.observe()
+    assert titles(seen) == []
+    assert answers(seen)["Is it still right?"] == ("unknown", "no labels")
+    rows = service.model.store.query("SELECT request_id, value FROM predictions ORDER BY time").to_pylist()
+    store = LabelStore(service.model.store)
+    store.add(pa.Table.from_pylist([row | {"value": row["value"] + 20_000.0} for row in rows[:250]]), service.now)
+    good = service.observe()
+    assert answers(good)["Is it still right?"] == ("good", "20,000")
+    assert good.state.label_bias.startswith("the labelled rows are like the others (mean predicted value 298,154 of")
+    (signal,) = (signal for signal in good.state.signals if signal.question == "Is it still right?")
+    assert "mean absolute error 20,000 (20,000 to 20,000) of 250 labelled rows" in signal.detail
+    store.add(pa.Table.from_pylist([row | {"value": row["value"] + 150_000.0} for row in rows[250:]]), service.now)
+    bad = service.observe()
+    assert titles(bad) == ["Mean absolute error is worse than on the test split (version 7)"]
+    sentences = " ".join(bad.state.diagnoses[0].sentences)
+    assert re.search(
+        r"harmful: a mean absolute error between \d\d,\d{3} and \d\d,\d{3} in 500 labelled rows", sentences
+    )
+    assert "85,000" in monitor_page(bad.state)
 
 
 def test_a_damaged_state_is_reported_and_created_again(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from mlspec.monitoring.observation import Observation, Observer
 from mlspec.monitoring.panel_data import ViewedRange
 from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.sections.monitor import Monitor
-from tests.monitoring.log_lines import DAY, SIGNATURE, failure, line, segment
+from tests.monitoring.log_lines import DAY, REGRESSION, SIGNATURE, failure, line, segment
 from tests.monitoring.references import REFERENCE
 
 
@@ -28,6 +28,7 @@ class Service:
         self.options = Monitor.model_validate(defaults | options)
         self.folder, self.start = folder, start
         self.count = 0
+        self.signature = SIGNATURE if reference.classes is not None else REGRESSION
         self._random = np.random.default_rng(0)
         state = folder / "state"
         state.mkdir(parents=True, exist_ok=True)
@@ -39,15 +40,15 @@ class Service:
 
     @property
     def model(self) -> WatchedModel:
-        return WatchedModel("shop", "", self.options, self.folder / "artifacts", self.folder, SIGNATURE)
+        return WatchedModel("shop", "", self.options, self.folder / "artifacts", self.folder, self.signature)
 
     def answer(self, rows: int, *, age: float = 40.0, version: str = "7", sentence: str = "as in training") -> None:
         """Rows as in the reference, but for the mean of `age` and the text."""
         self._log(self._prediction(age, version, sentence) for _ in range(rows))
 
-    def fail(self, requests: int, version: str = "7") -> None:
-        """Requests that the model fails on."""
-        self._log(failure(self._next(), version=version, time=self._time()) for _ in range(requests))
+    def fail(self, requests: int, version: str = "7", **values: Any) -> None:
+        """Requests that the model fails on; `values` replace keys of their records."""
+        self._log(failure(self._next(), version=version, time=self._time(), **values) for _ in range(requests))
 
     def observe(self, last: timedelta = timedelta(hours=6)) -> Observation:
         """An observation once all rows have settled."""
@@ -75,6 +76,7 @@ class Service:
     def _prediction(self, age: float, version: str, sentence: str) -> dict[str, Any]:
         number, draw = self._next(), self._random
         town = draw.choice(["Bonn", "Köln", "Trier"], p=[0.6, 0.38, 0.02])
+        value = draw.normal(300_000, 90_000) if self.signature is REGRESSION else None
         yes = float(np.clip(draw.normal(0.7, 0.05), 0.5, 1))
         label = "yes" if draw.random() < 0.6 else "no"
         return line(
@@ -87,7 +89,9 @@ class Service:
                 "sentence": sentence,
             },
             lengths={"sentence": {"characters": draw.normal(30, 5), "words": draw.normal(6, 1)}},
-            prediction={
+            prediction={"value": value}
+            if value is not None
+            else {
                 "label": label,
                 "score": yes,
                 "probabilities": {label: yes, ("no" if label == "yes" else "yes"): 1 - yes},

@@ -69,6 +69,7 @@ LAYERS: tuple[str, ...] = (
     "source",
     "job",
     "child_process",
+    "git_program",
     "parent_death",
     "watch",
     "inotify",
@@ -89,7 +90,7 @@ NARROW: dict[str, set[str]] = {
     "monitoring.queries": {"sections", "spec"},
     "sections": {"spec"},
     "plan": set(),
-    "records": {"errors", "job"},
+    "records": {"errors", "git_program", "job"},
     "aws": {"errors", "sections", "spec", "stage_result", "target_facts"},
     "elastic": {"aws", "errors", "job", "sections", "spec"},
     "terraform": {"aws", "errors"},
@@ -398,6 +399,20 @@ def _keys(value: object) -> Iterator[str]:
             yield from _keys(inner)
 
 
+CALLED_BY_LIBRARIES = {"_load_pyfunc": "MLflow"}
+
+
+def test_every_function_and_class_is_used() -> None:
+    """What only tests use is dead. Commands are used by their decorator, and methods may be those of a library."""
+    code = "\n".join(file.read_text(encoding="utf-8") for file in MODULES.values())
+    templates = "\n".join(f.read_text(encoding="utf-8") for f in (CHECKOUT / "templates").rglob("*.j2"))
+    used = Counter(re.findall(r"\w+", code + templates))
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    defined = {n.name: n for tree in TREES.values() for n in tree.body if isinstance(n, kinds)}
+    commands = {name for name, node in defined.items() if isinstance(node, ast.FunctionDef) and node.decorator_list}
+    assert {name for name in defined if used[name] < 2} - commands == CALLED_BY_LIBRARIES.keys()
+
+
 def test_no_word_of_unfinished_work() -> None:
     words = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|NotImplementedError")
     places = [*MODULES.values(), *(CHECKOUT / "templates").rglob("*.j2"), *(CHECKOUT / "docs").rglob("*.md")]
@@ -458,6 +473,20 @@ def test_variables_of_mlspec_are_named_in_one_module() -> None:
     """`stage_context` reads and writes those of a stage, `log_setup` reads those of a server; messages may mention one."""
     names = {name for name, tree in TREES.items() if any(re.fullmatch(r"MLSPEC_[A-Z_]+", t) for t in _strings(tree))}
     assert names == {"mlspec.runtime.log_setup", "mlspec.stage_context"}
+
+
+def test_git_is_started_by_one_module() -> None:
+    started = {name for name, tree in TREES.items() for node in ast.walk(tree) if _starts_git(node)}
+    assert started == {"mlspec.git_program"}
+
+
+def _starts_git(node: ast.AST) -> bool:
+    """Whether this is the start of a command line of git."""
+    if not isinstance(node, ast.List | ast.Tuple) or len(node.elts) < 2:
+        return False
+    program, word = node.elts[0], node.elts[1]
+    option = isinstance(word, ast.Constant) and str(word.value).startswith("-")
+    return isinstance(program, ast.Constant) and program.value == "git" and (option or isinstance(word, ast.Starred))
 
 
 def test_the_command_line_sets_no_variable() -> None:

@@ -70,6 +70,8 @@ def test_stages_that_run_with_the_same_overrides_share_them(built: Line) -> None
 def test_an_unknown_stage(built: Line) -> None:
     code, _, err = built.mlspec("run", "trian")
     assert (code, "did you mean `train`?" in err) == (2, True)
+    code, _, err = built.mlspec("run", "--beside", "data, trian", "data")
+    assert (code, "stage not found: `trian`" in err, "did you mean `train`?" in err) == (2, True, True), err
 
 
 def test_a_stage_before_the_first_build_is_refused(tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import click
@@ -18,6 +21,7 @@ from ruamel.yaml import YAML
 
 from mlspec.cli.command_line import group
 from mlspec.cli.help_page import COMMANDS
+from mlspec.compiler import compile_project
 from mlspec.parts.all_parts import PARTS
 from mlspec.shipping.rehearsal.processes import RehearsalProcesses
 from mlspec.shipping.rehearsal.rehearsal import Rehearsal
@@ -230,6 +234,23 @@ def test_the_site_builds_with_every_link_anchor_and_page_in_its_navigation(tmp_p
         text,
     )
     assert loaded == []
+
+
+@pytest.mark.parametrize("tool", ["terraform", "sam", "serverless"])
+def test_the_page_about_moving_away_names_every_generated_file(tool: str, tmp_path: Path) -> None:
+    """specs/full has every section; of the tools for the infrastructure a spec has one."""
+    spec = YAML(typ="safe").load((CHECKOUT / "specs/full/mlproject.yaml").read_text(encoding="utf-8"))
+    spec["deploy"] |= {"iac": tool, "rollout": {"strategy": "canary", "steps": [10, 100], "interval": "5m"}}
+    shutil.copytree(CHECKOUT / "specs/full", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "mlproject.yaml").write_text(json.dumps(spec), encoding="utf-8")
+    paths = {file.path for file in compile_project(tmp_path / "mlproject.yaml").files}
+    table = (DOCS / "howto/moving-away.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    named = [span for line in table.splitlines() if line.startswith("| ") for span in code_spans(line.split("|")[1])]
+    assert sorted(path for path in paths if not any(_covers(span, path) for span in named)) == []
+
+
+def _covers(span: str, path: str) -> bool:
+    return path.startswith(span) if span.endswith("/") else fnmatch(path, span)
 
 
 def test_the_glossary_has_every_banned_word() -> None:

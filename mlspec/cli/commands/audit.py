@@ -13,6 +13,7 @@ from mlspec.cli.console import Console
 from mlspec.cli.options import spec_options
 from mlspec.cli.paths import PathType
 from mlspec.errors import EXIT_OK, EXIT_SPEC
+from mlspec.render.formatting import plural
 from mlspec.workspace.output_file import save
 from mlspec.workspace.spec_file import find_spec
 
@@ -50,7 +51,7 @@ def command(spec: str | None, env: str | None, as_json: bool, sarif: Path | None
         console.document({"ok": ok, "errors": errors, "warnings": warnings, "entries": rows})
     else:
         _print(console, entries)
-        console.out(f"{errors} errors, {warnings} warnings")
+        console.out(f"{plural(errors, 'error')}, {plural(warnings, 'warning')}")
     return EXIT_OK if ok else EXIT_SPEC
 
 

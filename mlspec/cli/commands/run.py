@@ -54,7 +54,7 @@ def command(spec: str | None, beside: str, stage: str, overrides: tuple[str, ...
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, stop_once)
     die_with_parent()
-    others = [name for name in beside.split(",") if name]
+    others = [name.strip() for name in beside.split(",") if name.strip()]
     execute(
         stage,
         overrides,

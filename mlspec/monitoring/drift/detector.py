@@ -13,7 +13,7 @@ import numpy as np
 
 from mlspec.monitoring.drift.arrays import Floats
 from mlspec.monitoring.drift.detector_state import Crossing, DetectorState, Origin
-from mlspec.monitoring.drift.evidence import CAP, DIRECTIONS, FRACTIONS, WEIGHTS, Bets, accumulate, changed_columns
+from mlspec.monitoring.drift.evidence import CAP, DIRECTIONS, FRACTIONS, WEIGHTS, accumulate, changed_columns
 from mlspec.monitoring.drift.mean_interval import Moments
 from mlspec.monitoring.drift.streams import Streams
 
@@ -25,10 +25,6 @@ _AFTER_CROSSING: Final = 128
 """Rows that are taken in at first, and after a crossing: a column that has changed may cross again soon."""
 _ELEMENTS: Final = 200_000
 """Factors that are in memory at once."""
-
-
-_MOST_LOG: Final = 300.0
-"""A step of a histogram changes a sum by this factor at most, as a power of e."""
 
 
 @dataclass
@@ -47,38 +43,6 @@ class Detector:
             part = slice(start, start + size)
             crossings += self._block(ids[part], times[part], values[part])
         return crossings
-
-    def update_counts(self, counts: Sequence[Floats], points: Sequence[Floats], times: Floats) -> list[Crossing]:
-        """Take in histograms in place of rows: `counts` has an array (step, bin) for each stream, in order of time.
-
-        `points` are the values in 0..1 that the bins stand for. A step counts all of its rows at once, so that a change
-        is dated to a step; the budget in rows holds as it does for rows.
-        """
-        crossings: list[Crossing] = []
-        for step, time in enumerate(times.tolist()):
-            crossings += self._step([c[step] for c in counts], points, time)
-        return crossings
-
-    def _step(self, counts: Sequence[Floats], points: Sequence[Floats], time: float) -> list[Crossing]:
-        bets, state = self.streams.bets, self.state
-        logs = np.stack(
-            [
-                np.tensordot(n, _log_factors(bets.of(i), p), 1)
-                for i, (n, p) in enumerate(zip(counts, points, strict=True))
-            ]
-        )
-        rows = np.array([float(n.sum()) for n in counts])
-        sums = [(n @ p, n @ p**2) for n, p in zip(counts, points, strict=True)]
-        mixtures = accumulate(state.sums, np.exp(np.clip(logs, -_MOST_LOG, _MOST_LOG))[None], rows[None])
-        begins = state.path <= state.lowest
-        state.lowest = np.where(begins, state.path, state.lowest)
-        state.origin_row = np.where(begins, state.row, state.origin_row)
-        state.origin_time = np.where(begins, time, state.origin_time)
-        state.origin_moments = np.where(begins[..., None], state.moments[:, None], state.origin_moments)
-        state.path = state.path + logs[..., _ORIGIN_BET]
-        state.moments = state.moments + np.column_stack([rows, np.array(sums).reshape(-1, 2)])
-        state.row += int(rows.max(initial=0))
-        return self._cross(mixtures[0], time) if self._first_crossing(mixtures) is not None else []
 
     def _block(self, ids: Sequence[str], times: Floats, values: Floats) -> list[Crossing]:
         factors = self.streams.bets.factors(values)
@@ -170,9 +134,3 @@ class Detector:
                 latest = np.flatnonzero(sides[:, stream])[-SAMPLE:]
                 kept = (*self.state.recent[stream][direction], *(ids[i] for i in latest))
                 self.state.recent[stream][direction] = kept[-SAMPLE:]
-
-
-def _log_factors(bets: Bets, points: Floats) -> Floats:
-    """The logarithms of the factors of one stream, by point, direction and bet."""
-    result: Floats = np.log(bets.factors(points[:, None]))[:, 0]
-    return result

@@ -125,7 +125,9 @@ class Alarm:
             case "moved":
                 return f"moved {self.direction} from {self.expected:.1%} to {effect}"
             case "spread":
-                return f"has {'more' if self.direction == 'up' else 'less'} spread: {effect}"
+                return (
+                    f"is {'farther from' if self.direction == 'up' else 'nearer to'} the median of training: {effect}"
+                )
             case "missing":
                 return f"has missing values: {effect}, expected {self.expected:.1%}"
             case "unseen":

@@ -57,10 +57,6 @@ class Bets:
         result += 1.0
         return result
 
-    def of(self, stream: int) -> Bets:
-        """The bets on one stream."""
-        return Bets(self.means[stream : stream + 1], self.tolerances[stream : stream + 1])
-
     def _gains(self, values: Floats) -> Floats:
         gains: Floats = np.empty((*values.shape, DIRECTIONS))
         np.subtract(values, self.highest, out=gains[..., 0])

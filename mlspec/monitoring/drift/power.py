@@ -89,12 +89,6 @@ def shift_values(shift: float) -> Floats:
     return np.array([NormalDist().cdf(x + shift) for x in _POINTS.tolist()])
 
 
-def share_values(share: float) -> Floats:
-    """Values of a stream of 0 and 1."""
-    ones = round(1000 * share)
-    return np.concatenate([np.ones(ones), np.zeros(1000 - ones)])
-
-
 def shifts_seen(stream: Stream, threshold: float, shifts: tuple[float, ...] = SHIFTS) -> list[DetectableChange]:
     """The rows for shifts of a number column."""
     return [DetectableChange(f"{s:g} sd", rows_to_detect(stream, shift_values(s), threshold)) for s in shifts]
@@ -103,12 +97,6 @@ def shifts_seen(stream: Stream, threshold: float, shifts: tuple[float, ...] = SH
 def shift_within(stream: Stream, threshold: float, rows: float) -> float:
     """The smallest shift in standard deviations that half of the time raises an alarm within `rows`; up to 5."""
     return _smallest(lambda shift: rows_to_detect(stream, shift_values(shift), threshold) <= rows, 5.0)
-
-
-def share_within(stream: Stream, threshold: float, rows: float) -> float:
-    """The smallest increase of a share that half of the time raises an alarm within `rows`; up to a share of 1."""
-    highest = 1 - stream.mean
-    return _smallest(lambda s: rows_to_detect(stream, share_values(stream.mean + s), threshold) <= rows, highest)
 
 
 def _smallest(seen: Callable[[float], bool], highest: float) -> float:

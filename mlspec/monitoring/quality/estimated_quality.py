@@ -14,6 +14,7 @@ from sklearn.isotonic import IsotonicRegression
 from mlspec.monitoring.baseline.reference import ScoreBin
 from mlspec.monitoring.drift.arrays import Floats, Integers
 from mlspec.monitoring.quality.live_quality import wilson
+from mlspec.render.formatting import metric_interval
 
 LEVEL: Final = 0.05
 ASSUMPTION: Final = (
@@ -38,7 +39,7 @@ class Estimate:
 
     def words(self) -> str:
         """One sentence."""
-        return f"{self.metric} {self.value:.3f} ({self.low:.3f} to {self.high:.3f}), estimated; {ASSUMPTION}"
+        return f"{self.metric} {metric_interval(self.value, self.low, self.high)}, estimated; {ASSUMPTION}"
 
 
 def calibrated(probabilities: Floats, bins: Sequence[ScoreBin]) -> Floats:

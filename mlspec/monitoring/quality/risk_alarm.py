@@ -11,6 +11,7 @@ from pydantic import JsonValue, TypeAdapter
 from mlspec.monitoring.drift.arrays import Floats
 from mlspec.monitoring.drift.evidence import CAP, DIRECTIONS, FRACTIONS, WEIGHTS, Bets, accumulate
 from mlspec.monitoring.quality.betting_interval import BettingInterval
+from mlspec.render.formatting import number, share
 
 RiskState: TypeAlias = Literal["harmful", "within the tolerance", "unknown"]
 LEVEL: Final = 0.05
@@ -33,20 +34,27 @@ class Risk:
     rows: int
     since: str = ""
     """Which rows these are, if not all."""
+    scale: float | None = None
+    """The absolute error that is a loss of 1; None of a classification: its loss is the share of wrong predictions."""
 
     def words(self) -> str:
         """One sentence."""
-        measured = f"a loss between {self.low:.3f} and {self.high:.3f} in {self.rows:,} labelled rows{self.since}"
+        what = "a share of wrong predictions" if self.scale is None else "a mean absolute error"
+        ends = f"between {self._form(self.low)} and {self._form(self.high)}"
+        measured, allowed = f"{what} {ends} in {self.rows:,} labelled rows{self.since}", self._form(self.allowed)
         match self.state:
             case "harmful":
-                return f"harmful: {measured}; allowed is {self.allowed:.3f}"
+                return f"harmful: {measured}; allowed is {allowed}"
             case "within the tolerance":
-                return f"not harmful: {measured}, which is within the allowed {self.allowed:.3f}"
+                return f"not harmful: {measured}, which is within the allowed {allowed}"
             case "unknown":
                 return (
                     f"unknown whether it is harmful: {measured}; more labels are needed to compare it with the "
-                    f"allowed {self.allowed:.3f}"
+                    f"allowed {allowed}"
                 )
+
+    def _form(self, loss: float) -> str:
+        return share(loss) if self.scale is None else number(loss * self.scale)
 
 
 @dataclass

@@ -189,7 +189,8 @@ def _features(shape: ModelShape) -> Iterator[_Draft]:
         (Series("evidence", "Share of the evidence for an alarm", Latest("drift_share", "number")),), by_column
     )
     alarm = Limit(1.0, "drift of a single input", "drift")
-    yield _Draft("missing", "Missing values by input", "Which input is missing?", "lines", missing, "missing-rate")
+    if shape.columns(Counted.MISSING):
+        yield _Draft("missing", "Missing values by input", "Which input is missing?", "lines", missing, "missing-rate")
     if shape.columns(Counted.UNSEEN):
         yield _Draft("unseen", "Unseen values by input", "Which input has new values?", "lines", unseen, "unseen-rate")
     yield _Draft("drift", "Drift evidence by input", "Which input has moved?", "lines", drift, limit=alarm)

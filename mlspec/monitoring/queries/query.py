@@ -56,8 +56,9 @@ class ModelShape(NamedTuple):
     """The values of categories in the training data; an input without them has no unseen values in SQL."""
 
     def columns(self, counted: Counted) -> tuple[str, ...]:
-        """The inputs whose missing or unseen values can be counted; only a category has unseen values."""
-        return tuple(name for name, kind in self.inputs if counted is not Counted.UNSEEN or kind == "category")
+        """The inputs whose missing or unseen values can be counted: unseen ones of a category, none of an image."""
+        unseen = counted is Counted.UNSEEN
+        return tuple(name for name, kind in self.inputs if kind == "category" or (kind != "image" and not unseen))
 
     def values(self, column: str) -> tuple[str, ...]:
         """The known values of a category."""

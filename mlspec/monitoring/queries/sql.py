@@ -27,6 +27,8 @@ from mlspec.monitoring.queries.query import Grouping, ModelShape, Query, Series
 _COLUMNS: Final = {"latency": "latency_ms", "score": "score", "value": "value"}
 _REQUEST: Final = f'("row" IS NULL OR "row" = 0) AND status NOT IN ({", ".join(map(str, UNROUTED))})'
 """A request is counted at its first row, and at its only record if it was not answered."""
+LAST_REQUEST: Final = f"SELECT MAX(time) AS last FROM predictions WHERE {_REQUEST} AND time >= ? AND time < ?"
+"""The time of the newest request, in the column `last`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,11 +108,6 @@ def function_properties(spec: FunctionSpec, variables: Mapping[str, JsonValue]) 
     ) | ({"ReservedConcurrentExecutions": reserved.number} if reserved else {})
 
 
-def image_code(spec: FunctionSpec, digest: str) -> JsonValue:
-    """The code of a function that runs an image."""
-    return {"ImageUri": image_uri(spec, digest)}
-
-
 def image_uri(spec: FunctionSpec, digest: str) -> JsonValue:
     """The address of the image with that digest."""
     return substituted(f"{spec.location.image_uri(spec.repository)}@{digest}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ from mlspec.job import Job
 from mlspec.records.bundle_provenance import file_digest
 from mlspec.records.evaluation import Evaluation
 from mlspec.records.gates import Gates
+from mlspec.records.git_commit import read_commit
 from mlspec.records.lineage import GitState, Lineage, LineageMetrics, config_digest
 from mlspec.records.record_file import json_object
 from mlspec.records.training import Training
@@ -64,18 +64,9 @@ def _versions() -> dict[str, str]:
 
 def _git_state(root: Path) -> GitState | None:
     """The commit that is checked out, and whether files under `root` differ from it; None without git."""
-    head = _git(root, "rev-parse", "HEAD")
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".")
-    return None if head is None else GitState(commit=head, dirty=bool(changed))
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        with paused():  # git opens every file that changed
-            done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    with paused():  # git opens every file that changed
+        commit = read_commit(root)
+    return None if commit is None else GitState(commit=commit.id, dirty=commit.dirty)
 
 
 def _metrics(artifacts: Path) -> LineageMetrics:

@@ -48,6 +48,9 @@ def _no_value(alerts: Alerts, data: DataSpec) -> Iterator[Finding]:
     if alerts.unsure_rate and data.task == "regression":
         message = "a regression has no confidence, so `unsure_rate` has no value"
         yield Finding("alert-bound", (*at, "unsure_rate"), message, "remove `unsure_rate`")
+    if alerts.missing_rate and all(column.type == "image" for column in data.columns.values()):
+        message = "every input is an image, which is never missing, so `missing_rate` has no value"
+        yield Finding("alert-bound", (*at, "missing_rate"), message, "remove `missing_rate`")
     if alerts.unseen_rate and all(column.type != "category" for column in data.columns.values()):
         message = "no input is a category, so `unseen_rate` has no value"
         yield Finding("alert-bound", (*at, "unseen_rate"), message, "remove `unseen_rate`")

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import math
+import re
 
 import numpy as np
 
 from mlspec.monitoring.drift.arrays import Floats
-from mlspec.monitoring.quality.compare_versions import PairedComparison, SplitCheck, compare_groups
+from mlspec.monitoring.quality.compare_versions import PairedComparison
 
 
 def losses(rows: int, rate: float, seed: int) -> Floats:
@@ -39,34 +39,9 @@ def test_a_margin_requires_more() -> None:
     assert comparison.result().verdict == "keep going"
 
 
-def test_groups_of_their_own_rows() -> None:
-    assert compare_groups(losses(3000, 0.2, 0), losses(3000, 0.3, 1)).verdict == "worse"
-    assert compare_groups(losses(300, 0.2, 0), losses(300, 0.22, 1)).verdict == "keep going"
-    assert compare_groups(losses(1, 0.2, 0), losses(300, 0.22, 1)).verdict == "keep going"
-
-
-def test_a_split_as_declared_is_not_wrong() -> None:
-    wrong = 0
-    for seed in range(20):
-        check, draws = SplitCheck({"1": 0.9, "2": 0.1}), np.random.default_rng(seed)
-        for _ in range(100):
-            canary = int(draws.binomial(100, 0.1))
-            check.update({"1": 100 - canary, "2": canary})
-        wrong += check.wrong
-    assert wrong == 0
-
-
-def test_a_split_with_other_shares_is_wrong() -> None:
-    check = SplitCheck({"1": 0.5, "2": 0.5})
-    for _ in range(50):
-        check.update({"1": 54, "2": 46})
-    assert check.wrong
-    assert "cannot be compared" in check.words()
-
-
-def test_a_version_without_a_share_is_wrong_at_once() -> None:
-    check = SplitCheck({"1": 1.0, "2": 0.0})
-    check.update({"1": 50})
-    assert not check.wrong
-    check.update({"2": 1})
-    assert check.evidence() == math.inf
+def test_the_difference_of_errors_is_in_the_unit_of_the_target() -> None:
+    comparison = PairedComparison(scale=200_000.0)
+    comparison.update(losses(3000, 0.3, 0), losses(3000, 0.2, 1))
+    assert re.match(
+        r"the challenger is better: mean absolute error −1\d,\d{3} \(−2\d,\d{3} to −\d", comparison.result().words()
+    )

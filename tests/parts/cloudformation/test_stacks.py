@@ -28,7 +28,7 @@ def stacks(folder: Path, text: str, digest: str = "sha256:" + "0" * 64) -> dict[
     spec = stack_function(project)
     assert spec is not None, "the spec deploys a function"
     zipped: JsonValue = {"S3Bucket": "artifacts", "S3Key": digest}
-    code = zipped if project.need(Package).zip else resources.image_code(spec, digest)
+    code = zipped if project.need(Package).zip else {"ImageUri": resources.image_uri(spec, digest)}
     variables: dict[str, JsonValue] = {name: str(value) for name, value in spec.options.environment.items()}
     return {
         "foundation": list(foundation(project, spec, spec.name)),

@@ -185,8 +185,10 @@ def test_lineage(trained: Trained) -> None:
     project = trained("numbers", 'evaluate: {gates: {r2: ">= 0.1"}}\nexport:\n')
     git = ["git", "-C", str(project.root), "-c", "user.name=a", "-c", "user.email=a@b.c"]
     subprocess.run(["git", "init", "-q", str(project.root)], check=True)
-    subprocess.run([*git, "add", "mlproject.yaml"], check=True)
+    (project.root / "dvc.lock").write_text("a: 1\n")
+    subprocess.run([*git, "add", "mlproject.yaml", "dvc.lock"], check=True)
     subprocess.run([*git, "commit", "-qm", "first"], check=True)
+    (project.root / "dvc.lock").write_text("a: 2\n")  # as each stage before the export does
     project.run("evaluate", "gate", "export")
     record = json.loads((project.artifacts / "bundle/lineage.json").read_text())
     head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()

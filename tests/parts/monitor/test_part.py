@@ -172,3 +172,16 @@ def test_faults(monitor: str, code: str, tmp_path: Path) -> None:
 def test_null_means_defaults(tmp_path: Path) -> None:
     assert codes(tmp_path, "monitor:\n") == []
     assert codes(tmp_path, "monitor: {elasticsearch: }\n") == []
+
+
+IMAGES = """\
+project: {name: pets}
+data: {source: pets, inputs: {photo: image}, target: {column: kind, labels: [cat, dog]}}
+model: {type: image-classifier}
+"""
+
+
+def test_an_alert_on_missing_values_needs_an_input_that_can_be_missing(tmp_path: Path) -> None:
+    alert = 'monitor: {alerts: {missing_rate: "> 0.1"}}\n'
+    assert codes(tmp_path, alert, IMAGES) == ["alert-bound"]
+    assert codes(tmp_path, alert) == []

@@ -76,7 +76,7 @@ def from_resources(folder: Path, name: str) -> list[CanonicalResource]:
     toy_project = project(folder, name, "sam")
     spec = stacks.stack_function(toy_project)
     assert spec is not None
-    code = service_resources.image_code(spec, DIGEST)
+    code: JsonValue = {"ImageUri": service_resources.image_uri(spec, DIGEST)}
     variables: dict[str, JsonValue] = {key: str(value) for key, value in spec.options.environment.items()}
     service = stacks.service(spec, toy_project.need(Deploy).rollout, code, variables)
     both = [*_bodies(stacks.foundation(toy_project, spec, "cola")), *_bodies(service)]
