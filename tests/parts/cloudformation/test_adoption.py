@@ -287,6 +287,44 @@ def test_a_zip_is_taken_over_without_its_code(target: AwsTarget, tmp_path: Path)
         target.client("s3").delete_bucket(Bucket="my-zips")
 
 
+@pytest.mark.node
+@pytest.mark.slow
+def test_a_zip_is_taken_over_by_a_service_of_serverless(
+    target: AwsTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """osls itself packages the zip; the import has none, and changes nothing."""
+    monkeypatch.setenv("PATH", f"{Path(osls()).parent}{os.pathsep}{os.environ['PATH']}")
+    project = zip_project(target, tmp_path)
+    zipped(project, "one")
+    project.deploy()
+    project.spec("deploy: {lambda:", "deploy: {iac: serverless, lambda:")
+    tool, deployed = taking_over(project), list[str]()
+    for file in project.files():
+        path = project.root / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.text)
+
+    def run(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> tuple[int, str]:
+        if command[1] == "package":
+            return run_program(command, folder, environ)
+        deployed.append(folder.name)
+        return 0, ""
+
+    with pytest.raises(StageError, match="runs this zip already"):
+        serverless.apply(project.job(), "service", tool.project.target, run)
+    zipped(project, "two")
+    before = read_function(target, "cola")
+    tool.calls.clear()
+    serverless.apply(project.job(), "service", tool.project.target, run)
+    assert (tool.calls.changing, read_function(target, "cola")) == ([], before), "an import changes nothing"
+    assert deployed == ["service"]
+    [request], [update] = tool.cloudformation.requests, tool.cloudformation.updates
+    imported, updated = (json.loads(one["TemplateBody"])["Resources"] for one in (request, update))
+    assert imported["ServeLambdaFunction"]["Properties"]["Code"].keys() == {"ZipFile"}
+    assert updated.keys() - imported.keys() == {"ServerlessDeploymentBucket", "ServerlessDeploymentBucketPolicy"}
+    assert [lint(one["TemplateBody"]) for one in (request, update)] == [[], []]
+
+
 def test_a_foundation_takes_over_the_role_for_releases_and_the_projects_own_provider(
     target: AwsTarget, tmp_path: Path
 ) -> None:
