@@ -15,7 +15,7 @@ ResourceKind = Literal[
     "role", "log-group", "function", "reserved-concurrency", "version", "alias", "provisioned-concurrency",
     "function-url", "permission", "http-api", "repository", "image-tag", "image", "release-file", "signature",
     "local-endpoint", "release-history", "component-template", "index-template", "ingest-pipeline", "data-stream",
-    "api-key", "data-view", "dashboard", "alert-rule", "terraform-module", "stack", "alarm",
+    "api-key", "data-view", "dashboard", "alert-rule", "terraform-module", "stack", "alarm", "bucket",
 ]  # fmt: skip
 LABELS: Final[Mapping[ResourceKind, str]] = {
     "role": "iam role",
@@ -46,6 +46,7 @@ LABELS: Final[Mapping[ResourceKind, str]] = {
     "terraform-module": "terraform module",
     "stack": "cloudformation stack",
     "alarm": "cloudwatch alarm",
+    "bucket": "s3 bucket",
 }
 """What a person calls each kind of resource, before its name."""
 R = TypeVar("R")

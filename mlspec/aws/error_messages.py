@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
 PUSH, DEPLOY, DESTROY = "ecr/push-policy.json", "lambda/deploy-policy.json", "lambda/destroy-policy.json"
+BUCKET = "s3/bucket-admin-policy.json"
 """The generated policies: each grants every action that its stage or command needs."""
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
 _EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
@@ -122,7 +123,7 @@ def _key(code: str, message: str) -> StageError | None:
 
 _KNOWN: Final = (
     (r"specified bucket does not exist", "the S3 bucket for the zip (package.zip.bucket) does not exist",
-     "create it in the function's region (aws s3 mb s3://NAME --region REGION), or correct package.zip.bucket"),
+     "let mlspec create it: add `bucket: {}` to the spec; or correct package.zip.bucket"),
     (r"s3 location constraint|bucket.* in (?:a different|the same) region|PermanentRedirect",
      "the S3 bucket for the zip is in another region: {message}",
      "name one of the function's own region in package.zip.bucket"),

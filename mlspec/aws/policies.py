@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from mlspec.aws.bucket import removal_rights
 from mlspec.aws.ecr import keep_rights, repository_rights
 from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.policy_document import PolicyDocument, Statement
@@ -40,9 +41,9 @@ _LOGS: Final = ("CreateLogGroup", "CreateLogStream", "GetLogEvents", "ListTagsFo
 _ALARMS: Final = ("DeleteAlarms", "DescribeAlarms", "ListTagsForResource", "PutMetricAlarm", "TagResource")
 
 
-def files(spec: FunctionSpec) -> dict[str, dict[str, JsonValue]]:
-    """File name in `lambda/` to its content."""
-    policies = {"deploy-policy": deploy(spec), "destroy-policy": destroy(spec)}
+def files(spec: FunctionSpec, bucket: str = "") -> dict[str, dict[str, JsonValue]]:
+    """File name in `lambda/` to its content. `bucket` is the name of the one that mlspec creates, "" for none."""
+    policies = {"deploy-policy": deploy(spec), "destroy-policy": destroy(spec, bucket)}
     if spec.options.role is None:
         policies["role-admin-policy"] = role_admin(spec)
     return {name: policy.to_json() for name, policy in policies.items()}
@@ -89,7 +90,7 @@ def deliver(spec: FunctionSpec) -> PolicyDocument:
     return PolicyDocument(tuple(statements))
 
 
-def destroy(spec: FunctionSpec) -> PolicyDocument:
+def destroy(spec: FunctionSpec, bucket: str = "") -> PolicyDocument:
     """Read and remove what `deploy` and `push` created. These rights are not needed day by day."""
     reads = ("DeleteFunction", "GetAlias", "GetFunction", "GetFunctionUrlConfig", "ListVersionsByFunction")
     role = (
@@ -110,6 +111,7 @@ def destroy(spec: FunctionSpec) -> PolicyDocument:
             *_api(spec, "DELETE"),
             alarm_rights(spec, ("DeleteAlarms", "DescribeAlarms", "ListTagsForResource")),
             *repository,
+            *([removal_rights(spec.location.partition, bucket)] if bucket else []),
         )
     )
 

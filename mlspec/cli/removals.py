@@ -69,6 +69,7 @@ def removals(
 
     Raises UsageError where the spec has neither a deployment nor `monitor.elasticsearch`, and with `keep` no tool.
     """
+    from mlspec.aws.owned_bucket import bucket_name
     from mlspec.cli.deployed import shipped
     from mlspec.parts.monitor import stack_removal
     from mlspec.shipping import removal
@@ -93,7 +94,11 @@ def removals(
                 raise
             stack, unread = None, error.message
     with _modules(where, function, context.root, images=images) as modules:
-        deployed = tuple(removal.plan(function, images=images)) if function and modules is None else ()
+        deployed = (
+            tuple(removal.plan(function, images=images, bucket=bucket_name(_project(where))))
+            if function and modules is None
+            else ()
+        )
         yield Removals(function, stack, deployed, modules, installed, unread)
 
 

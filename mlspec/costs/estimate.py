@@ -12,6 +12,7 @@ from mlspec.aws.function_spec import function_location
 from mlspec.costs.monthly_costs import CostLine, Measured, monthly_costs, total
 from mlspec.costs.price_list import BUILT_IN, PriceList, price_list
 from mlspec.diagnostics import Finding
+from mlspec.dvc.dvc_lock import LOCK, stored_bytes
 from mlspec.records.packaged import PackagedImage
 from mlspec.records.profile import Profile
 from mlspec.sections.budget import CostBudget, amount
@@ -21,7 +22,7 @@ from mlspec.sections.registry import Registry
 from mlspec.spec.project import Project
 from mlspec.spec.spec_model import dotted
 
-CREATES = frozenset({"foundation", "service", "push", "deploy"})
+CREATES = frozenset({"bucket", "foundation", "service", "push", "deploy"})
 """Stages that create or change what costs something in an account."""
 
 
@@ -83,6 +84,15 @@ def _measured(project: Project, root: Path, seconds: Mapping[str, float]) -> Mea
     labels = (data.target.labels if data is not None else ()) or (target.shares if target is not None else ())
     return Measured(
         image_bytes=image.size_bytes if image is not None else None,
+        stored_bytes=_stored_bytes(root),
         training_seconds=seconds.get("train"),
         labels=len(labels) or None,
     )
+
+
+def _stored_bytes(root: Path) -> int | None:
+    """The size of the files in `dvc.lock`; None before the first run."""
+    try:
+        return stored_bytes((root / LOCK).read_text(encoding="utf-8")) or None
+    except (OSError, UnicodeDecodeError):
+        return None

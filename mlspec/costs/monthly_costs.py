@@ -1,6 +1,6 @@
 """What a project costs in a month, line by line, from its spec and the results of earlier runs. Pure.
 
-Not in it: the free tier, cold starts, data transfer, S3, secrets, queries of logs and metrics.
+Not in it: the free tier, cold starts, data transfer, requests to S3, secrets, queries of logs and metrics.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 from mlspec.aws.alarm_settings import evaluated_metrics
 from mlspec.costs.price_list import PriceList
 from mlspec.diagnostics import Location
+from mlspec.sections.bucket import BucketSpec
 from mlspec.sections.budget import CostBudget, amount
 from mlspec.sections.data import DataSpec
 from mlspec.sections.delivery_tool import delivery_tool
@@ -40,6 +41,8 @@ class Measured:
     """What earlier runs have shown; None where it is unknown."""
 
     image_bytes: int | None = None
+    stored_bytes: int | None = None
+    """Files of the last run that DVC stores."""
     training_seconds: float | None = None
     labels: int | None = None
 
@@ -59,6 +62,7 @@ def monthly_costs(project: Project, prices: PriceList, measured: Measured) -> tu
     budget = project.get(CostBudget) or CostBudget(monthly="0 USD")
     return (
         *_training(budget, measured),
+        *_bucket(project, prices, measured),
         *_images(project, prices, measured),
         *_function(project, budget, prices, measured),
     )
@@ -83,6 +87,16 @@ def _training(budget: CostBudget, measured: Measured) -> Iterator[CostLine]:
     yield CostLine(
         "training", dollars, f"{training.per_month} x {hours:.2f} h x {training.price}", ("budget", "training")
     )
+
+
+def _bucket(project: Project, prices: PriceList, measured: Measured) -> Iterator[CostLine]:
+    if project.get(BucketSpec) is None:
+        return
+    gigabytes = Decimal(measured.stored_bytes or 0) / _BYTES
+    basis = f"{gigabytes:.2f} GB of the last run; each other version of data and model adds what is new in it"
+    if measured.stored_bytes is None:
+        basis = "what DVC stores is known after the first run"
+    yield CostLine("bucket", gigabytes * prices.prices.bucket_storage, basis, ("bucket",))
 
 
 def _images(project: Project, prices: PriceList, measured: Measured) -> Iterator[CostLine]:

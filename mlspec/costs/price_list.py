@@ -50,6 +50,8 @@ class Prices:
     """A metric that an alarm evaluates, for a month."""
     image_storage: Decimal
     """A GB of images, stored for a month."""
+    bucket_storage: Decimal
+    """A GB in Amazon S3 (Standard), stored for a month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +83,15 @@ BUILT_IN: Final = PriceList(
         metrics=Decimal("0.3"),
         alarm_metrics=Decimal("0.1"),
         image_storage=Decimal("0.1"),
+        bucket_storage=Decimal("0.023"),
     ),
 )
-"""Source: https://aws.amazon.com/lambda/pricing/, …/cloudwatch/pricing/, …/ecr/pricing/, …/api-gateway/pricing/."""
+"""Source: https://aws.amazon.com/lambda/pricing/, …/cloudwatch/pricing/, …/ecr/pricing/, …/s3/pricing/,
+…/api-gateway/pricing/."""
+
+
+_ADDED: Final = {"bucket_storage": f"{BUILT_IN.prices.bucket_storage:f}"}
+"""Prices that files of earlier releases do not have."""
 
 
 def price_list(root: Path, region: str) -> PriceList:
@@ -124,7 +132,8 @@ def to_json(lists: Mapping[str, PriceList]) -> str:
 
 
 def _parsed(region: str, entry: Mapping[str, Mapping[str, str]]) -> PriceList:
-    prices = {field.name: Decimal(entry["prices"][field.name]) for field in fields(Prices)}
+    listed = {**_ADDED, **entry["prices"]}
+    prices = {field.name: Decimal(listed[field.name]) for field in fields(Prices)}
     if not all(price.is_finite() and price >= 0 for price in prices.values()):
         raise ValueError(prices)
     return PriceList(region, datetime.date.fromisoformat(str(entry["date"])).isoformat(), Prices(**prices))

@@ -61,6 +61,7 @@ _SELECTORS: Final = {
     "log_storage": _Selector("AmazonCloudWatch", "usagetype", r"([A-Z0-9]+-)?TimedStorage-ByteHrs"),
     "metrics": _Selector("AmazonCloudWatch", "usagetype", r"([A-Z0-9]+-)?CW:MetricMonitorUsage"),
     "alarm_metrics": _Selector("AmazonCloudWatch", "usagetype", r"([A-Z0-9]+-)?CW:AlarmMonitorUsage"),
+    "bucket_storage": _Selector("AmazonS3", "usagetype", r"([A-Z0-9]+-)?TimedStorage-ByteHrs"),
     "image_storage": _Selector("AmazonECR", "usagetype", r"([A-Z0-9]+-)?TimedStorage-ByteHrs"),
 }
 

@@ -34,6 +34,18 @@ def is_whole(text: str) -> bool:
     return _rows(text) is not None
 
 
+def stored_bytes(text: str) -> int:
+    """The size of all files that a dvc.lock names, each content once."""
+    rows = [mapping(row) for row in (_rows(text) or {}).values()]
+    listed = [mapping(one) for row in rows for key in ("deps", "outs") for one in _list(row.get(key))]
+    sizes = {str(one.get("md5")): one.get("size") for one in listed}
+    return sum(size for size in sizes.values() if isinstance(size, int))
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
 def add_inputs(text: str, stage: str, digests: Mapping[str, str | None]) -> str:
     """The text of a dvc.lock with more inputs in the entry of an existing stage, formatted as DVC does."""
     from ruamel.yaml import YAML

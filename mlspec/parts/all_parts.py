@@ -11,6 +11,7 @@ from mlspec.parts.part_protocol import Part
 from mlspec.parts.run import part as run
 from mlspec.parts.supply import part as supply
 from mlspec.parts.train import part as train
+from mlspec.sections.bucket import BucketSpec
 from mlspec.sections.budget import CostBudget
 from mlspec.sections.ci import Ci
 from mlspec.sections.deploy import Deploy
@@ -32,6 +33,7 @@ PARTS: tuple[Part, ...] = (
     OptionalPart("export", {"export": ExportSpec}),
     OptionalPart("test", {"test": TestSpec}),
     OptionalPart("package", {"package": Package}),
+    OptionalPart("bucket", {"bucket": BucketSpec}),
     OptionalPart("registry", {"registry": Registry}),
     infrastructure("terraform"),
     infrastructure("sam"),

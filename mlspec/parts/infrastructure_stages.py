@@ -7,6 +7,7 @@ from typing import Literal
 
 from mlspec.diagnostics import Finding
 from mlspec.plan.stage import Output, Stage
+from mlspec.sections.bucket import BucketSpec
 from mlspec.sections.budget import CostBudget
 from mlspec.sections.ci import Ci
 from mlspec.sections.delivery_tool import DeliveryTool, delivery_tool
@@ -27,7 +28,8 @@ def after_infrastructure(project: Project, module: Literal["foundation", "servic
 def has_foundation(project: Project) -> bool:
     """Whether anything must exist before the function, or beside it in the account."""
     budget = project.get(CostBudget)
-    return project.get(Registry) is not None or project.get(Ci) is not None or bool(budget and budget.notify)
+    named = project.get(Registry) is not None or project.get(Ci) is not None or project.get(BucketSpec) is not None
+    return named or bool(budget and budget.notify)
 
 
 def uses(project: Project, tool: DeliveryTool) -> bool:
@@ -62,9 +64,15 @@ def infrastructure_stages(project: Project, tool: DeliveryTool, programs: Sequen
         name=tool.service,
         description=f"{tool.described} with the function{released}",
         part=tool.name,
-        inputs=("artifacts/image.json", "artifacts/function.zip" if zipped else "artifacts/release.json"),
+        inputs=("artifacts/image.json", *(_zipped(project) if zipped else ("artifacts/release.json",))),
         outputs=(Output("artifacts/service.json", cache=False),),
         params=("deploy",),
         needs=needs,
         effects=True,
     )
+
+
+def _zipped(project: Project) -> tuple[str, ...]:
+    """The zip, and the record of the foundation where that has the bucket that it is uploaded through."""
+    own = project.get(BucketSpec) is not None
+    return ("artifacts/function.zip", *(("artifacts/foundation.json",) if own else ()))

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Final
 
 _DELIVERED: Final = frozenset({"project", "export", "package", "registry", "deploy"})
-_TOOL: Final = _DELIVERED | {"data", "monitor"}
+_TOOL: Final = _DELIVERED | {"data", "monitor", "ci", "budget", "bucket"}
 """What a delivery tool creates depends on the DVC remote and on the sections that its rights are for, too."""
+_FOUNDATIONS: Final = ("foundation", "sam-foundation", "serverless-foundation")
+ACCOUNT: Final = frozenset({"bucket", *_FOUNDATIONS, "service", "sam-service", "serverless-service"})
+"""Stages that read what no other stage reads: sections and keys that otherwise only decide what is generated."""
 READ: Final[Mapping[str, frozenset[str]]] = {
     "fetch": frozenset({"data"}),
     "data": frozenset({"project", "data", "model", "train", "evaluate", "sweep"}),
@@ -21,6 +24,7 @@ READ: Final[Mapping[str, frozenset[str]]] = {
     "test": frozenset({"test"}),
     "package": frozenset({"project", "export", "package"}),
     "image": frozenset({"project", "data", "model", "export", "package", "deploy", "monitor"}),
+    "bucket": frozenset({"project", "data", "package", "registry", "deploy", "bucket"}),
     "push": _DELIVERED,
     "deploy": _DELIVERED,
     "foundation": _TOOL,

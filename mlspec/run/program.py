@@ -29,7 +29,9 @@ from mlspec.errors import MlspecError, SpecError, StageError, UsageError
 from mlspec.job import Job
 from mlspec.learning.deferred_imports import DeferringFinder
 from mlspec.parts.all_parts import PARTS
+from mlspec.parts.hydra.part import ACCOUNT_FILE
 from mlspec.parts.part_protocol import Part
+from mlspec.parts.stage_sections import ACCOUNT
 from mlspec.run.imports import without_collection
 from mlspec.run.overrides import checked, completed, located, refused, tree, unresolved
 from mlspec.run.undeclared_reads import watched
@@ -145,7 +147,7 @@ class _Task:
 
     def __call__(self, config: DictConfig) -> float | None:
         try:
-            job = _job(config, self.context, self.parts)
+            job = _job(config, self.context, self.parts, self._stage)
             started()
             # a job of a sweep has its own folder, so that several may run at once
             if job.outputs != job.inputs:
@@ -194,7 +196,7 @@ def _body(program: str) -> Body:
     return body
 
 
-def _job(config: DictConfig, context: StageContext, parts: Sequence[Part]) -> Job:
+def _job(config: DictConfig, context: StageContext, parts: Sequence[Part], stage: str) -> Job:
     try:
         plain = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
@@ -202,10 +204,23 @@ def _job(config: DictConfig, context: StageContext, parts: Sequence[Part]) -> Jo
     assert isinstance(plain, dict)
     text = json.dumps({str(key): value for key, value in plain.items() if key not in ("hydra", "experiment")})
     values: dict[str, JsonValue] = json.loads(text)  # keys that are numbers become text, as in the spec
+    values = _with_account(values, context.root) if stage in ACCOUNT else values
     validated = sections(_validated(values, parts))
     root, outputs = context.root, _outputs(context.root)
     outputs.mkdir(parents=True, exist_ok=True)
     return Job(root, root / "artifacts", outputs, values, validated, context)
+
+
+def _with_account(values: dict[str, JsonValue], root: Path) -> dict[str, JsonValue]:
+    """The values with what only the stages that change an account read."""
+    file = root / ACCOUNT_FILE
+    account = OmegaConf.to_container(OmegaConf.load(file)) if file.is_file() else {}
+    assert isinstance(account, dict)
+    merged = dict(values)
+    for name, more in account.items():
+        own = merged.get(str(name))
+        merged[str(name)] = {**more, **own} if isinstance(own, dict) else more
+    return merged
 
 
 def _outputs(root: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import Final
 
 from mlspec.aws import alias
 from mlspec.aws.action import Action, ResourceKind, delete
+from mlspec.aws.bucket_provider import BucketProvider
 from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.error_messages import code_of
 from mlspec.aws.function import read_function
@@ -21,10 +22,16 @@ from mlspec.aws.published_version import LATEST, VersionProvider
 from mlspec.aws.repository import RepositoryProvider
 from mlspec.aws.resources import history_group
 from mlspec.aws.role import RoleProvider
+from mlspec.errors import StageError
 from mlspec.shipping.deployment import Deployment
 
-_GONE: Final = ("ResourceNotFoundException", "RepositoryNotFoundException", "NoSuchEntity", "NotFoundException")
+_GONE: Final = (
+    "ResourceNotFoundException", "RepositoryNotFoundException", "NoSuchEntity", "NotFoundException", "NoSuchBucket",
+)  # fmt: skip
 """Error codes of a resource that does not exist."""
+
+
+_OF_FOUNDATION: Final = "it belongs to the foundation, which --images removes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +43,9 @@ class Removal:
     kept: str = ""
 
 
-def plan(desired: DesiredFunction, *, images: bool) -> list[Removal]:
-    """All that exists, in the order in which it can be removed; after an interrupted removal, what is left of it."""
+def plan(desired: DesiredFunction, *, images: bool, bucket: str = "") -> list[Removal]:
+    """All that exists, in the order in which it can be removed; after an interrupted removal, what is left of it.
+    `bucket` is the name of the one that mlspec creates, "" for none."""
     return [
         *_function(desired),
         *_api(desired),
@@ -45,6 +53,7 @@ def plan(desired: DesiredFunction, *, images: bool) -> list[Removal]:
         *_role(desired),
         *_log_groups(desired),
         *_repository(desired, images=images),
+        *bucket_removal(desired, bucket),
     ]
 
 
@@ -52,7 +61,11 @@ def carry_out(desired: DesiredFunction, removals: Iterable[Removal], say: Callab
     """Remove what is not kept, in order. What has been removed since the plan counts as removed."""
     from botocore.exceptions import ClientError
 
-    providers = {**Deployment(desired).providers, "repository": RepositoryProvider(desired.target)}
+    providers = {
+        **Deployment(desired).providers,
+        "repository": RepositoryProvider(desired.target),
+        "bucket": BucketProvider(desired.target, desired.spec.location),
+    }
     for removal in removals:
         if removal.kept:
             continue
@@ -128,6 +141,24 @@ def _repository(desired: DesiredFunction, *, images: bool) -> list[Removal]:
     if not images:
         kept = kept or "--images removes it too, with all its images"
     return [Removal(_delete("repository", name), _count(count, "image"), kept)]
+
+
+def bucket_removal(desired: DesiredFunction, name: str, *, foundation: bool = True) -> list[Removal]:
+    """Only an empty one: the data and the models of a project are in no other place. It stays with the `foundation` of
+    a tool."""
+    target = desired.target
+    provider = BucketProvider(target, desired.spec.location, parts=False)
+    try:
+        bucket = provider.read(name) if name else None
+    except StageError as error:  # a bucket of another account
+        return [Removal(_delete("bucket", name), kept=error.message)]
+    if bucket is None:
+        return []
+    kept = foreign(bucket.tags, desired.project, target.owner)
+    if not kept and provider.objects(name):
+        kept = "it holds data, and mlspec deletes none. Empty it first, with all versions, then: mlspec destroy"
+    kept = kept or ("" if foundation else _OF_FOUNDATION)
+    return [Removal(_delete("bucket", name), "" if kept else "it is empty", kept)]
 
 
 def _delete(kind: ResourceKind, name: str) -> Action:

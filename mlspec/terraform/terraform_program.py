@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -39,11 +39,12 @@ class Terraform:
         if done.returncode:
             raise _error("init", messages(done.stdout), done.stderr)
 
-    def plan(self, *, destroy: bool = False) -> ModulePlan:
-        """What `apply` would change, saved so that exactly that is applied."""
+    def plan(self, *, destroy: bool = False, targets: Iterable[str] = ()) -> ModulePlan:
+        """What `apply` would change, saved so that exactly that is applied; with `targets` only of these addresses."""
         self.work.mkdir(parents=True, exist_ok=True)
         file = self.work / ("destroy.tfplan" if destroy else "apply.tfplan")
         options = ["-input=false", "-lock=false", "-json", f"-out={file}", *(["-destroy"] if destroy else [])]
+        options += [f"-target={address}" for address in targets]
         done = self._execute("plan", *options)
         output = messages(done.stdout)
         if done.returncode:

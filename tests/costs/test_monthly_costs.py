@@ -9,7 +9,8 @@ import pytest
 
 from mlspec.costs.monthly_costs import CostLine, Measured, monthly_costs, total
 from mlspec.costs.price_list import BUILT_IN
-from tests.parts.targets import LAMBDA, build
+from mlspec.dvc.dvc_lock import stored_bytes
+from tests.parts.targets import BASE, LAMBDA, build, codes
 
 UNKNOWN = Measured()
 
@@ -45,6 +46,33 @@ def test_provisioned_concurrency_costs_without_requests_and_makes_requests_cheap
     assert idle["duration"].dollars == 0
     busy = lines(tmp_path / "busy", options, "requests: 1000000, request_ms: 100")
     assert round(busy["duration"].dollars, 4) == Decimal("0.9722")
+
+
+def test_a_bucket_costs_what_dvc_stores_of_the_last_run(tmp_path: Path) -> None:
+    base = BASE.replace("data:\n", "data:\n  remote: s3://team-models/dvc\n")
+    project = build(tmp_path, "train: {}\nbucket: {region: eu-west-1}\nbudget: {monthly: 1 USD}\n", base).project
+    lock = """\
+schema: '2.0'
+stages:
+  data:
+    cmd: mlspec run data
+    deps:
+    - {path: data/cola.csv, hash: md5, md5: a1, size: 1073741824}
+    outs:
+    - {path: artifacts/data, hash: md5, md5: b2.dir, size: 536870912, nfiles: 3}
+  train:
+    cmd: mlspec run train
+    deps:
+    - {path: artifacts/data, hash: md5, md5: b2.dir, size: 536870912, nfiles: 3}
+    outs:
+    - {path: artifacts/model, hash: md5, md5: c3.dir, size: 536870912, nfiles: 2}
+"""
+    assert stored_bytes(lock) == 2 << 30, "what one stage gives another counts once"
+    [line] = monthly_costs(project, BUILT_IN, Measured(stored_bytes=stored_bytes(lock)))
+    assert (line.name, line.dollars, line.key) == ("bucket", Decimal("0.046"), ("bucket",))
+    [unknown] = monthly_costs(project, BUILT_IN, UNKNOWN)
+    assert (unknown.dollars, unknown.basis) == (0, "what DVC stores is known after the first run")
+    assert codes(tmp_path, "train: {}\nbucket: {region: eu-west-1}\nbudget: {monthly: 1 USD}\n", base) == []
 
 
 def test_logs_images_metrics_and_training(tmp_path: Path) -> None:

@@ -21,6 +21,13 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert price_list(tmp_path, "eu-north-1") == BUILT_IN
 
 
+def test_a_file_of_an_earlier_release_has_not_every_price(tmp_path: Path) -> None:
+    content = json.loads(to_json({"us-east-1": BUILT_IN}))
+    del content["us-east-1"]["prices"]["bucket_storage"]
+    (tmp_path / FILE).write_text(json.dumps(content))
+    assert price_list(tmp_path, "us-east-1") == BUILT_IN
+
+
 @pytest.mark.parametrize(
     "change", [{"log_storage": "-1"}, {"log_storage": "NaN"}, {"log_storage": "x"}, {"metrics": None}]
 )

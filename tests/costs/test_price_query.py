@@ -40,6 +40,7 @@ PRODUCTS: list[Product] = [
     ("AmazonCloudWatch", "", "EU-TimedStorage-ByteHrs", {"0": "0.03"}),
     ("AmazonCloudWatch", "", "EU-CW:MetricMonitorUsage", {"0": "0.3", "10000": "0.1"}),
     ("AmazonCloudWatch", "", "EU-CW:AlarmMonitorUsage", {"0": "0.1"}),
+    ("AmazonS3", "", "EU-TimedStorage-ByteHrs", {"0": "0.023"}),
     ("AmazonECR", "", "EU-TimedStorage-ByteHrs", {"0": "0.1"}),
 ]
 
@@ -107,6 +108,7 @@ def test_each_price_is_that_of_its_product_in_the_first_tier_that_is_not_free() 
     assert prices.log_ingestion == Decimal("0.57"), "the free gigabytes are left out, and so are vended logs"
     assert prices.provisioned_duration_arm64 == Decimal("0.0000086")
     assert prices.image_storage == Decimal("0.1")
+    assert prices.bucket_storage == Decimal("0.023")
     assert prices.alarm_metrics == Decimal("0.1")
 
 

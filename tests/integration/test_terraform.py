@@ -13,9 +13,10 @@ from mlspec.aws.action import Action, lines
 from mlspec.aws.function import read_function
 from mlspec.compiler import compile_project
 from mlspec.errors import StageError
+from mlspec.parts.bucket import work as bucket_work
 from mlspec.parts.terraform import observed, work
 from mlspec.records.terraform_outputs import ServiceOutputs
-from mlspec.shipping import remote_changes
+from mlspec.shipping import bucket_changes, remote_changes
 from tests.parts.terraform.providers import provider_folder, running_provider
 from tests.shipping.cloud import Run, Shipped
 from tests.shipping.foundation import create_release_role
@@ -51,6 +52,7 @@ def write_files(project: Shipped) -> None:
         path.write_text(file.text)
 
 
+BUCKET = "bucket: {name: team-models}\n"
 EMULATOR = """\
 # The emulated Lambda does not report the logging settings of a function.
 resource "aws_lambda_function" "this" {
@@ -71,6 +73,7 @@ def planned(project: Shipped, stage: str) -> list[str]:
     """The lines of the plan of a stage."""
     spec = compile_project(project.root / "mlproject.yaml").project
     observe: dict[str, Callable[..., list[Action]]] = {
+        "bucket": bucket_changes.bucket,
         "foundation": observed.foundation,
         "service": observed.service,
         "push": remote_changes.push,
@@ -96,7 +99,7 @@ def apply(project: Shipped) -> None:
 def test_the_life_of_a_function_that_terraform_creates(
     shipped: Make, mlspec: Run, attached: Callable[[Shipped], None], watch: Watch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project = shipped(FUNCTION, CI)
+    project = shipped(FUNCTION, CI + BUCKET)
     project.spec("deploy: {lambda:", "deploy: {iac: terraform, lambda:")
     for_the_emulator(project)
     watched = watch(project, (observed.foundation, observed.service), work.apply)
@@ -116,7 +119,7 @@ def test_the_life_of_a_function_that_terraform_creates(
     without = [action for action in first if action.kind != "terraform-module"]
     assert len(watched.not_shown(without)) >= len(watched.seen.changing), "the test of the test"
     assert ServiceOutputs.read(project.artifacts).outputs["function_name"] == project.root.name
-    assert [planned(project, stage) for stage in ("push", "deploy")] == [[], []]
+    assert [planned(project, stage) for stage in ("bucket", "push", "deploy")] == [[], [], []]
 
     project.image("two")
     project.push()
@@ -136,7 +139,8 @@ def test_the_life_of_a_function_that_terraform_creates(
     assert planned(project, "service") == [], "what a release moved is no difference"
 
     code, out, err = mlspec(project, "destroy", "--images", "--yes")
-    assert (code, err.splitlines()[-1:]) == (0, ["removed: terraform module foundation"]), out + err
+    removed = ["removed: terraform module foundation", "removed: s3 bucket team-models"]
+    assert (code, err.splitlines()[-2:]) == (0, removed), out + err
     assert "- terraform module service (aws_cloudwatch_log_group.function, " in out
     assert read_function(project.target, project.root.name) is None
     assert not list(project.root.glob(".mlspec/terraform/**/*.tfplan")), "a saved plan may hold secrets"
@@ -146,7 +150,8 @@ def test_the_life_of_a_function_that_terraform_creates(
 def test_what_mlspec_created_is_taken_over_and_given_back(
     shipped: Make, mlspec: Run, attached: Callable[[Shipped], None]
 ) -> None:
-    project = shipped('{url: {type: http-api}, alarms: {error_rate: "> 0.05"}}', CI)
+    project = shipped('{url: {type: http-api}, alarms: {error_rate: "> 0.05"}}', CI + BUCKET)
+    bucket_work.ship(project.job(), project.target)
     project.push()
     project.deploy()
     create_release_role(project.target, project.root.name)
@@ -171,7 +176,7 @@ def test_what_mlspec_created_is_taken_over_and_given_back(
     states = [json.loads(file.read_text()) for file in project.root.glob("terraform/*/*.tfstate")]
     assert [state["resources"] for state in states] == [[], []]
     project.spec("deploy: {iac: terraform, lambda:", "deploy: {lambda:")
-    assert [planned(project, stage) for stage in ("push", "deploy")] == [[], []]
+    assert [planned(project, stage) for stage in ("bucket", "push", "deploy")] == [[], [], []]
 
 
 def test_a_function_of_another_project_is_not_taken_over(shipped: Make) -> None:

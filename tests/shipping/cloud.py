@@ -32,6 +32,15 @@ Run = Callable[..., tuple[int, str, str]]
 """The program in a project's folder: exit code, stdout, stderr."""
 REGISTRY = "127.0.0.1:5000"
 _PREFIXES = {"api.ecr": "ecr", "monitoring": "cloudwatch"}
+_S3_RIGHTS = {
+    "HeadBucket": "ListBucket", "ListObjectVersions": "ListBucketVersions",
+    "GetBucketEncryption": "GetEncryptionConfiguration", "PutBucketEncryption": "PutEncryptionConfiguration",
+    "GetPublicAccessBlock": "GetBucketPublicAccessBlock", "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+}  # fmt: skip
+"""Operations of S3 whose rights have other names
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html)."""
 READS = ("Get", "List", "Describe", "Batch", "Head")
 
 
@@ -49,7 +58,7 @@ class Calls:
 
     def actions(self) -> set[str]:
         """The rights that the calls take."""
-        created = {f"{_PREFIXES.get(s, s)}:{o}" for s, o, _ in self.recorded}
+        created = {f"{_PREFIXES.get(s, s)}:{_S3_RIGHTS.get(o, o)}" for s, o, _ in self.recorded}
         return created - {"sts:GetCallerIdentity"}  # which nobody needs a right for
 
     def clear(self) -> None:

@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 from typing import Final
 
+from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.bucket import bucket
+from mlspec.aws.bucket_provider import BucketProvider
+from mlspec.sections.bucket import BucketSpec
 from tests.parts.cloudformation.stack_specs import SPECS
 from tests.parts.targets import BASE
 from tests.shipping.cloud import BuiltImages, Shipped
@@ -31,6 +35,14 @@ def create_release_role(target: AwsTarget, name: str) -> None:
     iam.create_role(RoleName=f"{name}-release", AssumeRolePolicyDocument=trust, Tags=owned)
     iam.put_role_policy(RoleName=f"{name}-release", PolicyName="push", PolicyDocument=policy)
     iam.create_open_id_connect_provider(Url=ISSUER, ClientIDList=["sts.amazonaws.com"], Tags=owned)
+
+
+def create_bucket(target: AwsTarget) -> None:
+    """The bucket of the project as `mlspec apply` creates it without a tool, with an earlier lifecycle."""
+    desired = bucket("team-data", BucketSpec(), AwsLocation("eu-west-1", ACCOUNT), "cola")
+    provider = BucketProvider(target, desired.location)
+    for action in provider.diff(desired, None):
+        provider.apply(action)
 
 
 def create_budget(target: AwsTarget, counted: str = "user:mlspec:project$cola") -> None:

@@ -48,6 +48,14 @@ _TERRAFORM: Final[Mapping[str, tuple[str, ...]]] = {
     "CreateAlias": ("aws_lambda_alias",),
     "CreateFunctionUrlConfig": ("aws_lambda_function_url",),
     "PutMetricAlarm": ("aws_cloudwatch_metric_alarm",),
+    "CreateBucket": ("aws_s3_bucket",),
+    "PutBucketTagging": ("aws_s3_bucket",),
+    "PutBucketVersioning": ("aws_s3_bucket_versioning",),
+    "PutBucketEncryption": ("aws_s3_bucket_server_side_encryption_configuration",),
+    "PutBucketOwnershipControls": ("aws_s3_bucket_ownership_controls",),
+    "PutPublicAccessBlock": ("aws_s3_bucket_public_access_block",),
+    "PutBucketPolicy": ("aws_s3_bucket_policy",),
+    "PutBucketLifecycle": ("aws_s3_bucket_lifecycle_configuration",),
 }
 """Types of resources whose change shows a request of the provider."""
 _STACK: Final = ("CreateChangeSet", "ExecuteChangeSet", "CreateStack", "UpdateStack", "DeleteChangeSet")

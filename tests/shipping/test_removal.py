@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+from botocore.stub import Stubber
+
+from mlspec.aws import policies
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction, desired_function
 from mlspec.shipping import removal
 from mlspec.shipping.deployment import Deployment
+from tests.aws.functions import OFFLINE, function
 from tests.shipping.cloud import Shipped, watched
 
 Make = Callable[..., Shipped]
@@ -65,3 +71,35 @@ def test_what_is_not_the_projects_is_kept(shipped: Make) -> None:
     removal.carry_out(stranger, removals, lines.append)
     assert lines == []
     assert len(removal.plan(own, images=False)) == len(removals)
+
+
+def test_a_bucket_is_removed_only_by_its_project_and_only_while_it_is_empty(target: AwsTarget, tmp_path: Path) -> None:
+    own = function(target, tmp_path)
+    client, name = target.client("s3"), "team-models"
+    assert removal.bucket_removal(own, name) == []
+    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    [foreign] = removal.bucket_removal(own, name)
+    assert foreign.kept == "it was not created by mlspec"
+    client.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": "mlspec:project", "Value": "cola"}]})
+    client.put_object(Bucket=name, Key="dvc/a", Body=b"1")
+    [filled] = removal.bucket_removal(own, name)
+    assert filled.kept.startswith("it holds data, and mlspec deletes none")
+    versions = client.list_object_versions(Bucket=name)["Versions"]
+    client.delete_object(Bucket=name, Key="dvc/a", VersionId=versions[0]["VersionId"])
+    [with_foundation] = removal.bucket_removal(own, name, foundation=False)
+    assert with_foundation.kept == "it belongs to the foundation, which --images removes"
+    calls, spec = watched(target), own.spec
+    [empty] = removal.bucket_removal(own, name)
+    removal.carry_out(own, [empty], lambda _: None)
+    assert removal.bucket_removal(own, name) == []
+    rights = next(one for one in policies.destroy(spec, name).statements if one.sid == "Bucket")
+    assert calls.actions() == set(rights.actions)
+
+
+def test_a_bucket_of_another_account_stops_no_removal(tmp_path: Path) -> None:
+    own = function(replace(OFFLINE), tmp_path)
+    stub = Stubber(own.target.client("s3"))
+    stub.add_client_error("head_bucket", "403", http_status_code=403)
+    with stub:
+        [kept] = removal.bucket_removal(own, "team-models")
+    assert "is taken in Amazon S3" in kept.kept

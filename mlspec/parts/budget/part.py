@@ -24,7 +24,7 @@ def check(project: Project) -> Iterator[Finding]:
         message = "nothing creates the alarm of `notify`: `mlspec apply` alone changes no budget of an account"
         help = "set `deploy.iac`, for example to `terraform`; or leave `notify` out"
         yield Finding("budget-alarm-not-created", ("budget", "notify"), message, help, on="key", severity="warning")
-    if budget is None or budget.training is not None or "registry" in project.sections:
+    if budget is None or budget.training is not None or {"registry", "bucket"} & project.sections.keys():
         return
     if deploy is None or deploy.lambda_ is None:
         message = "nothing in this spec has a price, so the budget has no effect"

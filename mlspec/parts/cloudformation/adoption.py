@@ -47,6 +47,8 @@ IDENTIFIERS: Final[Mapping[str, tuple[str, ...]]] = {
     "AWS::Lambda::Url": ("FunctionArn",),
     "AWS::Lambda::Version": ("FunctionArn",),
     "AWS::Logs::LogGroup": ("LogGroupName",),
+    "AWS::S3::Bucket": ("BucketName",),
+    "AWS::S3::BucketPolicy": ("Bucket",),
 }
 """What identifies a resource of each type that can be imported: the `primaryIdentifier` of its schema."""
 Adopted = tuple[CloudFormationResource, tuple[str, ...]]

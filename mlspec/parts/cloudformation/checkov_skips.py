@@ -18,6 +18,8 @@ def skipped_checks(resource: CloudFormationResource, spec: FunctionSpec) -> Iter
         case "Repository" if "KmsKey" not in str(resource.properties["EncryptionConfiguration"]):
             reason = "Amazon ECR encrypts images with a key of its own; `registry.ecr.kms_key` names another."
             yield "CKV_AWS_136", reason
+        case "Bucket":
+            yield from bucket_skips()
         case "LogGroup":
             yield from log_group_skips()
         case "ReleaseLogGroup":
@@ -38,6 +40,14 @@ def skipped_checks(resource: CloudFormationResource, spec: FunctionSpec) -> Iter
 def log_group_skips() -> Iterator[tuple[str, str]]:
     """Those of a log group."""
     yield "CKV_AWS_158", _OWN_KEY
+
+
+def bucket_skips() -> Iterator[tuple[str, str]]:
+    """Those of the bucket of a project."""
+    yield "CKV_AWS_18", "An access log needs a second bucket; AWS CloudTrail records access where an account needs it."
+    yield "CKV_AWS_144", "Versions protect from deletion; a copy in another region is a decision of who owns the data."
+    yield "CKV_AWS_145", "Amazon S3 encrypts objects with a key of its own."
+    yield "CKV2_AWS_62", "Nothing acts on an event of the bucket."
 
 
 def package_bucket_skips() -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What a new foundation stack takes over: the repository, the roles for GitHub, and the project's OIDC provider.
+"""What a new foundation stack takes over: repository, bucket, roles for GitHub, and the project's OIDC provider.
 
 The import changes nothing: each resource is described as it is, and the first deployment brings it to the template.
 """
@@ -6,6 +6,7 @@ The import changes nothing: each resource is described as it is, and the first d
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import JsonValue
@@ -16,6 +17,7 @@ from mlspec.aws.github_release import own_github_provider
 from mlspec.aws.ownership import check_ownership
 from mlspec.aws.repository import RepositoryProvider
 from mlspec.cloudformation.stack_import import StackImport
+from mlspec.cloudformation.stack_template import StackTemplate
 from mlspec.errors import StageError
 from mlspec.parts.ci.data_roles import data_roles
 from mlspec.parts.cloudformation import foundation_resources
@@ -23,7 +25,7 @@ from mlspec.parts.cloudformation.adoption import Adopted, imported
 from mlspec.parts.cloudformation.cloudformation_resource import CloudFormationResource, without_empty
 from mlspec.sections.budget import CostBudget
 from mlspec.sections.ci import Ci
-from mlspec.shipping.existing_foundation import check_role, has_own_budget
+from mlspec.shipping.existing_foundation import check_role, existing_bucket, has_own_budget
 
 PROVIDER: Final = "GithubOidcProvider"
 """The logical id of GitHub's OIDC provider."""
@@ -32,7 +34,23 @@ PROVIDER: Final = "GithubOidcProvider"
 def foundation_import(spec: Spec, desired: DesiredFunction, stack: str) -> StackImport | None:
     """The import of what exists; None where nothing does. Raises StageError for what is another project's."""
     check_budget(spec, desired)
-    return imported(desired, stack, [*_repository(desired), *_roles(spec, desired), *_provider(spec, desired)], {})
+    existing = [*_repository(desired), *_bucket(spec, desired), *_roles(spec, desired), *_provider(spec, desired)]
+    return imported(desired, stack, existing, {})
+
+
+def check_bucket(spec: Spec, desired: DesiredFunction, current: StackTemplate | None) -> None:
+    """Raise StageError for a bucket that exists and that the stack would create. `current` is the template of the
+    stack, None of a new one."""
+    if current is not None and foundation_resources.BUCKET in current.resources:
+        return
+    bucket = existing_bucket(spec, desired)
+    if bucket is None:
+        return
+    message = f"s3 bucket {bucket.name} exists already and is not in the stack: CloudFormation cannot create it"
+    adopt = "take it over: mlspec apply --adopt"
+    if current is not None:
+        adopt = f"give up the stack and keep its resources (mlspec destroy --keep-resources), then {adopt}"
+    raise StageError(message, help=f"{adopt}; or use it as it is: remove the section `bucket`")
 
 
 def check_budget(spec: Spec, desired: DesiredFunction) -> None:
@@ -63,6 +81,15 @@ def _repository(desired: DesiredFunction) -> Iterator[Adopted]:
         command = f"aws ecr tag-resource --resource-arn {current.arn} --tags Key={{}},Value={{}}"
         check_ownership(f"ecr repository {name}", current.tags, desired.project, command, desired.target.owner)
         yield foundation_resources.repository(current), (name,)
+
+
+def _bucket(spec: Spec, desired: DesiredFunction) -> Iterator[Adopted]:
+    """As it is, with its own tags: those of AWS are no part of a template."""
+    current = existing_bucket(spec, desired)
+    if current is not None:
+        tags = {name: value for name, value in current.tags.items() if not name.startswith("aws:")}
+        for resource in foundation_resources.bucket(replace(current, tags=tags)):
+            yield resource, (current.name,)
 
 
 def _roles(spec: Spec, desired: DesiredFunction) -> Iterator[Adopted]:

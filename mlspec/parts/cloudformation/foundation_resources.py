@@ -8,6 +8,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from mlspec.aws.bucket import Bucket
 from mlspec.aws.cost_alarm import CostAlarm
 from mlspec.aws.ecr import Repository, github_trust
 from mlspec.aws.function_spec import FunctionSpec
@@ -26,6 +27,8 @@ from mlspec.sections.ci import Github
 
 CREATE_PROVIDER: Final = "CreateOidcProvider"
 """The condition under which the stack creates GitHub's OIDC provider, and the parameter that decides it."""
+BUCKET: Final = "Bucket"
+"""The logical id of the bucket with the data and the models."""
 _PROVIDER: Final = "GithubOidcProvider"
 
 
@@ -43,6 +46,37 @@ def repository(desired: Repository) -> CloudFormationResource:
         "Tags": tag_list(desired.tags),
     }
     return CloudFormationResource("Repository", "AWS::ECR::Repository", without_empty(properties), keep=True)
+
+
+def bucket(desired: Bucket) -> tuple[CloudFormationResource, ...]:
+    """The bucket with the data and the models, and its policy. It outlives the stack."""
+    encryption: JsonValue = {"SSEAlgorithm": desired.encryption}
+    properties: dict[str, JsonValue] = {
+        "BucketName": desired.name,
+        "OwnershipControls": {"Rules": [{"ObjectOwnership": desired.ownership}]} if desired.ownership else None,
+        "PublicAccessBlockConfiguration": dict(desired.public_access or {}),
+        "BucketEncryption": {"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": encryption}]}
+        if desired.encryption
+        else None,
+        "VersioningConfiguration": {"Status": desired.versioning} if desired.versioning else None,
+        "LifecycleConfiguration": {"Rules": [_rule(rule) for rule in desired.rules]} if desired.rules else None,
+        "Tags": tag_list(desired.tags),
+    }
+    resources = [CloudFormationResource(BUCKET, "AWS::S3::Bucket", without_empty(properties), keep=True)]
+    if desired.policy is not None:
+        policy: dict[str, JsonValue] = {"Bucket": ref(BUCKET), "PolicyDocument": desired.policy.to_json()}
+        resources.append(CloudFormationResource(f"{BUCKET}Policy", "AWS::S3::BucketPolicy", policy, keep=True))
+    return tuple(resources)
+
+
+def _rule(rule: Mapping[str, JsonValue]) -> JsonValue:
+    """A rule of a lifecycle in CloudFormation's form, in which one without a prefix is for all objects."""
+    written: dict[str, JsonValue] = {"Id": rule["ID"], "Status": rule["Status"]}
+    for name in ("AbortIncompleteMultipartUpload", "NoncurrentVersionExpiration"):
+        if name in rule:
+            written[name] = rule[name]
+    expiration = rule.get("Expiration")
+    return {**written, **(expiration if isinstance(expiration, dict) else {})}
 
 
 def budget(alarm: CostAlarm) -> CloudFormationResource:

@@ -11,6 +11,7 @@ from mlspec.aws import stack_policy
 from mlspec.aws.cost_alarm import cost_alarm
 from mlspec.aws.ecr import ecr_location, push_policy, repository
 from mlspec.aws.function_spec import FunctionSpec, function_location
+from mlspec.aws.owned_bucket import owned_bucket
 from mlspec.aws.policy_document import PolicyDocument
 from mlspec.parts.ci.data_roles import data_roles
 from mlspec.parts.ci.release_workflow import LONGEST_SESSION, ship_minutes
@@ -49,9 +50,9 @@ def stack_function(project: Project) -> FunctionSpec | None:
 def foundation(
     project: Project, spec: FunctionSpec, stack: str, more: Mapping[str, PolicyDocument] = _NONE
 ) -> tuple[CloudFormationResource, ...]:
-    """The repository, and with `ci` GitHub's OIDC provider and the role that releases the stack of that name.
+    """The repository, the bucket, the budget, and with `ci` GitHub's OIDC provider and the roles of its workflows.
 
-    `more` are further policies of that role.
+    One of them releases the stack of that name; `more` are further policies of it.
     """
     ci, registry = project.get(Ci), project.get(Registry)
     resources: list[CloudFormationResource] = []
@@ -67,6 +68,8 @@ def foundation(
         resources.append(foundation_resources.release_role(spec, ci.github, session, policies))
         roles = data_roles(project, spec.location, f"${{{GITHUB_REPOSITORY}}}")
         resources += [foundation_resources.data_role(spec, role) for role in roles]
+    if (bucket := owned_bucket(project)) is not None:
+        resources += foundation_resources.bucket(bucket)
     alarm = cost_alarm(project.get(CostBudget), spec.name, spec.info.name)
     return (*resources, *([foundation_resources.budget(alarm)] if alarm else []))
 

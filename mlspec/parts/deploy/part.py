@@ -8,6 +8,7 @@ from typing import Final
 from mlspec.aws import cli_input, policies
 from mlspec.aws.ecr import github_trust
 from mlspec.aws.function_spec import FunctionSpec, function_location
+from mlspec.aws.owned_bucket import bucket_name
 from mlspec.diagnostics import Finding
 from mlspec.parts.deploy import environment_names, lambda_limits
 from mlspec.parts.infrastructure_stages import after_infrastructure
@@ -124,7 +125,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     if function is None:
         return
     yield Artifact("lambda/handler.py", "lambda/handler.py.j2")
-    contents = {**cli_input.files(function), **policies.files(function)}
+    contents = {**cli_input.files(function), **policies.files(function, bucket_name(project))}
     ci = project.get(Ci)
     if ci is not None and project.get(Registry) is None:  # with a registry, it lies beside the right to push
         trust = github_trust(function.location, ci.github.repository, ci.github.environment)

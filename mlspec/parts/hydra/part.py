@@ -10,7 +10,7 @@ from mlspec.diagnostics import Finding, Location
 from mlspec.parts.hydra.group_files import group_file
 from mlspec.parts.hydra.sweep_values import refused
 from mlspec.parts.part_protocol import no_stages as stages
-from mlspec.parts.stage_sections import READ
+from mlspec.parts.stage_sections import ACCOUNT, READ
 from mlspec.parts.train import training_warnings
 from mlspec.parts.train.monitors import GOALS, of_sweep
 from mlspec.parts.train.part import is_logged, names_logged
@@ -23,7 +23,7 @@ from mlspec.source.document import Plain
 from mlspec.spec.keys import at as shape_at
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import dotted
+from mlspec.spec.spec_model import SpecModel, dotted
 from mlspec.spec.unread_keys import unread_key
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
@@ -31,6 +31,7 @@ __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 NAME = "hydra"
 SECTIONS: Mapping[str, type[BaseModel]] = {"experiments": Experiments, "sweep": Sweep}
 PROGRAMS: Mapping[str, str] = {}
+ACCOUNT_FILE = "conf/account.yaml"
 LEFT_OUT = ("experiments",)
 """Sections that only name variants of the settings."""
 
@@ -168,6 +169,8 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     values = {"sections": sections, "sweep": sweep is not None, "experiments": list(patches)}
     yield Artifact("conf/config.yaml", "hydra/config.yaml.j2", values)
     yield from groups.values()
+    if account := _account(project, [stage.name for stage in stages]):
+        yield Artifact(ACCOUNT_FILE, "hydra/account.yaml.j2", {"values": account})
     for name, patch in patches.items():
         values = {"name": name, "values": _read(project, nested(patch))}
         yield Artifact(f"conf/experiment/{name}.yaml", "hydra/experiment.yaml.j2", values)
@@ -186,6 +189,21 @@ def _groups(project: Project) -> Iterator[tuple[str, Artifact]]:
         if file.values or not values:
             shown = {"name": name, "about": file.about, "values": file.values, "comments": file.comments}
             yield name, Artifact(f"conf/{name}/default.yaml", "hydra/group.yaml.j2", shown)
+
+
+def _account(project: Project, stages: Iterable[str]) -> dict[str, Plain]:
+    """What the stages that create resources in an account read and no other stage does: the sections and keys that
+    otherwise only decide what is generated."""
+    sections = set[str]().union(*(READ[stage] for stage in stages if stage in ACCOUNT))
+    return {name: kept for name in sorted(sections) if (kept := _only_of_account(project, name))}
+
+
+def _only_of_account(project: Project, name: str) -> dict[str, Plain]:
+    section, values = project.sections.get(name), project.values.get(name)
+    if not isinstance(section, SpecModel) or not isinstance(values, dict):
+        return {}
+    whole = not section.READ_BY_STAGES
+    return {key: value for key, value in values.items() if whole or key in section.unread_keys()}
 
 
 def nested(patch: Mapping[str, Plain]) -> dict[str, Plain]:

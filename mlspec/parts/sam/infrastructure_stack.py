@@ -31,7 +31,12 @@ from mlspec.job import write_text
 from mlspec.parts.cloudformation import service_resources
 from mlspec.parts.cloudformation.adoption import service_import
 from mlspec.parts.cloudformation.cloudformation_resource import GITHUB_REPOSITORY
-from mlspec.parts.cloudformation.foundation_adoption import check_budget, existing_roles, foundation_import
+from mlspec.parts.cloudformation.foundation_adoption import (
+    check_bucket,
+    check_budget,
+    existing_roles,
+    foundation_import,
+)
 from mlspec.parts.cloudformation.foundation_resources import CREATE_PROVIDER
 from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE
 from mlspec.parts.sam.sam_templates import ARCHIVE, FOLDER, UNKNOWN_DIGEST, secret_parameters, stack_name
@@ -73,7 +78,10 @@ class InfrastructureStack:
         self._check(stack, name, desired, taken)
         text = self._comparable(desired)
         parameters = self._parameters(desired, stack, taken)
-        current = read_template(self.target, stack) if stack and not stack.is_empty else _known(taken, text)
+        current = read_template(self.target, stack) if stack and not stack.is_empty else None
+        if self.part == FOUNDATION and taken is None:
+            check_bucket(self.spec, desired, current)
+        current = current or _known(taken, text)
         shown = {key: value for key, value in parameters.items() if not key.startswith("Secret")}
         changes = (
             *template_changes(StackTemplate.parse(text), current),

@@ -41,6 +41,7 @@ _REFERENCES: Final = References(ref("Function"), ref("Function.Alias"), get_att(
 """SAM creates the version and the alias, and resolves these two."""
 _COMMENTS: Final[Mapping[str, str]] = {
     "GithubOidcProvider": "An account has this provider once, and other repositories use it: it outlives the stack.",
+    "Bucket": "The data and the models of the project: it outlives the stack.",
     "Budget": "AWS counts by the tag once it is activated as a cost allocation tag, in the account's billing.",
     "ReleaseRole": "The workflow that releases assumes this role, from one environment of one repository.",
     "DataReadRole": "Every job of the repository may read the DVC remote with this role; jobs of a fork get no token.",
@@ -97,6 +98,7 @@ def _foundation(project: Project, spec: FunctionSpec, resources: Sequence[CloudF
         "name": spec.name,
         "github": ci.github if ci else None,
         "repository": "Repository" in ids,
+        "bucket": "Bucket" in ids,
         "create_provider": CREATE_PROVIDER,
         "github_repository": GITHUB_REPOSITORY,
         "resources": _commented(resources, spec),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mlspec.aws.action import Action, Executor, FieldChange
 from mlspec.aws.desired import DesiredFunction, Spec
+from mlspec.aws.owned_bucket import bucket_name
 from mlspec.aws.ownership import foreign
 from mlspec.cloudformation.existing_stack import read_stack, resource_ids
 from mlspec.cloudformation.stack_detachment import StackDetachment
@@ -19,7 +20,7 @@ from mlspec.shipping import removal
 from mlspec.shipping.removal import Removal
 
 _KEPT_KINDS = ("log-group", "repository")
-"""What a stack keeps when it is deleted."""
+"""What a stack keeps when it is deleted, beside the bucket."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,14 @@ class StackRemovals:
 
 @contextmanager
 def stack_removals(
-    _spec: Spec, desired: DesiredFunction, root: Path, *, images: bool, keep: bool = False
+    spec: Spec, desired: DesiredFunction, root: Path, *, images: bool, keep: bool = False
 ) -> Iterator[StackRemovals | None]:
     """The removal of the stacks of the spec, with `keep` without what is in them; None where neither exists."""
     stacks = list(_stacks(desired, images=images or keep, operation="detach" if keep else "delete"))
     plan = removal.plan(desired, images=images) if stacks and not keep else ()
     left = [one for one in plan if one.action.kind in _KEPT_KINDS]
+    if stacks and not keep:
+        left += removal.bucket_removal(desired, bucket_name(spec), foundation=images)
     yield StackRemovals((*stacks, *left), desired, root) if stacks else None
 
 

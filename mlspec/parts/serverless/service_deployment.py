@@ -28,7 +28,12 @@ from mlspec.cloudformation.stack_template import StackTemplate, TemplateResource
 from mlspec.errors import StageError
 from mlspec.parts.cloudformation import service_resources
 from mlspec.parts.cloudformation.adoption import service_import
-from mlspec.parts.cloudformation.foundation_adoption import check_budget, existing_roles, foundation_import
+from mlspec.parts.cloudformation.foundation_adoption import (
+    check_bucket,
+    check_budget,
+    existing_roles,
+    foundation_import,
+)
 from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE
 from mlspec.parts.serverless.secret_references import check_secrets
 from mlspec.parts.serverless.services import FOLDER, FUNCTION_ID, LOG_GROUP_ID, foundation_name, service_name
@@ -141,6 +146,8 @@ class ServiceDeployment:
             raise StageError(message, help=_GIVE_UP)
         if self.name == SERVICE:
             check_secrets(self.target, self._desired)
+        if self.name == FOUNDATION and taken is None:
+            check_bucket(self.spec, self._desired, current)
         if taken is None and (current is None or _RESOURCE[self.name] not in current.resources):
             self._check_free()
 

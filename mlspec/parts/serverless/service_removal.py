@@ -10,6 +10,7 @@ from typing import Final
 
 from mlspec.aws.action import Action, Executor, FieldChange
 from mlspec.aws.desired import DesiredFunction, Spec
+from mlspec.aws.owned_bucket import bucket_name
 from mlspec.aws.ownership import foreign
 from mlspec.cloudformation.existing_stack import read_stack, resource_ids
 from mlspec.cloudformation.sam_program import RunProgram, run_program
@@ -21,7 +22,7 @@ from mlspec.shipping import removal
 from mlspec.shipping.removal import Removal
 
 _KEPT_KINDS: Final = ("log-group", "repository")
-"""What a stack keeps when it is deleted."""
+"""What a stack keeps when it is deleted, beside the bucket."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def service_removals(
         yield ServiceRemovals(tuple(stacks), desired, dict.fromkeys(names, StackDetachment(desired.target)))
         return
     executors = {one.stack: one.removal() for one in services.values() if one.stack in names}
-    yield ServiceRemovals((*stacks, *_kept(desired, images=images)), desired, executors)
+    left = [*_kept(desired, images=images), *removal.bucket_removal(desired, bucket_name(spec), foundation=images)]
+    yield ServiceRemovals((*stacks, *left), desired, executors)
 
 
 def _stacks(

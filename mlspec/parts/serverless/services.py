@@ -92,6 +92,7 @@ def foundation_files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]
     files = {
         "registry": tuple(one for one in resources if one.type.startswith("AWS::ECR::")),
         "github": tuple(one for one in resources if one.type.startswith("AWS::IAM::")),
+        "bucket": tuple(one for one in resources if one.type.startswith("AWS::S3::")),
         "budget": tuple(one for one in resources if one.type.startswith("AWS::Budgets::")),
     }
     files = {file: listed for file, listed in files.items() if listed}

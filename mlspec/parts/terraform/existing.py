@@ -18,9 +18,16 @@ from mlspec.aws.ownership import check_no_stack, check_ownership
 from mlspec.aws.repository import RepositoryProvider
 from mlspec.aws.resources import HttpApi
 from mlspec.aws.role import RoleProvider
-from mlspec.parts.terraform.import_blocks import PROVIDER, Import, alarm_import, foundation_imports, service_imports
-from mlspec.parts.terraform.modules import FOUNDATION, SERVICE
-from mlspec.shipping.existing_foundation import existing_role, has_own_budget
+from mlspec.parts.terraform.import_blocks import (
+    BUCKET_PARTS,
+    PROVIDER,
+    Import,
+    alarm_import,
+    foundation_imports,
+    service_imports,
+)
+from mlspec.parts.terraform.modules import FOUNDATION
+from mlspec.shipping.existing_foundation import existing_bucket, existing_role, has_own_budget
 
 
 def to_adopt(spec: Spec, desired: DesiredFunction, module: str, state: frozenset[str]) -> dict[str, str]:
@@ -29,13 +36,16 @@ def to_adopt(spec: Spec, desired: DesiredFunction, module: str, state: frozenset
     missing = {one.name: one for one in known if one.to not in state}
     if not missing:
         return {}
-    existing = {SERVICE: _service, FOUNDATION: _foundation}[module](desired, missing)
+    existing = _foundation(spec, desired, missing) if module == FOUNDATION else _service(desired, missing)
     return {name: id for name, id in existing if name in missing}
 
 
-def _foundation(desired: DesiredFunction, missing: dict[str, Import]) -> Iterator[tuple[str, str]]:
+def _foundation(spec: Spec, desired: DesiredFunction, missing: dict[str, Import]) -> Iterator[tuple[str, str]]:
     if "repository" in missing:
         yield from _repository(desired, missing)
+    if "bucket" in missing and (bucket := existing_bucket(spec, desired)):
+        yield "bucket", bucket.name
+        yield from ((f"bucket_{part}", bucket.name) for part in BUCKET_PARTS if getattr(bucket, part))
     roles = {name.removesuffix("_role"): one.id for name, one in missing.items() if name.endswith("_role")}
     for key, role in roles.items():
         yield from ((name, missing[name].id) for name in existing_role(desired, key, role) if name in missing)

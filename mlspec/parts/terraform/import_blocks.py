@@ -12,6 +12,7 @@ from mlspec.aws.alarm_settings import MetricAlarm
 from mlspec.aws.cost_alarm import cost_alarm
 from mlspec.aws.ecr import push_policy
 from mlspec.aws.function_spec import FunctionSpec
+from mlspec.aws.owned_bucket import bucket_name
 from mlspec.aws.resources import API_STATEMENT, ROLE_POLICY
 from mlspec.parts.ci.data_roles import data_roles
 from mlspec.sections.budget import CostBudget
@@ -22,6 +23,15 @@ from mlspec.spec.project import SectionLookup
 PROVIDER: Final = "oidc_provider"
 """The import block of GitHub's OIDC provider."""
 RELEASE_ROLE: Final = "release_role"
+BUCKET_PARTS: Final[Mapping[str, str]] = {
+    "ownership": "ownership_controls",
+    "public_access": "public_access_block",
+    "encryption": "server_side_encryption_configuration",
+    "versioning": "versioning",
+    "rules": "lifecycle_configuration",
+    "policy": "policy",
+}
+"""Settings of a bucket that are resources of their own in Terraform: the field of Bucket, and the rest of the type."""
 
 
 class Import(NamedTuple):
@@ -63,9 +73,16 @@ def foundation_imports(project: SectionLookup, spec: FunctionSpec) -> tuple[Impo
     budget = cost_alarm(project.get(CostBudget), spec.name, spec.info.name)
     return (
         *(_repository_imports(spec.repository) if project.get(Registry) is not None else ()),
+        *(_bucket_imports(bucket) if (bucket := bucket_name(project)) else ()),
         *(_github_imports(project, spec) if project.get(Ci) is not None else ()),
         *((Import("budget", "aws_budgets_budget.this", f"ACCOUNT:{budget.name}"),) if budget else ()),
     )
+
+
+def _bucket_imports(name: str) -> Iterator[Import]:
+    yield Import("bucket", "aws_s3_bucket.this", name)
+    for part, type in BUCKET_PARTS.items():
+        yield Import(f"bucket_{part}", f"aws_s3_bucket_{type}.this", name)
 
 
 def _github_imports(project: SectionLookup, spec: FunctionSpec) -> Iterator[Import]:

@@ -25,6 +25,8 @@ from mlspec.terraform.terraform_program import Terraform, Value
 
 _UNKNOWN_DIGEST: Final = "sha256:" + "0" * 64
 """Of an image that is not pushed yet, in a plan."""
+_BUCKET: Final = "aws_s3_bucket"
+"""How the types of a bucket and its settings begin."""
 _PROVIDER: Final = "aws_iam_openid_connect_provider.github[0]"
 
 
@@ -55,9 +57,25 @@ class TerraformModule:
         adopted = to_adopt(self.spec, desired, self.name, state) if operation == "apply" else {}
         more = {"adopt": adopted, **self._oidc_provider(state, adopted)}
         terraform = replace(terraform, variables={**terraform.variables, **more})
-        plan = terraform.plan(destroy=operation == "destroy")
+        if operation == "destroy":
+            yield from self._destroyed(terraform, state)
+            return
+        plan = terraform.plan()
         try:
-            yield module_actions(self.name, plan, operation), ModuleProvider(terraform)
+            yield module_actions(self.name, plan), ModuleProvider(terraform)
+        finally:
+            plan.file.unlink(missing_ok=True)
+
+    def _destroyed(self, terraform: Terraform, state: frozenset[str]) -> Iterator[tuple[list[Action], ModuleProvider]]:
+        """The destruction of the module without its bucket, which Terraform protects."""
+        resources = {address for address in state if not address.startswith("data.")}
+        others = sorted(address for address in resources if not address.startswith(_BUCKET))
+        if resources and not others:
+            yield [], ModuleProvider(terraform)
+            return
+        plan = terraform.plan(destroy=True, targets=others if len(others) < len(resources) else ())
+        try:
+            yield module_actions(self.name, plan, "destroy"), ModuleProvider(terraform)
         finally:
             plan.file.unlink(missing_ok=True)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from mlspec.aws.action import Action, Executor, FieldChange, ResourceKind
 from mlspec.aws.desired import DesiredFunction, Spec
 from mlspec.aws.image_retention import ImageTagProvider, other_functions_tags
+from mlspec.aws.owned_bucket import bucket_name
 from mlspec.aws.repository import RepositoryProvider
 from mlspec.parts.terraform.infrastructure import TerraformModule
 from mlspec.parts.terraform.modules import FOLDER, FOUNDATION, SERVICE
@@ -31,7 +32,7 @@ class ModuleRemovals:
             action = one.action
             if one.kept:
                 continue
-            if action.kind == "log-group":
+            if action.kind in ("log-group", "bucket"):
                 removal.carry_out(self.desired, [one], say)
             else:
                 self._executor(action.kind, action.name).apply(action)
@@ -63,6 +64,8 @@ def planned_removals(
             if name == FOUNDATION and actions and not kept:
                 removals.extend(_images(desired))
             removals.extend(Removal(action, _resources(action), kept) for action in actions)
+            if name == FOUNDATION:
+                removals.extend(removal.bucket_removal(desired, bucket_name(spec), foundation=not kept))
             if name == SERVICE and actions:
                 left = removal.plan(desired, images=False)
                 removals.extend(one for one in left if one.action.kind == "log-group")

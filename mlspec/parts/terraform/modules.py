@@ -14,10 +14,12 @@ from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.cost_alarm import cost_alarm
 from mlspec.aws.ecr import ecr_location, github_trust, repository
 from mlspec.aws.function_spec import FunctionSpec, function_location
+from mlspec.aws.owned_bucket import owned_bucket
 from mlspec.aws.resource_tags import tags
 from mlspec.aws.resources import API_STATEMENT, ROLE_POLICY
 from mlspec.parts.ci.data_roles import data_roles
 from mlspec.parts.ci.release_workflow import LONGEST_SESSION, ship_minutes
+from mlspec.parts.cloudformation.checkov_skips import bucket_skips
 from mlspec.parts.infrastructure_stages import has_foundation
 from mlspec.parts.terraform.import_blocks import foundation_imports, release_policies, service_imports
 from mlspec.plan.artifact import Artifact
@@ -110,6 +112,9 @@ def _foundation(
             "data_roles": data_roles(project, spec.location, "${var.github_repository}"),
         }
         shared["github.tf"] = "foundation/github.tf"
+    bucket = owned_bucket(project)
+    values |= {"bucket": bucket, "bucket_skips": list(bucket_skips())}
+    shared |= {"bucket.tf": "foundation/bucket.tf"} if bucket is not None else {}
     shared |= {"budget.tf": "foundation/budget.tf"} if common["budget"] is not None else {}
     shared |= {"imports.tf": "imports.tf"} if known else {}
     shared["tests/foundation.tftest.hcl"] = "tests/foundation.tftest.hcl"

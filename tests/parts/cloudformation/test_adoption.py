@@ -26,7 +26,7 @@ from mlspec.parts.serverless import work as serverless
 from mlspec.shipping import remote_changes
 from tests.parts.serverless.packages import osls
 from tests.shipping.cloud import Calls, Shipped, services_with_rights, watched
-from tests.shipping.foundation import ISSUER, create_budget, foundation_project
+from tests.shipping.foundation import ISSUER, create_bucket, create_budget, foundation_project
 from tests.shipping.zipped import BUCKET, zip_project, zipped
 
 FUNCTION = "{url: {type: http-api}, alarms: {error_rate: '> 0.05'}, environment: {LEVEL: high}}"
@@ -205,8 +205,8 @@ def test_with_a_stand_in_for_cloudformation_stacks_take_over_what_exists(adoptin
     assert [lint(one["TemplateBody"]) for one in (first, second)] == [[], []]
     imported = {one["ResourceType"]: one["ResourceIdentifier"] for one in second["ResourcesToImport"]}
     client, api = target.client("lambda"), target.client("apigatewayv2")
-    others = {"AWS::ECR::Repository", "AWS::IAM::OIDCProvider", "AWS::Lambda::Url"}
-    assert imported.keys() == IDENTIFIERS.keys() - others
+    first_stack = {"AWS::ECR::Repository", "AWS::IAM::OIDCProvider", "AWS::S3::Bucket", "AWS::S3::BucketPolicy"}
+    assert imported.keys() == IDENTIFIERS.keys() - first_stack - {"AWS::Lambda::Url"}
     for type in ("AWS::Lambda::Version", "AWS::Lambda::Alias"):
         arn = imported[type]["FunctionArn" if type.endswith("Version") else "AliasArn"]
         assert client.get_function(FunctionName=arn)["Configuration"]["Version"] == "1"
@@ -287,18 +287,60 @@ def test_a_zip_is_taken_over_without_its_code(target: AwsTarget, tmp_path: Path)
         target.client("s3").delete_bucket(Bucket="my-zips")
 
 
+@pytest.mark.node
+@pytest.mark.slow
+def test_a_zip_is_taken_over_by_a_service_of_serverless(
+    target: AwsTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """osls itself packages the zip; the import has none, and changes nothing."""
+    monkeypatch.setenv("PATH", f"{Path(osls()).parent}{os.pathsep}{os.environ['PATH']}")
+    project = zip_project(target, tmp_path)
+    zipped(project, "one")
+    project.deploy()
+    project.spec("deploy: {lambda:", "deploy: {iac: serverless, lambda:")
+    tool, deployed = taking_over(project), list[str]()
+    for file in project.files():
+        path = project.root / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.text)
+
+    def run(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> tuple[int, str]:
+        if command[1] == "package":
+            return run_program(command, folder, environ)
+        deployed.append(folder.name)
+        return 0, ""
+
+    with pytest.raises(StageError, match="runs this zip already"):
+        serverless.apply(project.job(), "service", tool.project.target, run)
+    zipped(project, "two")
+    before = read_function(target, "cola")
+    tool.calls.clear()
+    serverless.apply(project.job(), "service", tool.project.target, run)
+    assert (tool.calls.changing, read_function(target, "cola")) == ([], before), "an import changes nothing"
+    assert deployed == ["service"]
+    [request], [update] = tool.cloudformation.requests, tool.cloudformation.updates
+    imported, updated = (json.loads(one["TemplateBody"])["Resources"] for one in (request, update))
+    assert imported["ServeLambdaFunction"]["Properties"]["Code"].keys() == {"ZipFile"}
+    assert updated.keys() - imported.keys() == {"ServerlessDeploymentBucket", "ServerlessDeploymentBucketPolicy"}
+    assert [lint(one["TemplateBody"]) for one in (request, update)] == [[], []]
+
+
 def test_a_foundation_takes_over_the_role_for_releases_and_the_projects_own_provider(
     target: AwsTarget, tmp_path: Path
 ) -> None:
     sam = taking_over(foundation_project(target, tmp_path, "sam"))
     with pytest.raises(StageError, match="iam role cola-release exists already"):
         sam.plan("foundation", adopt=False)
+    create_bucket(target)
     planned = sam.plan("foundation")
     taken = [line.partition(" stack cola-foundation ")[2] for line in planned if line.endswith("taken over")]
     assert taken == [
+        "Bucket: AWS::S3::Bucket, taken over",
+        "BucketPolicy: AWS::S3::BucketPolicy, taken over",
         "ReleaseRole: AWS::IAM::Role, taken over",
         "GithubOidcProvider: AWS::IAM::OIDCProvider, taken over",
     ]
+    assert any("Bucket LifecycleConfiguration" in line for line in planned), "kept for 30 days, and 90 in the spec"
     assert any("ReleaseRole MaxSessionDuration" in line or "ReleaseRole AssumeRole" in line for line in planned)
     sam.apply("foundation")
     [request] = sam.cloudformation.requests
@@ -309,6 +351,21 @@ def test_a_foundation_takes_over_the_role_for_releases_and_the_projects_own_prov
         one["ResourceIdentifier"]["Arn"] for one in request["ResourcesToImport"] if "OIDC" in one["ResourceType"]
     ]
     assert iam.get_open_id_connect_provider(OpenIDConnectProviderArn=provider)["Url"] in ISSUER
+
+
+def test_a_bucket_that_a_stack_cannot_create_is_refused(target: AwsTarget, tmp_path: Path) -> None:
+    sam = taking_over(foundation_project(target, tmp_path, "sam"))
+    target.client("iam").delete_role_policy(RoleName="cola-release", PolicyName="push")
+    target.client("iam").delete_role(RoleName="cola-release")
+    create_bucket(target)
+    with pytest.raises(StageError, match="s3 bucket team-data exists already and is not in the stack") as refused:
+        sam.plan("foundation", adopt=False)
+    assert "take it over: mlspec apply --adopt; or use it as it is: remove the section `bucket`" in refused.value.help
+    target.client("s3").put_bucket_tagging(
+        Bucket="team-data", Tagging={"TagSet": [{"Key": "mlspec:project", "Value": "b"}]}
+    )
+    with pytest.raises(StageError, match="s3 bucket team-data exists already: it belongs to the project b"):
+        sam.plan("foundation")
 
 
 def test_what_a_foundation_does_not_take_over_is_refused(target: AwsTarget, tmp_path: Path) -> None:

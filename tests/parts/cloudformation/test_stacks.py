@@ -72,6 +72,8 @@ def test_what_holds_data_stays_when_its_stack_is_deleted(tmp_path: Path) -> None
     assert [id for id in kept if not id.startswith("FunctionVersion")] == [
         "Repository",
         "GithubOidcProvider",
+        "Bucket",
+        "BucketPolicy",
         "LogGroup",
         "ReleaseLogGroup",
     ]

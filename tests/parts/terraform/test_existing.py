@@ -52,3 +52,27 @@ def test_what_is_another_projects_is_left_or_refused(target: AwsTarget, tmp_path
     create_budget(target, "user:mlspec:project$other")
     with pytest.raises(StageError, match="does not count the costs of this project"):
         adopted(project)
+
+
+def test_the_projects_own_bucket_is_taken_over_with_the_settings_that_it_has(target: AwsTarget, tmp_path: Path) -> None:
+    project, client = foundation_project(target, tmp_path, "terraform"), target.client("s3")
+    assert "bucket" not in adopted(project)
+    client.create_bucket(Bucket="team-data", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    with pytest.raises(StageError, match="s3 bucket team-data exists already: it was not created by mlspec"):
+        adopted(project)
+    client.put_bucket_tagging(Bucket="team-data", Tagging={"TagSet": [{"Key": "mlspec:project", "Value": "cola"}]})
+    assert {name for name in adopted(project) if name.startswith("bucket")} == {"bucket"}
+    client.put_bucket_versioning(Bucket="team-data", VersioningConfiguration={"Status": "Enabled"})
+    assert "bucket_versioning" in adopted(project)
+    assert "bucket" not in adopted(project, frozenset({"aws_s3_bucket.this"}))
+
+
+def test_a_bucket_with_settings_that_terraform_would_remove_is_refused(target: AwsTarget, tmp_path: Path) -> None:
+    project, client = foundation_project(target, tmp_path, "terraform"), target.client("s3")
+    client.create_bucket(Bucket="team-data", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    client.put_bucket_tagging(Bucket="team-data", Tagging={"TagSet": [{"Key": "mlspec:project", "Value": "cola"}]})
+    rule = {"ID": "archive", "Status": "Enabled", "Filter": {"Prefix": "raw/"}, "Expiration": {"Days": 9}}
+    client.put_bucket_lifecycle_configuration(Bucket="team-data", LifecycleConfiguration={"Rules": [rule]})
+    with pytest.raises(StageError, match="terraform would remove: the lifecycle rule archive") as refused:
+        adopted(project)
+    assert "remove the section `bucket`" in refused.value.help

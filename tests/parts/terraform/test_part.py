@@ -23,6 +23,7 @@ SPECS = {
     + REGISTRY.replace("}}", ', kms_key: "arn:aws:kms:eu-west-1:123456789012:key/a", pull_accounts: ["210987654321"]}}')
     + CI
     + """\
+bucket: {name: team-data}
 budget: {monthly: 20 USD, notify: [team@example.com]}
 deploy:
   iac: terraform
@@ -123,3 +124,11 @@ def test_the_releasing_role_cannot_change_infrastructure(tmp_path: Path) -> None
     writes = {action for action in actions if re.search(r":(Create|Put|Delete|Update|Attach|Pass|Tag)", action)}
     assert writes == {"lambda:UpdateAlias", "lambda:UpdateFunctionCode", "ecr:PutImage", "logs:CreateLogStream",
                       "logs:PutLogEvents"}  # fmt: skip
+
+
+def test_terraform_destroys_no_bucket(tmp_path: Path) -> None:
+    """Its own tests only plan the module with one: they could not remove it at their end."""
+    created = files(tmp_path, SPECS["everything"])
+    assert "prevent_destroy = true" in created["terraform/foundation/bucket.tf"]
+    assert "force_destroy" not in created["terraform/foundation/bucket.tf"]
+    assert "command = plan" in created["terraform/foundation/tests/foundation.tftest.hcl"].partition("assert")[0]

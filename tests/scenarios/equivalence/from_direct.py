@@ -13,8 +13,9 @@ from mlspec.aws.action import Action, ResourceKind
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction, desired_function
 from mlspec.aws.ecr import ecr_location
+from mlspec.aws.owned_bucket import owned_bucket
 from mlspec.sections.registry import Registry
-from mlspec.shipping import image_push
+from mlspec.shipping import bucket_changes, image_push
 from mlspec.shipping.deployment import Deployment
 from mlspec.spec.project import Project
 from tests.scenarios.equivalence.canonical import API, DIGEST, VERSION, CanonicalResource, canonical
@@ -29,7 +30,49 @@ def direct(project: Project, target: AwsTarget) -> list[CanonicalResource]:
         location = located(target, ecr_location(registry.ecr))
         actions += image_push.repository_actions(target, location, project)
     desired = desired_function(replace(target, registry=""), project, DIGEST)
-    return _in_order([*_repository(actions), *_deployment(desired)])
+    return _in_order([*_bucket(project, target), *_repository(actions), *_deployment(desired)])
+
+
+def _bucket(project: Project, target: AwsTarget) -> Iterator[CanonicalResource]:
+    """The settings of one bucket, each of a request of its own."""
+    if owned_bucket(project) is None:
+        return
+    provider, desired = bucket_changes.desired(project, target)
+    whole: dict[str, JsonValue] = {}
+    for action in provider.diff(desired, None):
+        whole |= action.arguments
+    del whole["CreateBucketConfiguration"]  # the region, which is that of the stack elsewhere
+    policy, tags = whole.pop("Policy"), whole.pop("Tagging")
+    name, owner = str(whole.pop("Bucket")), whole.pop("ObjectOwnership")
+    [encryption] = _in(whole.pop("ServerSideEncryptionConfiguration"), "Rules")
+    properties: dict[str, JsonValue] = {
+        **whole,
+        "OwnershipControls": {"Rules": [{"ObjectOwnership": owner}]},
+        "BucketEncryption": {
+            "ServerSideEncryptionConfiguration": [
+                {"ServerSideEncryptionByDefault": encryption["ApplyServerSideEncryptionByDefault"]}
+            ]
+        },
+        "LifecycleConfiguration": {"Rules": [_rule(one) for one in _in(whole["LifecycleConfiguration"], "Rules")]},
+        "Tags": list[JsonValue](_in(tags, "TagSet")),
+    }
+    yield canonical("AWS::S3::Bucket", name, properties)
+    yield canonical("AWS::S3::BucketPolicy", name, {"PolicyDocument": policy})
+
+
+def _in(value: JsonValue, name: str) -> list[dict[str, JsonValue]]:
+    assert isinstance(value, dict)
+    listed = value[name]
+    assert isinstance(listed, list)
+    return [one for one in listed if isinstance(one, dict)]
+
+
+def _rule(given: Arguments) -> JsonValue:
+    """A rule of a lifecycle by the names of CloudFormation."""
+    assert given["Filter"] == {"Prefix": ""}, "it is for all objects"
+    expiration = given.get("Expiration")
+    expired = expiration if isinstance(expiration, dict) else {}
+    return {"Id": given["ID"], **_without(given, "ID", "Filter", "Expiration"), **expired}
 
 
 def _in_order(resources: Sequence[CanonicalResource]) -> list[CanonicalResource]:

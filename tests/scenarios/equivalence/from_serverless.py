@@ -52,7 +52,7 @@ def _deployed(template: dict[str, JsonValue], service: str, tags: JsonValue) -> 
         properties = body.setdefault("Properties", {})
         assert isinstance(properties, dict)
         if body["Type"] == "AWS::S3::Bucket":
-            properties["BucketName"] = f"cola-{service}-bucket"
+            properties.setdefault("BucketName", f"cola-{service}-bucket")
         if body["Type"] == "AWS::Logs::LogGroup":
             properties.setdefault("Tags", tags)
     return template

@@ -194,6 +194,8 @@ class _Module:
                 return f"arn:aws:iam::{ACCOUNT}:role/{of.values['name']}"
             case "aws_iam_role", "id":
                 return of.values["name"]
+            case "aws_s3_bucket", "id":
+                return of.values["bucket"]
             case "aws_lambda_function", "version":
                 return VERSION
             case "aws_lambda_alias", "arn":
@@ -267,6 +269,50 @@ def _repository(module: _Module, one: TerraformResource) -> Iterator[CanonicalRe
         **dict.fromkeys(KEPT, one.values["force_delete"] in (None, False) or None),  # AWS deletes no images with it
     }
     yield canonical("AWS::ECR::Repository", str(one.values["name"]), properties)
+
+
+def _bucket(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
+    """A bucket and its policy; its other settings are resources of Terraform, and all of this bucket."""
+    name = str(one.values["bucket"])
+
+    def part(type: str) -> Values:
+        [setting] = module.parts(f"aws_s3_bucket_{type}")
+        assert module.value(setting, "bucket") == name
+        return setting.values
+
+    encrypted = _one(part("server_side_encryption_configuration")["rule"])
+    access = ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets")
+    properties: dict[str, JsonValue] = {
+        "OwnershipControls": {"Rules": [_one(part("ownership_controls")["rule"])]},
+        "PublicAccessBlockConfiguration": {_pascal(key): part("public_access_block")[key] for key in access},
+        "BucketEncryption": {
+            "ServerSideEncryptionConfiguration": [
+                {
+                    "ServerSideEncryptionByDefault": {
+                        "SSEAlgorithm": _one(encrypted["ApplyServerSideEncryptionByDefault"])["SseAlgorithm"]
+                    }
+                }
+            ]
+        },
+        "VersioningConfiguration": {"Status": _one(part("versioning")["versioning_configuration"])["Status"]},
+        "LifecycleConfiguration": {"Rules": [_rule(rule) for rule in _list(part("lifecycle_configuration")["rule"])]},
+        "Tags": one.values["tags"],
+        **dict.fromkeys(KEPT, one.values["force_destroy"] in (None, False) or None),  # AWS deletes no objects with it
+    }
+    yield canonical("AWS::S3::Bucket", name, properties)
+    kept = dict.fromkeys(KEPT, True)  # it is in the bucket, which stays
+    yield canonical("AWS::S3::BucketPolicy", name, {"PolicyDocument": part("policy")["policy"], **kept})
+
+
+def _rule(block: Values) -> JsonValue:
+    """A rule of a lifecycle."""
+    rule: dict[str, JsonValue] = {"Id": block["id"], "Status": block["status"]}
+    for name in ("abort_incomplete_multipart_upload", "noncurrent_version_expiration"):
+        if block.get(name):
+            rule[_pascal(name)] = _one(block[name])
+    if block.get("expiration"):
+        rule["ExpiredObjectDeleteMarker"] = _one(block["expiration"])["ExpiredObjectDeleteMarker"]
+    return rule
 
 
 def _function(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
@@ -417,6 +463,7 @@ _TYPES: Final[Mapping[str, Callable[[_Module, TerraformResource], Iterator[Canon
     "aws_iam_openid_connect_provider": _provider,
     "aws_cloudwatch_log_group": _log_group,
     "aws_ecr_repository": _repository,
+    "aws_s3_bucket": _bucket,
     "aws_lambda_function": _function,
     "aws_lambda_alias": _alias,
     "aws_lambda_function_url": _url,
@@ -428,5 +475,7 @@ _TYPES: Final[Mapping[str, Callable[[_Module, TerraformResource], Iterator[Canon
     "aws_cloudwatch_metric_alarm": _alarm,
 }
 _PARTS: Final = ("aws_iam_role_policy", "aws_ecr_lifecycle_policy", "aws_ecr_repository_policy",
-                 "aws_lambda_provisioned_concurrency_config")  # fmt: skip
+                 "aws_lambda_provisioned_concurrency_config", "aws_s3_bucket_ownership_controls",
+                 "aws_s3_bucket_public_access_block", "aws_s3_bucket_server_side_encryption_configuration",
+                 "aws_s3_bucket_versioning", "aws_s3_bucket_lifecycle_configuration", "aws_s3_bucket_policy")  # fmt: skip
 """What is a setting of another resource elsewhere."""

@@ -50,6 +50,8 @@ ORDER: Final = (
     RequiredOrder(f"{_API}Stage", f"{_API}Api", "It is a part of the API"),
     RequiredOrder("AWS::IAM::Role", "AWS::IAM::OIDCProvider", "IAM trusts no provider that does not exist",
                   name=".*-(release|data-read|data-write)"),
+    RequiredOrder("AWS::S3::BucketPolicy", "AWS::S3::Bucket", "It is the policy of the bucket",
+                  name="team-data", after_name="team-data"),
     RequiredOrder(f"{_DEPLOY}DeploymentGroup", f"{_DEPLOY}Application", "It is a part of the application"),
     RequiredOrder(f"{_DEPLOY}DeploymentGroup", "AWS::IAM::Role", "CodeDeploy moves the alias with the role",
                   after_name=".*-codedeploy"),

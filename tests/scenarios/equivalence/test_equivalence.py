@@ -70,7 +70,7 @@ def test_all_sources_have_the_same_resources(sources: Mapping[str, Mapping[Sourc
     used = {line for own in sources.values() for one in own.values() for line in ORDER if _is_used(line, one)}
     assert [line for line in ORDER if line not in used] == [], "an order of nothing"
     types = {resource.type for own in sources.values() for resource in own["cloudformation"]}
-    assert len(types) == 18, sorted(types)
+    assert len(types) == 20, sorted(types)
 
 
 def _is_used(line: RequiredOrder, resources: Resources) -> bool:

@@ -23,6 +23,55 @@ import {
   id       = each.value
 }
 
+# id: cola-data
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "bucket" }
+  to       = aws_s3_bucket.this
+  id       = each.value
+}
+
+# id: cola-data
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "bucket_ownership" }
+  to       = aws_s3_bucket_ownership_controls.this
+  id       = each.value
+}
+
+# id: cola-data
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "bucket_public_access" }
+  to       = aws_s3_bucket_public_access_block.this
+  id       = each.value
+}
+
+# id: cola-data
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "bucket_encryption" }
+  to       = aws_s3_bucket_server_side_encryption_configuration.this
+  id       = each.value
+}
+
+# id: cola-data
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "bucket_versioning" }
+  to       = aws_s3_bucket_versioning.this
+  id       = each.value
+}
+
+# id: cola-data
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "bucket_rules" }
+  to       = aws_s3_bucket_lifecycle_configuration.this
+  id       = each.value
+}
+
+# id: cola-data
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "bucket_policy" }
+  to       = aws_s3_bucket_policy.this
+  id       = each.value
+}
+
 # id: ARN
 import {
   for_each = { for name, id in var.adopt : name => id if name == "oidc_provider" }

@@ -4,6 +4,11 @@ output "repository_url" {
   value       = aws_ecr_repository.this.repository_url
 }
 
+output "bucket" {
+  description = "Name of the bucket with the data and the models."
+  value       = aws_s3_bucket.this.bucket
+}
+
 output "release_role_arn" {
   description = "ARN of the role that releases: the GitHub variable AWS_ROLE_ARN."
   value       = aws_iam_role.release.arn

@@ -11,7 +11,7 @@ variable "adopt" {
   default     = {}
 
   validation {
-    condition     = alltrue([for name in keys(var.adopt) : can(regex("^(repository|lifecycle_policy|repository_policy|oidc_provider|release_role|release_role_push|release_role_deliver|data_read_role|data_read_role_data|data_write_role|data_write_role_data|data_write_role_monitor|budget)$", name))])
+    condition     = alltrue([for name in keys(var.adopt) : can(regex("^(repository|lifecycle_policy|repository_policy|bucket|bucket_ownership|bucket_public_access|bucket_encryption|bucket_versioning|bucket_rules|bucket_policy|oidc_provider|release_role|release_role_push|release_role_deliver|data_read_role|data_read_role_data|data_write_role|data_write_role_data|data_write_role_monitor|budget)$", name))])
     error_message = "Each name must be one of those in imports.tf."
   }
 }

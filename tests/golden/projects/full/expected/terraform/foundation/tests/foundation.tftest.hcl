@@ -20,7 +20,8 @@ variables {
 }
 
 run "creates" {
-  command = apply
+  # Only a plan: the bucket is protected from being destroyed at the end of the test.
+  command = plan
 
   assert {
     condition     = aws_ecr_repository.this.name == "cola"
@@ -30,6 +31,16 @@ run "creates" {
   assert {
     condition     = aws_ecr_repository.this.image_tag_mutability == "IMMUTABLE"
     error_message = "Tags of the repository have another mutability than the spec."
+  }
+
+  assert {
+    condition     = aws_s3_bucket.this.bucket == "cola-data"
+    error_message = "The bucket has another name than the one that the project uses."
+  }
+
+  assert {
+    condition     = aws_s3_bucket_public_access_block.this.restrict_public_buckets && aws_s3_bucket_public_access_block.this.block_public_acls
+    error_message = "The bucket must not be public."
   }
 
   assert {

@@ -1,0 +1,1 @@
+"""`bucket`: the S3 bucket of a project."""
