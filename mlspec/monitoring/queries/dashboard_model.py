@@ -225,7 +225,7 @@ def _quality(shape: ModelShape) -> Iterator[_Draft]:
     question = (
         "Is it as good as its scores suggest?"
         if labels
-        else "How sure is the measured error? Without labels it is not known."
+        else "How sure is the error, which is not known without labels?"
     )
     title = "Quality, measured with labels and expected without" if labels else "Quality, measured with labels"
     yield _Draft("measures", title, question, "table", Query(measures, by_measure))
