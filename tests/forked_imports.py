@@ -26,3 +26,4 @@ for name in (
     importlib.import_module(name)
 gc.collect()
 gc.freeze()  # pytest collects garbage five times at its end: each would visit all that was imported
+gc.set_threshold(20_000)

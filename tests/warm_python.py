@@ -13,7 +13,9 @@ import contextlib
 import fcntl
 import gc
 import importlib
-import json
+import logging
+import marshal
+import multiprocessing.util
 import os
 import runpy
 import select
@@ -25,9 +27,11 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 MODULES = ("dvc", "mlspec", "pytest")
@@ -71,7 +75,7 @@ PRELOADED = (
 """What several of these programs import, often only when they need it."""
 CLIENT = """\
 #!{python} -IS
-import json, os, signal, socket, struct, sys
+import marshal, os, _signal, _socket, sys
 
 words = sys.argv[1:]
 if os.path.basename(sys.argv[0]) == "mlspec":
@@ -83,20 +87,22 @@ if "--multiprocessing-fork" in words:
     files = [file for file in files if os.get_inheritable(file)]
 elif words[:1] != ["-m"] or words[1:2] == [] or words[1] not in {modules}:
     os.execv("{python}", ["{python}", *words])
-server = socket.socket(socket.AF_UNIX)
+server = _socket.socket(_socket.AF_UNIX)
 server.connect("{address}")
-request = {{"words": words, "folder": os.getcwd(), "variables": dict(os.environ), "files": files}}
-request = json.dumps(request).encode()
-socket.send_fds(server, [struct.pack("!I", len(request))], files)
+request = marshal.dumps({{"words": words, "folder": os.getcwd(), "variables": dict(os.environ), "files": files}})
+numbers = b"".join(file.to_bytes(4, sys.byteorder) for file in files)
+server.sendmsg([len(request).to_bytes(4, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)])
 server.sendall(request)
-for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-    signal.signal(number, lambda number, _: server.send(bytes([number])))
-(code,) = struct.unpack("!i", server.recv(4, socket.MSG_WAITALL) or struct.pack("!i", 70))
+for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
+    _signal.signal(number, lambda number, _: server.send(bytes([number])))
+answer = server.recv(4, _socket.MSG_WAITALL)
+code = int.from_bytes(answer, "big", signed=True) if answer else 70
 if code < 0:
-    signal.signal(-code, signal.SIG_DFL)
+    _signal.signal(-code, _signal.SIG_DFL)
     os.kill(os.getpid(), -code)
 sys.exit(code)
 """
+"""It imports nothing but what Python has built in: `json`, `signal` and `socket` would take twice the time of a start."""
 
 
 @dataclass(frozen=True)
@@ -162,19 +168,13 @@ def warm_python() -> WarmPython:
 
 
 def _serve(listener: socket.socket, owner: int, python: str) -> None:
-    from torch.onnx._internal.exporter._registration import ONNXRegistry
-
-    from mlspec.compiler import compile_project
-    from tests.onnx_operators import keep_operators
-
-    for name in PRELOADED:
-        importlib.import_module(name)
-    compile_project(CHECKOUT / "specs" / "full" / "mlproject.yaml")  # builds the models of all sections
-    keep_operators()
-    ONNXRegistry.from_torchlib()  # parses the source of its operators
+    gc.disable()
+    _prepare()
     sys.executable = python
     gc.collect()
     gc.freeze()  # else the first collection of each fork visits, and so copies, all that was imported
+    gc.set_threshold(20_000)
+    gc.enable()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     ended = os.pidfd_open(owner)
     while ended not in select.select([listener, ended], [], [])[0]:
@@ -188,12 +188,59 @@ def _serve(listener: socket.socket, owner: int, python: str) -> None:
     address.parent.rmdir()
 
 
+def _prepare() -> None:
+    """Do once what each of the programs would do: imports, models, templates."""
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    from mlspec.compiler import compile_project
+    from mlspec.records.record_file import Value
+    from mlspec.report.page_environment import page_environment
+    from tests.aws_models import keep_models
+    from tests.onnx_operators import keep_operators
+
+    for name in PRELOADED:
+        importlib.import_module(name)
+    compile_project(CHECKOUT / "specs" / "full" / "mlproject.yaml")  # builds the models of all sections
+    for model in _descendants(Value):
+        model.model_rebuild()
+    pages = page_environment()
+    for name in pages.list_templates(filter_func=lambda name: name.startswith("report/")):
+        pages.get_template(name)
+    keep_models()
+    keep_operators()
+    ONNXRegistry.from_torchlib()  # parses the source of its operators
+    _forget_ends()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+        del sys.modules[name]  # a project has its own
+
+
+def _descendants(model: Any) -> Iterator[Any]:
+    for inner in model.__subclasses__():
+        yield from (inner, *_descendants(inner))
+
+
+def _forget_ends() -> None:
+    """Of what a process does at its end, leave out what takes longer than a short program: PyTorch's statistics, and
+    the removal of each of its operators, one after the other."""
+    import colorama.initialise
+    import torch.utils.data._utils
+
+    for end in list(weakref.finalize._registry):  # type: ignore[attr-defined]
+        end.atexit = False
+    atexit._clear()
+    atexit.register(logging.shutdown)
+    atexit.register(torch.utils.data._utils._set_python_exit_flag)
+    atexit.register(multiprocessing.util._exit_function)  # type: ignore[attr-defined]
+    atexit.register(weakref.finalize._exitfunc)  # type: ignore[attr-defined]
+    atexit.register(colorama.initialise.reset_all)
+
+
 def _supervise(connection: socket.socket) -> None:
     """Run what a client asks for, hand its signals on, and send it the exit code. Does not return."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     header, files, _, _ = socket.recv_fds(connection, 4, 64)
     (length,) = struct.unpack("!I", header)
-    request = json.loads(connection.recv(length, socket.MSG_WAITALL))
+    request = marshal.loads(connection.recv(length, socket.MSG_WAITALL))
     process = os.fork()
     if process == 0:
         connection.close()
@@ -231,9 +278,6 @@ def _become(files: Mapping[int, int], folder: str, variables: Mapping[str, str])
     os.environ.clear()
     os.environ.update(variables)
     sys.path[:] = [folder, *filter(None, variables.get("PYTHONPATH", "").split(os.pathsep)), *entries]
-    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
-        del sys.modules[name]  # a project has its own
-    importlib.invalidate_caches()
 
 
 def _run(words: Sequence[str]) -> None:

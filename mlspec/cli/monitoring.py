@@ -52,8 +52,10 @@ def send_notifications(console: Console, model: WatchedModel, observation: Obser
 
     notifier = Notifier(model.options.notify, os.environ, model.state / "notified.json")
     for failure in notifier.send(observation.changes.events):
-        console.say(f"{console.paint('warning', 'yellow')}: {failure.channel} did not get the event: {failure.reason}")
-        console.say("  = help: it is sent again by the next `mlspec monitor`")
+        what = "not everyone got" if failure.delivered else "did not get"
+        console.say(f"{console.paint('warning', 'yellow')}: {failure.channel} {what} the event: {failure.reason}")
+        again = "" if failure.delivered else "it is sent again by the next `mlspec monitor`"
+        console.say(f"  = help: {'; '.join(part for part in (failure.help, again) if part)}")
 
 
 def report_to_elasticsearch(console: Console, spec: str | None, model: WatchedModel, observation: Observation) -> None:

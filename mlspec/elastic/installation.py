@@ -6,7 +6,7 @@ The providers are listed here once. `plan` only reads; `install` executes the ac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from mlspec.aws.action import Action, Execution, Executor, Provider, ResourceKind
@@ -83,8 +83,15 @@ class Installation:
         if dashboard is not None:
             provider: Provider[StackDocument] = self._dashboards
             yield from _diff(provider, dashboard.name, dashboard)
-        for rule in self.desired.rules:
+        for rule in map(self._described, self.desired.rules):
             yield from _diff(AlertRuleProvider(self.client), rule.name, rule)
+
+    def _described(self, rule: StackDocument) -> StackDocument:
+        """The rule without its guide and dashboard where Kibana does not know them."""
+        version = self.client.kibana_version
+        if self.client.serverless or version >= (9, 1) or (8, 19) <= version < (9, 0):
+            return rule
+        return replace(rule, body={key: value for key, value in rule.body.items() if key != "artifacts"})
 
     def _elasticsearch(self) -> Iterable[Action]:
         """Templates and pipeline come before the streams that use them, streams before the rules that query them."""
@@ -111,10 +118,10 @@ class Installation:
             yield from _removed(DataViewProvider(self.client), view.name)
 
     def install(self, actions: Iterable[Action], say: Say) -> int:
-        """Execute actions in order; returns their number."""
+        """Execute actions in order; returns the number of those that change something."""
         planned = list(actions)
         Execution(self.providers, say).run(planned)
-        return len(planned)
+        return sum(not action.held for action in planned)
 
 
 def _removed(provider: Provider[R], name: str) -> list[Action]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +39,8 @@ class DataStream:
     retention: str
     properties: Json
     failure_store: bool = True
+    older: Mapping[str, Json] = field(default_factory=dict)
+    """The mappings of the other indices, with earlier documents, by name."""
 
 
 @dataclass(frozen=True, slots=True)

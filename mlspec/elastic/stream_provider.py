@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 from pydantic import JsonValue
 
 from mlspec.aws.action import Action, FieldChange, create, unexpected
 from mlspec.elastic.stack_client import StackClient, path_of
 from mlspec.elastic.stack_resources import DataStream
+
+Fields: TypeAlias = Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True)
@@ -27,20 +30,20 @@ class DataStreamProvider:
         if row is None:
             return None
         store, lifecycle = row.get("failure_store"), row.get("lifecycle")
+        fields = self._fields_of_indices(name)
+        written = fields.pop(_write_index(row), {})
         return DataStream(
             name=name,
             retention=str(lifecycle.get("data_retention", "")) if isinstance(lifecycle, dict) else "",
-            properties=self._properties(name, _write_index(row)),
+            properties=written,
             failure_store=isinstance(store, dict) and store.get("enabled") is True,
+            older=fields,
         )
 
-    def _properties(self, name: str, index: str) -> Mapping[str, JsonValue]:
-        """The fields of the index that documents are written to."""
+    def _fields_of_indices(self, name: str) -> dict[str, Mapping[str, JsonValue]]:
+        """The fields of each backing index."""
         answer = self.client.elasticsearch("GET", f"{path_of(name)}/_mapping") or {}
-        mapped = answer.get(index)
-        mappings = mapped.get("mappings") if isinstance(mapped, dict) else None
-        properties = mappings.get("properties") if isinstance(mappings, dict) else None
-        return properties if isinstance(properties, dict) else {}
+        return {index: _properties(mapped) for index, mapped in answer.items()}
 
     def documents(self, name: str) -> int:
         """Number of documents in a data stream."""
@@ -63,7 +66,7 @@ class DataStreamProvider:
             actions.append(
                 Action("data-stream", name, "keep-failures", (change,), {"failure_store": {"enabled": True}})
             )
-        return [*actions, *_fields(desired, current)]
+        return [*actions, *_fields(desired, current), *_conflicts(desired, current)]
 
     def apply(self, action: Action) -> None:
         """Execute an action on a data stream."""
@@ -77,24 +80,81 @@ class DataStreamProvider:
             case "keep-failures":
                 self.client.elasticsearch("PUT", f"{stream}/_options", body)
             case "add-fields":
-                self.client.elasticsearch("PUT", f"{path_of(action.name)}/_mapping", body)
+                # Of the write index only: an older one may have another type of a field, and would refuse all of them.
+                self.client.elasticsearch("PUT", f"{path_of(action.name)}/_mapping?write_index_only=true", body)
             case "roll-over":
                 self.client.elasticsearch("POST", f"{path_of(action.name)}/_rollover")
             case "delete":
                 self.client.elasticsearch("DELETE", stream)
+            case "report":
+                pass
             case _:
                 raise unexpected(action)
 
 
 def _fields(desired: DataStream, current: DataStream) -> list[Action]:
-    """Fields are added in place; a field of another type needs a new index, which has the mappings of the template."""
-    new, old = leaves(desired.properties), leaves(current.properties)
-    changed = [FieldChange("~", name, old[name], kind) for name, kind in new.items() if old.get(name, kind) != kind]
+    """Fields are added in place; a field that becomes another one needs a new index, which follows the template."""
+    changed = tuple(changed_fields(desired.properties, current.properties))
     if changed:
-        return [Action("data-stream", desired.name, "roll-over", tuple(changed))]
+        count = f"{len(changed)} field{'' if len(changed) == 1 else 's'} cannot be changed in the present one"
+        return [
+            Action("data-stream", desired.name, "roll-over", (FieldChange("+", "backing index", None, count), *changed))
+        ]
+    new, old = leaves(desired.properties), leaves(current.properties)
     added = tuple(FieldChange("+", name, None, kind) for name, kind in new.items() if name not in old)
     properties: JsonValue = dict(desired.properties)
     return [Action("data-stream", desired.name, "add-fields", added, {"properties": properties})] if added else []
+
+
+def _conflicts(desired: DataStream, current: DataStream) -> Iterator[Action]:
+    """Fields that are another one in an index with earlier documents, which nothing but its deletion changes."""
+    indices: dict[FieldChange, list[str]] = {}
+    for index, properties in (*current.older.items(), ("its present index", current.properties)):
+        for change in changed_fields(desired.properties, properties):
+            indices.setdefault(change, []).append(index)
+    for change, names in indices.items():
+        held = (
+            f"{change.old} in {', '.join(names)}, {change.new} from then on. In Kibana the field is a conflict, and "
+            f"ES|QL refuses queries with it, until retention ({desired.retention}) has deleted the earlier documents. "
+            "Sooner: delete that index, with its documents, in Kibana (Stack Management > Index Management), or give "
+            "the input another name"
+        )
+        shown = FieldChange("~", change.field, change.old, change.new)
+        yield Action("data-stream", desired.name, "report", (shown,), held=held)
+
+
+def changed_fields(desired: Fields, current: Fields, above: str = "") -> Iterator[FieldChange]:
+    """Fields that exist and that Elasticsearch does not change in place: another type, not searchable, no group."""
+    for name, field in desired.items():
+        new, old = _kind(field), _kind(current.get(name))
+        if old and new != old:
+            yield FieldChange("~", above + name, old, new)
+        elif old:
+            yield from changed_fields(_properties(field), _properties(current.get(name)), f"{above}{name}.")
+
+
+_FIXED: Final = (("index", "not searchable"), ("doc_values", "not aggregatable"), ("enabled", "not parsed"))
+"""Parameters that cannot be changed from or to false, besides `subobjects`."""
+
+
+def _kind(field: JsonValue) -> str:
+    """What cannot be changed in place of a field; "" for none."""
+    if not isinstance(field, dict):
+        return ""
+    kind = str(field.get("type", "object"))
+    without = [words for name, words in (*_FIXED, ("subobjects", "with dots in names")) if _is_false(field.get(name))]
+    return ", ".join([kind, *without])
+
+
+def _is_false(value: JsonValue) -> bool:
+    return str(value).lower() == "false"
+
+
+def _properties(field: JsonValue) -> dict[str, JsonValue]:
+    """The fields within a field or the mappings of an index."""
+    inner = field.get("mappings", field) if isinstance(field, dict) else None
+    properties = inner.get("properties") if isinstance(inner, dict) else None
+    return properties if isinstance(properties, dict) else {}
 
 
 def leaves(properties: Mapping[str, JsonValue], above: str = "") -> dict[str, str]:

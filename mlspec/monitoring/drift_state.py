@@ -1,4 +1,7 @@
-"""The drift monitor of a model over several runs of `mlspec monitor`: each row is taken once, ordered by time."""
+"""The drift monitor of a model over several runs of `mlspec monitor`: each row is taken once.
+
+Each run takes the rows after those of the last one in order of time, and then those that arrived with an earlier time.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from mlspec.monitoring.drift.drift_monitor import ColumnScore, DriftMonitor
 from mlspec.monitoring.drift.live_rows import live_rows, vocabularies
 from mlspec.monitoring.drift.streams import Streams, text_samples
 from mlspec.monitoring.row_slices import DRIFT, definition, slice_errors
+from mlspec.monitoring.taken_rows import LAST_ROWS, WINDOW, TakenRows
 from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.sections.monitor_drift import Drift
 
@@ -29,15 +33,13 @@ PULL_SETTLE: Final = timedelta(minutes=15)
 """The same for predictions that are pulled from a log group, which may deliver them late."""
 _FILE: Final = "drift.json"
 _FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_LATE: Final = timedelta(days=30)
-"""Age up to which rows that arrive late are counted."""
 
 
 class SavedDrift(BaseModel):
     """The state file. `until` is the time up to which all rows were taken; `stored` were in the store then, by day.
 
     `reference` and `columns` are those of the exported model, `references` the digests of those of all versions. Of
-    `late` rows the time is before a look that took place before they arrived.
+    `late` rows the time is before a look that took place before they arrived; `behind` of them were taken.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,6 +51,9 @@ class SavedDrift(BaseModel):
     references: Mapping[str, str] = {}
     stored: dict[date, int] | None = None
     late: int = 0
+    behind: int = 0
+    taken: TakenRows | None = None
+    """None in a file of an earlier version."""
     slices: Mapping[str, str] = {}
     """The definition of each slice: with another one, its detector starts again."""
 
@@ -68,8 +73,10 @@ class DriftLook:
     note: str = ""
     scores: tuple[ColumnScore, ...] = ()
     """The evidence of every column of every version and slice."""
-    late: int = 0
-    """Rows that arrived after later ones were compared: they are in the store, but not in the evidence."""
+    behind: int = 0
+    """Rows that arrived after later ones were compared, and were compared then."""
+    skipped: int = 0
+    """Such rows that are in the store, but not in the evidence: it is not known whether they were compared."""
 
 
 def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftLook:
@@ -84,8 +91,11 @@ def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftL
     until = newest or since
     last = last._replace(until=since)
     stored = _stored_rows(model, last.until, until)
-    late = last.late + last.late_rows(stored)
+    late = last.late_rows(stored)
     rows = _take(model, monitor, last.until, until)
+    behind = 0
+    if late and last.taken is not None:
+        behind = _take(model, monitor, until - WINDOW, last.until, last.taken.others())
     state = SavedDrift(
         reference=model.reference.digest,
         columns=tuple(column.name for column in columns),
@@ -93,21 +103,31 @@ def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftL
         monitor=monitor.to_json(),
         references=model.referenced_models,
         stored={day: rows.now for day, rows in stored.items()},
-        late=late,
+        late=last.late + late,
+        behind=last.behind + behind,
+        taken=_taken(model, last, until, late=bool(late)),
         slices=_definitions(model),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, state.model_dump_json() + "\n")
     return DriftLook(
         alarms=tuple(monitor.alarms()),
-        rows=rows,
+        rows=rows + behind,
         budget=budget.words(),
         evidence=monitor.evidence(),
         threshold=monitor.threshold(monitor.streams[""]),
         note=last.note or _note(model),
         scores=tuple(monitor.scores()),
-        late=late,
+        behind=state.behind,
+        skipped=max(0, state.late - state.behind),
     )
+
+
+def _taken(model: WatchedModel, last: _LastLook, until: datetime, *, late: bool) -> TakenRows:
+    """What this look has taken; without a row of an earlier time only new rows are read."""
+    forget = until - WINDOW
+    since = max(last.until, forget) if last.taken is not None and not late else forget
+    return (last.taken or TakenRows()).and_then(model.store.query(LAST_ROWS, [since, until]), forget)
 
 
 def _definitions(model: WatchedModel) -> dict[str, str]:
@@ -182,6 +202,8 @@ class _LastLook(NamedTuple):
     stored: Mapping[date, int] | None = None
     """Rows in the store by day; None if they were not counted."""
     late: int = 0
+    behind: int = 0
+    taken: TakenRows | None = None
 
     def late_rows(self, stored: Mapping[date, _DayRows]) -> int:
         """The rows that arrived since, of the time before it."""
@@ -203,7 +225,7 @@ def _stored_rows(model: WatchedModel, last: datetime, until: datetime) -> dict[d
     table = model.store.query(
         "SELECT CAST(time AS DATE), COUNT(*) FILTER (WHERE time < ?), COUNT(*) FROM predictions "
         "WHERE outcome = 'success' AND time >= ? AND time < ? GROUP BY 1",
-        [last, until - _LATE, until],
+        [last, until - WINDOW, until],
     )
     return {
         day: _DayRows(before, now) for day, before, now in zip(*(c.to_pylist() for c in table.columns), strict=True)
@@ -228,7 +250,7 @@ def _restore(path: Path, model: WatchedModel, columns: Sequence[ColumnReference]
             return unchanged if digest is None else saved.references.get(version, saved.reference) == digest
 
         monitor.restore(saved.monitor, keeps)
-        return _LastLook(saved.until, "", saved.stored, saved.late)
+        return _LastLook(saved.until, "", saved.stored, saved.late, saved.behind, saved.taken)
     except FileNotFoundError:
         return _LastLook(_FIRST)
     except (OSError, ValidationError, ValueError) as error:
@@ -242,6 +264,7 @@ def _take(
     monitor: DriftMonitor,
     since: datetime,
     until: datetime,
+    where: str = "true",
 ) -> int:
     if since >= until:
         return 0
@@ -253,7 +276,7 @@ def _take(
     count = 0
     computed = {f"slice.{name}": expression for name, expression in slices.items()}
     with slice_errors(DRIFT, lambda text: model.store.query(f"SELECT {text} FROM predictions p"), slices):
-        for batch in model.store.rows(since, until, names, computed=computed):
+        for batch in model.store.rows(since, until, names, computed=computed, where=where):
             answered = batch.filter(pc.equal(batch["outcome"], "success"))
             for version in sorted(v for v in answered["version"].unique().to_pylist() if v is not None):
                 part = live_rows(answered.filter(pc.equal(answered["version"], version)), _texts(model, version))

@@ -1,18 +1,19 @@
 """What `mlspec monitor` measured as gauges for Prometheus: drift by column, quality by version, and open alarms.
 
-Labels are bounded: the model, versions that answer requests, compared columns, the labels that are predicted most,
-groups of alarms. Slices are in none, because clients choose their values.
+Labels are bounded: the model, versions that answer requests, the compared columns with the most evidence, the labels
+that are predicted most, groups of alarms. Slices are in none, because clients choose their values.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Final
 
 from mlspec.monitoring.drift.drift_alarm import Alarm
+from mlspec.monitoring.drift.drift_monitor import ColumnScore
 from mlspec.monitoring.drift_state import DriftLook
 from mlspec.monitoring.monitor_state import ActiveAlarm, MeasureView, MonitorMetric
 from mlspec.monitoring.quality_state import QualityLook, VersionQuality
@@ -22,6 +23,7 @@ PREFIX: Final = "mlspec_monitor_"
 HELP: Final = {
     "time_seconds": "When `mlspec monitor` measured this, in seconds since 1970.",
     "alarms": "Open alarms, by group.",
+    "drift_columns": "Compared columns; those with the most evidence have gauges of drift.",
     "drift_evidence": "Evidence that a column has changed; an alarm begins at the threshold.",
     "drift_threshold": "Evidence at which the alarm of a single column begins.",
     "drift_share": "Evidence divided by the threshold: the alarm of a single column begins at 1.",
@@ -46,6 +48,8 @@ HELP: Final = {
     "labelled_share": "Labelled predictions as a fraction of all.",
 }
 """Metric to its help, in the order of the text."""
+MAX_COLUMNS: Final = 200
+"""Columns of a version with gauges of drift: those with an open alarm, then those with the most evidence."""
 _GROUPS: Final = ("service", "moved", "harmful")
 Labels = tuple[tuple[str, str], ...]
 
@@ -93,9 +97,10 @@ def _drift(model: Labels, look: DriftLook) -> Iterator[MonitorMetric]:
         at = (alarm.group.version, alarm.column)
         if not alarm.group.slice and (at not in alarms or alarm.evidence > alarms[at].evidence):
             alarms[at] = alarm
-    for score in look.scores:
-        if score.group.slice:
-            continue
+    compared = [score for score in look.scores if not score.group.slice]
+    for version, count in Counter(score.group.version for score in compared).items():
+        yield MonitorMetric("drift_columns", (*model, ("version", version)), count)
+    for score in _shown(compared, alarms.keys()):
         labels = (*model, ("version", score.group.version), ("input", score.column))
         alarm_or_none = alarms.get((score.group.version, score.column))
         evidence = max(score.evidence, alarm_or_none.evidence if alarm_or_none else 0.0)
@@ -107,6 +112,16 @@ def _drift(model: Labels, look: DriftLook) -> Iterator[MonitorMetric]:
             effect = alarm_or_none.effect
             yield MonitorMetric("drift_effect", (*labels, ("unit", effect.unit)), effect.size)
             yield MonitorMetric("drift_rows", labels, alarm_or_none.rows)
+
+
+def _shown(scores: Sequence[ColumnScore], alarms: Container[tuple[str, str]]) -> Iterator[ColumnScore]:
+    """The scores that have gauges."""
+    count: Counter[str] = Counter()
+    for score in sorted(scores, key=lambda s: ((s.group.version, s.column) not in alarms, -s.evidence / s.threshold)):
+        version = score.group.version
+        count[version] += 1
+        if count[version] <= MAX_COLUMNS:
+            yield score
 
 
 def _quality(labels: Labels, each: VersionQuality, quality: QualityLook) -> Iterator[MonitorMetric]:

@@ -7,8 +7,6 @@ with the next run, and the others do not get it twice.
 from __future__ import annotations
 
 import json
-import smtplib
-import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -21,10 +19,12 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlspec.job import write_text
+from mlspec.monitoring import mail_server
+from mlspec.monitoring.delivery_error import DeliveryError
 from mlspec.sections.monitor_notify import GithubIssue, Mail, Notify
 from mlspec.spec.types import SecretRef
 
-TIMEOUT: Final = 10.0
+TIMEOUT: Final = mail_server.TIMEOUT
 """Seconds after which a channel counts as unreachable."""
 _DELIVERED: Final = 1000
 """Deliveries that are remembered; older ones belong to alarms that cleared long ago."""
@@ -54,10 +54,13 @@ class AlarmEvent:
 
 @dataclass(frozen=True, slots=True)
 class FailedDelivery:
-    """A channel that did not take an event; it is sent again with the next run."""
+    """A channel that did not take an event, or not for everyone."""
 
     channel: str
     reason: str
+    help: str = ""
+    delivered: bool = False
+    """Whether the event was sent, and not to everyone: it is not sent again."""
 
 
 class _Delivered(BaseModel):
@@ -69,15 +72,11 @@ class _Delivered(BaseModel):
     issues: Mapping[str, int] = {}
 
 
-class DeliveryError(Exception):
-    """A channel did not take an event; the message says why and contains no secret."""
-
-
 class Notifier:
     """Sends events to the channels of `options`, each once. `environment` holds the secrets."""
 
-    def __init__(self, options: Notify, environment: Mapping[str, str], state: Path) -> None:
-        self._options, self._environment, self._state = options, environment, state
+    def __init__(self, options: Notify, environment: Mapping[str, str], state: Path, timeout: float = TIMEOUT) -> None:
+        self._options, self._environment, self._state, self._timeout = options, environment, state, timeout
         stored = _read(state)
         self._events = {channel: list(keys) for channel, keys in stored.events.items()}
         self._issues = dict(stored.issues)
@@ -91,10 +90,12 @@ class Notifier:
                 if event.key in delivered:
                     continue
                 try:
-                    deliver(event)
+                    missed = deliver(event)
                 except DeliveryError as error:
-                    failures.append(FailedDelivery(channel, str(error)))
+                    failures.append(FailedDelivery(channel, str(error), error.help))
                     break  # the channel is down: each further event would wait for its timeout
+                if missed:
+                    failures.append(FailedDelivery(channel, missed, "correct monitor.notify.mail.to", delivered=True))
                 delivered.append(event.key)
                 self._save()
         return failures
@@ -104,7 +105,7 @@ class Notifier:
         self._state.parent.mkdir(parents=True, exist_ok=True)
         write_text(self._state, _Delivered(events=events, issues=self._issues).model_dump_json(indent=1) + "\n")
 
-    def _channels(self) -> Iterator[tuple[str, Callable[[AlarmEvent], None]]]:
+    def _channels(self) -> Iterator[tuple[str, Callable[[AlarmEvent], str | None]]]:
         options = self._options
         if options.webhook is not None:
             yield "webhook", self._poster(options.webhook, _webhook_body)
@@ -127,18 +128,12 @@ class Notifier:
 
         return deliver
 
-    def _mail(self, mail: Mail, event: AlarmEvent) -> None:
+    def _mail(self, mail: Mail, event: AlarmEvent) -> str:
         message = EmailMessage()
         message["Subject"], message["From"], message["To"] = event.subject, mail.sender, ", ".join(mail.to)
         message.set_content(f"{event.text}\n\n{event.time}\n")
         login = (self._secret(mail.user), self._secret(mail.password)) if mail.user and mail.password else None
-        try:
-            with _connection(mail) as server:
-                if login:
-                    server.login(*login)
-                server.send_message(message)
-        except (OSError, smtplib.SMTPException) as error:
-            raise DeliveryError(f"{mail.host}:{mail.port}: {error}") from None
+        return mail_server.send(mail, message, login, self._timeout)
 
     def _issue(self, github: GithubIssue, event: AlarmEvent) -> None:
         """Open the issue of an alarm that fires; comment on it and close it when the alarm clears."""
@@ -163,15 +158,6 @@ def _read(state: Path) -> _Delivered:
         return _Delivered.model_validate_json(state.read_bytes())
     except (OSError, ValidationError):
         return _Delivered()
-
-
-def _connection(mail: Mail) -> smtplib.SMTP:
-    if mail.security == "tls":
-        return smtplib.SMTP_SSL(mail.host, mail.port, timeout=TIMEOUT, context=ssl.create_default_context())
-    server = smtplib.SMTP(mail.host, mail.port, timeout=TIMEOUT)
-    if mail.security == "starttls":
-        server.starttls(context=ssl.create_default_context())
-    return server
 
 
 def _webhook_body(event: AlarmEvent) -> dict[str, object]:

@@ -26,7 +26,7 @@ from mlspec.monitoring.monitor_state import (
 )
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange, panel_views, reported_numbers
 from mlspec.monitoring.quality.diagnosis import diagnose
-from mlspec.monitoring.quality.estimated_quality import ASSUMPTION
+from mlspec.monitoring.quality.estimated_quality import ASSUMPTION, NOT_OF_VALUES
 from mlspec.monitoring.quality_measures import quality_measures
 from mlspec.monitoring.quality_state import QualityLook, judged_since, look_at_quality
 from mlspec.monitoring.quality_views import estimate_views, label_bias_words, label_mix, quality_views
@@ -108,14 +108,17 @@ class Observer:
         look = look_for_drift(self.model, self.model.options.drift, self.now) if self.model.options.drift else None
         if look is not None and look.note:
             self.notes.append(look.note)
-        if look is not None and look.late:
-            self.notes.append(
-                f"{look.late:,} prediction{'s' * (look.late != 1)} arrived after later ones were compared: in the "
-                "numbers, but not in the evidence of the detectors"
-            )
+        if look is not None:
+            self.notes += _late(look)
         with self.model.store.opened() as connection:
             self._run = lambda text, values=(): connection.sql(text, params=list(values)).to_arrow_table()
             return self._observed(look)
+
+    def _assumption(self, quality: QualityLook) -> str:
+        """What the quality without labels rests on, or why there is none."""
+        if not self.model.signature.labels:
+            return NOT_OF_VALUES
+        return ASSUMPTION if quality.estimates else ""
 
     def _forget(self) -> None:
         """Delete the predictions that are older than the retention."""
@@ -186,7 +189,7 @@ class Observer:
             quality=tuple(quality_views(model, self._run, viewed)),
             estimates=tuple(estimate_views(quality.estimates)),
             measures=measures,
-            estimate_assumption=ASSUMPTION if quality.estimates else "",
+            estimate_assumption=self._assumption(quality),
             label_bias=label_bias_words(model, self._run, viewed),
             label_mix=label_mix(model, self._run, viewed),
             evidence_threshold=look.threshold if look else None,
@@ -222,7 +225,7 @@ class Observer:
         names = {alarm.id.partition("/")[0] for alarm in alarms if alarm.group == "service"}
         yield self._up(traffic, names)
         yield self._fast(traffic, names)
-        yield _right(quality)
+        yield _right(quality, classes=bool(self.model.signature.labels))
         if look is not None:
             yield self._moved(look, traffic)
 
@@ -285,6 +288,21 @@ class Observer:
             yield row["time"], str(row["version"])
 
 
+def _late(look: DriftLook) -> Iterator[str]:
+    """What is reported about predictions that arrived after later ones were compared."""
+    arrived = "{:,} prediction{} arrived after later ones were compared"
+    if look.behind:
+        yield (
+            f"{arrived.format(look.behind, 's' * (look.behind != 1))}, and {'were' if look.behind != 1 else 'was'} "
+            "compared then: the clock of a server is behind, or its log was late"
+        )
+    if look.skipped:
+        yield (
+            f"{arrived.format(look.skipped, 's' * (look.skipped != 1))}: in the numbers, but not in the evidence of "
+            "the detectors, because their ids do not show whether they were compared"
+        )
+
+
 def _diagnoses(look: DriftLook | None, quality: QualityLook) -> Iterator[VersionDiagnosis]:
     """What drift and quality together say about each version."""
     risks = {each.version: each.risk for each in quality.versions}
@@ -295,14 +313,16 @@ def _diagnoses(look: DriftLook | None, quality: QualityLook) -> Iterator[Version
         yield VersionDiagnosis(version, result.cause, result.title, result.sentences, result.help)
 
 
-def _right(quality: QualityLook) -> Signal:
-    """What the labels say; without them what the scores let expect."""
+def _right(quality: QualityLook, *, classes: bool) -> Signal:
+    """What the labels show; without them what the scores suggest, where the model predicts `classes`."""
     question = "Is it still right?"
     labelled = f"{quality.labelled:,} of {quality.rows:,} predictions labelled"
     measured = [each for each in quality.versions if each.risk.rows]
     if not measured:
         if not quality.estimates:
-            return Signal(question, "unknown", "no labels", "add them: `mlspec labels add FILE`")
+            add = "add them: `mlspec labels add FILE`"
+            why = "" if classes else "; without them the error of a regression is not known"
+            return Signal(question, "unknown", "no labels", add + why)
         version, worst = min(quality.estimates.items(), key=lambda item: item[1].value)
         interval = f"{worst.metric} {metric_interval(worst.value, worst.low, worst.high)}"
         detail = f"{interval} is expected from the scores of version {version}; {labelled}"

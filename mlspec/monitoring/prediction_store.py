@@ -101,17 +101,21 @@ class PredictionStore:
         *,
         version: str | None = None,
         computed: Mapping[str, str] | None = None,
+        where: str = "true",
     ) -> pa.RecordBatchReader:
         """Predictions of `since` <= time < `until` in order of time; read a day at a time as the reader proceeds.
 
-        `computed` has further columns of text by name, each an expression over the view `predictions` as `p`.
+        `computed` has further columns of text by name, each an expression over the view `predictions` as `p`; `where`
+        is a further condition on it.
         """
         types, texts = self.columns.types, computed or {}
         fields = [(name, ARROW[types.get(name, "VARCHAR")]) for name in columns]
         schema = pa.schema([*fields, *((name, ARROW["VARCHAR"]) for name in texts)])
         selected = [quoted_name(name) for name in columns]
         selected += [f"{expression} AS {quoted_name(name)}" for name, expression in texts.items()]
-        batches = self._batches(since, until, schema, ", ".join(selected), version)
+        batches = self._batches(
+            since, until, schema, f"{', '.join(selected)} FROM predictions p WHERE ({where})", version
+        )
         return pa.RecordBatchReader.from_batches(schema, batches)
 
     def profiles(self, since: datetime, until: datetime) -> pa.Table:
@@ -166,7 +170,7 @@ class PredictionStore:
         self, since: datetime, until: datetime, schema: pa.Schema, selected: str, version: str | None
     ) -> Iterator[pa.RecordBatch]:
         condition = "time >= $since AND time < $until AND ($version IS NULL OR version = $version)"
-        sql = f"SELECT {selected} FROM predictions p WHERE {condition} ORDER BY time, id"
+        sql = f"SELECT {selected} AND {condition} ORDER BY time, id"
         with session(self.limits) as connection, self._snapshot(connection) as snapshot:
             for day in snapshot.days:
                 first, last = max(since, _midnight(day)), min(until, _midnight(day) + timedelta(days=1))

@@ -88,16 +88,29 @@ def _measure(view: MeasureView) -> MonitorReport:
 def send(client: Elasticsearch, stream: str, documents: Sequence[Mapping[str, JsonValue]]) -> None:
     """Add the documents to the data stream. Raises StageError if Elasticsearch does not take all of them."""
     from elasticsearch import ApiError, TransportError
-    from elasticsearch.helpers import bulk
 
-    actions = [{"_op_type": "create", "_index": stream, "_source": document} for document in documents]
+    operations = [part for document in documents for part in ({"create": {}}, document)]
     try:
-        _, errors = bulk(client, actions, raise_on_error=False)
+        items = client.bulk(index=stream, operations=operations)["items"] if operations else []
     except (ApiError, TransportError) as error:
         raise StageError(
             f"Elasticsearch did not store the reports: {error}", help="check the address and the API key"
         ) from None
-    if isinstance(errors, list) and errors:
-        raise StageError(
-            f"Elasticsearch refused {len(errors)} reports: {errors[0]}", help="install the templates: mlspec apply"
+    outcomes = [item["create"] for item in items]
+    reasons = [_reason(outcome["error"]) for outcome in outcomes if "error" in outcome]
+    apart = sum(outcome.get("failure_store") == "used" for outcome in outcomes)
+    if reasons:
+        message = f"Elasticsearch refused {len(reasons)} of {len(documents)} reports for {stream}: {reasons[0]}"
+        raise StageError(message, help="mlspec apply, which gives the data stream the fields of this version")
+    if apart:
+        message = (
+            f"{apart} of {len(documents)} reports do not fit the fields of {stream}, and no chart or rule has them"
         )
+        help = f"mlspec apply, which gives it the fields of this version; `FROM {stream}::failures` names the field"
+        raise StageError(message, help=help)
+
+
+def _reason(error: Mapping[str, object]) -> str:
+    cause = error.get("caused_by")
+    parts = [error.get("reason"), cause.get("reason") if isinstance(cause, Mapping) else None]
+    return " ".join(": ".join(str(part) for part in parts if part).split())[:300]

@@ -6,17 +6,14 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
-import jinja2
 from markupsafe import Markup
 
 from mlspec.monitoring.monitor_state import ActiveAlarm, Level, MonitorState, PanelUnit, PanelView, VersionDiagnosis
-from mlspec.render import formatting
-from mlspec.render.environment import templates_folder
 from mlspec.report.monitor_tables import monitor_tables
 from mlspec.report.monitor_words import fact_words
+from mlspec.report.page_environment import moment, page_environment
 from mlspec.report.time_chart import TimeRange, line_chart, stacked_chart
 
 _LISTED = 6
@@ -84,16 +81,7 @@ class DrawnPanel:
 
 def monitor_page(state: MonitorState, *, refresh: int = 0) -> str:
     """The page; with `refresh` it fetches itself again after that many seconds."""
-    jinja = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates_folder()),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for name in ("number", "share", "count", "plural"):
-        jinja.filters[name] = getattr(formatting, name)
-    jinja.filters["moment"] = _moment
+    jinja = page_environment()
     names = ("report/script.js.j2", "monitor/live.js.j2") if refresh else ("report/script.js.j2",)
     script = "\n".join(jinja.get_template(name).render() for name in names)
     time = TimeRange(state.since, state.until, state.deployments)
@@ -113,7 +101,7 @@ def monitor_page(state: MonitorState, *, refresh: int = 0) -> str:
 def state_verdict(state: MonitorState) -> StateVerdict:
     """The state in one line: since when, which version and which column, or what is not known."""
     if count := len(state.alarms):
-        links = [AlarmLink(_anchor(i), alarm.title, _moment(alarm.since)) for i, alarm in enumerate(state.alarms)]
+        links = [AlarmLink(_anchor(i), alarm.title, moment(alarm.since)) for i, alarm in enumerate(state.alarms)]
         kept = tuple(links[:_LISTED])
         title = f"{count} alarm{'s' * (count != 1)}"
         return StateVerdict("bad", title, "", tuple(_facts(state)), kept, count - len(kept))
@@ -127,7 +115,7 @@ def state_verdict(state: MonitorState) -> StateVerdict:
 
 def _facts(state: MonitorState) -> Iterator[str]:
     """Since when, which version, which column."""
-    yield f"since {_moment(min(alarm.since for alarm in state.alarms))}"
+    yield f"since {moment(min(alarm.since for alarm in state.alarms))}"
     versions = sorted({alarm.facts.version for alarm in state.alarms if alarm.facts.version})
     if versions:
         yield f"version{'s' * (len(versions) > 1)} {', '.join(versions)}"
@@ -143,7 +131,7 @@ def _anchor(index: int) -> str:
 
 def _alarm(index: int, alarm: ActiveAlarm) -> DrawnAlarm:
     facts = tuple(fact_words(alarm.facts))
-    since = _moment(alarm.since)
+    since = moment(alarm.since)
     return DrawnAlarm(_anchor(index), alarm.title, alarm.group, since, alarm.text, alarm.help, facts, alarm.examples)
 
 
@@ -168,7 +156,3 @@ def _chart(panel: PanelView, time: TimeRange) -> Markup:
     if kind == "lines":
         return line_chart(panel.title, panel.lines, unit, time, panel.limits)
     return stacked_chart(panel.title, panel.lines, unit, time, shares=kind == "shares")
-
-
-def _moment(time: datetime) -> str:
-    return time.strftime("%Y-%m-%d %H:%M")

@@ -12,18 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
 from mlspec.plan.plan import Plan
-from mlspec.render import formatting
 from mlspec.render.confusion_matrix import matrix, mistaken
-from mlspec.render.environment import templates_folder
 from mlspec.report import attack_section, data_section, run_section, score_tables, settings_section, shipping_section
 from mlspec.report.charts import reliability, scatter
 from mlspec.report.collect import Results
 from mlspec.report.curves import panels
 from mlspec.report.headline import tiles, verdict
 from mlspec.report.model_card import CARD
+from mlspec.report.page_environment import page_environment
 from mlspec.report.run_history import RunHistory
 from mlspec.run.outcome import Outcome
 from mlspec.sections.export import ExportSpec
@@ -57,16 +54,7 @@ def page(
     outdated: Mapping[str, Reason],
 ) -> str:
     """The whole page."""
-    jinja = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates_folder()),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for name in ("number", "share", "count", "seconds", "size", "plural"):
-        jinja.filters[name] = getattr(formatting, name)
-    jinja.filters["answer"] = lambda value: value if isinstance(value, str) else f"{value:.4g}"
+    jinja = page_environment()
     script = jinja.get_template(SCRIPT).render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     stale = {name: f"out of date: {reason}" for name, reason in outdated.items()} | _unfinished(plan, outcomes)

@@ -196,6 +196,10 @@ class ElasticSink:
     def _count(self, result: BulkResult) -> None:
         if result.refused:
             self._keep_refused(result.refused)
+        if result.failure_store:
+            message = f"documents that do not fit the fields of {self._stream} are in {self._stream}::failures"
+            help = f"{_FIELDS}, and `FROM {self._stream}::failures` names the field"
+            self._report("failure_store", f"{message}. help: {help}")
         for outcome, count in (
             ("stored", result.stored),
             ("duplicate", result.duplicate),
@@ -209,9 +213,9 @@ class ElasticSink:
         """Append refused documents to a file, within a bound."""
         first = refused[0]
         if not self._refusals:
-            self._say(
-                f"{_PREFIX}{self._stream} refused a document ({first.status}, {first.reason}): see {self._refused}"
-            )
+            help = f". help: {_FIELDS}" if "mapp" in first.reason or "pars" in first.reason else ""
+            refusal = f"{self._stream} refused a document ({first.status}, {first.reason})"
+            self._say(f"{_PREFIX}{refusal}: see {self._refused}{help}")
         self._refusals += len(refused)
         try:
             self._refused.parent.mkdir(parents=True, exist_ok=True)
@@ -238,6 +242,7 @@ class ElasticSink:
             self._say(f"{_PREFIX}sending again to {self._stream}")
 
 
+_FIELDS: Final = "`mlspec apply` gives the data stream the fields of this version of the model"
 _CAUSES: Final = {
     "unauthorized": ("the API key is not accepted", "check the variable with the key"),
     "forbidden": (

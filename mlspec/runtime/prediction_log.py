@@ -16,8 +16,7 @@ from itertools import groupby
 from typing import Final, Protocol
 
 from mlspec.runtime.log_counts import LogCounts
-from mlspec.runtime.prediction_record import AnsweredRequest, AnsweredValues, Lines, RecordEncoder, Row
-from mlspec.runtime.predictor import Prediction
+from mlspec.runtime.prediction_record import AnsweredRequest, AnsweredValues, Lines, RecordEncoder
 from mlspec.runtime.received_lines import ReceivedLines, ReceivedRequest
 
 MAX_ROWS: Final = 50_000
@@ -74,6 +73,7 @@ class PredictionLog:
         self._received = ReceivedLines(encoder, counts.categories)
         self._pending: deque[ReceivedRequest] = deque()
         self._small = _SMALL if encoder.as_received else -1
+        self._together = max(1, min(_TOGETHER, max_rows // 4))
         self._rows = self._bytes = 0
         self._broken: dict[str, int] = {}
         self._thread: threading.Thread | None = None
@@ -94,39 +94,31 @@ class PredictionLog:
         if not self._put(request, rows, request[9]):
             self.counts.dropped("queue_full", rows)
 
-    def add_received(
-        self,
-        now: float,
-        request_id: str,
-        route: str,
-        seconds: float,
-        body: bytes,
-        row: Row,
-        answer: bytes,
-        prediction: Prediction,
-    ) -> bool:
-        """Queue a successful request of one row, whose JSON texts are `body` and `answer`; drop and count it if the
-        queue is full. Thread-safe like `add`.
+    def add_received(self, request: ReceivedRequest) -> bool:
+        """Queue a successful request of one row with its JSON texts; drop and count it if the queue is full.
+        Thread-safe like `add`.
 
         Returns False if its line cannot be made of these texts: then it must be added with `add`.
         """
-        if len(body) + len(answer) > self._small:
+        if len(request[4]) + len(request[6]) > self._small:
             return False
-        waiting = self._rows + self._received.rows + len(self._pending)
-        if waiting >= self._max_rows:
-            self.counts.dropped("queue_full", 1)
-            return True
-        self._pending.append((now, request_id, route, seconds, body, row, answer, prediction))
-        if len(self._pending) >= _TOGETHER:
+        self._pending.append(request)
+        if len(self._pending) >= self._together:
             with self._lock:
                 self._take_pending()
-        if waiting * 2 == self._max_rows:
-            self._wake.set()
         return True
 
     def _take_pending(self) -> None:
         """Make the lines of the small requests that wait for theirs. The caller holds the lock."""
         requests = [self._pending.popleft() for _ in range(len(self._pending))]
+        waiting = self._rows + self._received.rows
+        if (excess := waiting + len(requests) - self._max_rows) > 0:
+            del requests[-excess:]
+            self.counts.dropped("queue_full", excess)
+        if not requests:
+            return
+        if (waiting + len(requests)) * 2 > self._max_rows:
+            self._wake.set()
         try:
             self._received.add(requests)
         except Exception as error:  # noqa: BLE001 - the log must not fail an answer

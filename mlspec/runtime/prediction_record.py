@@ -31,7 +31,7 @@ _COUNTER_BITS: Final = 22
 _PROCESS_BITS: Final = 40
 _COUNTER: Final = ((1 << _COUNTER_BITS) - 1) << _PROCESS_BITS
 _LATENCY: Final = b',"latency_ms":'
-_MILLISECONDS: Final = [b'.%03dZ","request_id":' % part for part in range(1000)]
+MILLISECONDS: Final = [b'.%03dZ","request_id":' % part for part in range(1000)]
 _LINE_FEED, _CARRIAGE_RETURN = b"\n\r"
 
 
@@ -98,7 +98,7 @@ class RecordEncoder:
         self._contract, self._policy, self._front = contract, policy, front
         self._chance = chance
         self._weighted = b',"weight":%b' % orjson.dumps(1 / policy.sample)
-        self._inputs_follow = self._weighted + b',"inputs":'
+        self.inputs_follow = self._weighted + b',"inputs":'
         number = int.from_bytes(os.urandom(_PROCESS_BITS // 8)) if process is None else process
         self._process, self._numbers = 2 << 62 | number, itertools.count()
         self._second, self._at, self._day = -1, b"", ""
@@ -121,7 +121,7 @@ class RecordEncoder:
         self._set_second(second)
         constant = self._constant(request.route, request.status, request.error)
         request_id, latency = orjson.dumps(request.request_id), b"%.3f" % (request.seconds * 1000)
-        before, between = (self._at, _MILLISECONDS[part], request_id, b',"row":'), (constant, latency)
+        before, between = (self._at, MILLISECONDS[part], request_id, b',"row":'), (constant, latency)
         rows = list(self._rows(request))
         ids = self._ids([milliseconds] * len(rows))
         parts = zip(ids, rows, strict=True)
@@ -131,8 +131,8 @@ class RecordEncoder:
         )
 
     def between(self, route: str) -> bytes:
-        """The part of the line of a successful request of one row between its request id and its inputs."""
-        return b'","row":0' + self._constant(route, 200, None).removesuffix(_LATENCY) + self._inputs_follow
+        """The part of the line of a successful request of one row between its request id and its latency."""
+        return b'","row":0' + self._constant(route, 200, None)
 
     def _set_second(self, second: int) -> None:
         if second != self._second:
@@ -158,7 +158,7 @@ class RecordEncoder:
         body = request.body
         if body and self.as_received and _LINE_FEED not in body and _CARRIAGE_RETURN not in body:
             lengths = self.lengths_of(request.rows[0]) if self.texts else b""
-            return ((b"0", (self._inputs_follow, body, lengths, b',"prediction":', request.answer, b"}\n")),)
+            return ((b"0", (self.inputs_follow, body, lengths, b',"prediction":', request.answer, b"}\n")),)
         return ((b"%d" % index, self._row(request, index)) for index in self._sampled(len(request.rows)))
 
     def _sampled(self, rows: int) -> Sequence[int]:
@@ -186,7 +186,7 @@ class RecordEncoder:
         """The inputs of a row, the lengths of its texts, the statistics of its images, and its prediction."""
         row = request.rows[index]
         inputs = self._inputs.stored(row)
-        stored = (self._inputs_follow, orjson.dumps(inputs)) if inputs else (self._weighted,)
+        stored = (self.inputs_follow, orjson.dumps(inputs)) if inputs else (self._weighted,)
         lengths = self.lengths_of(row) if self.texts else b""
         images = self._pictures(row, request, index) if self._images else {}
         pictures = (b',"images":', orjson.dumps(images)) if images else ()

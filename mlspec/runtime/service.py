@@ -198,8 +198,10 @@ class Service:
         if (log := self.log) is not None and path in self._logged:
             work = pending.work if predictions else _NOTHING
             now, id, body = time.time(), pending.headers["X-Request-Id"], pending.request.body
-            if work.one and log.add_received(now, id, path, seconds, body, work.inputs[0], answer.body, predictions[0]):
-                return answer
+            if work.one:
+                received = (now, id, path, seconds, body, work.inputs[0], answer.body, predictions[0])
+                if log.add_received(received):
+                    return answer
             images = work.rows if self._has_images else ()
             row, prediction = (body, answer.body) if work.one else _NO_TEXTS
             log.add(

@@ -1,8 +1,9 @@
 """Options of `monitor.notify`: who is notified when an alarm begins and when it clears."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from mlspec.spec.spec_model import SpecModel
 from mlspec.spec.types import SecretRef
@@ -20,9 +21,19 @@ class Mail(SpecModel):
         pattern=r"^[A-Za-z0-9.-]{1,253}$", description="Host of the SMTP server", examples=["smtp.example.com"]
     )
     port: int = Field(587, ge=1, le=65535, description="Port of the SMTP server")
-    security: Literal["starttls", "tls", "none"] = Field("starttls", description="How the connection is encrypted")
+    security: Literal["starttls", "tls", "none"] = Field(
+        "starttls",
+        description="How the connection is encrypted: `tls` is from the start, usually at port 465",
+    )
     user: SecretRef | None = Field(None, description="Environment variable with the user; default: no login")
     password: SecretRef | None = Field(None, description="Environment variable with the password")
+
+    @model_validator(mode="after")
+    def _login(self) -> Self:
+        if (self.user is None) != (self.password is None):
+            what = "`user` and `password`, or neither"
+            raise PydanticCustomError("bad-format", "expected {what}", {"what": what, "help": "a login needs both"})
+        return self
 
 
 class GithubIssue(SpecModel):

@@ -86,6 +86,38 @@ def faults(name: str, path: str, method: str, body: Any) -> list[str]:
     ]
 
 
+def rule_faults(path: str, method: str, body: Any) -> list[str]:
+    """What the contract says against an alert rule, and Kibana 9.1 against what it has besides: its guide."""
+    artifacts = {key: body[key] for key in body.keys() & {"artifacts"}}
+    errors = Draft202012Validator(_ARTIFACTS).iter_errors(artifacts)
+    rest = {key: value for key, value in body.items() if key not in artifacts}
+    return faults(ALERTING, path, method, rest) + [error.message[:300] for error in errors]
+
+
+_ARTIFACTS = {
+    "properties": {
+        "artifacts": {
+            "properties": {
+                "dashboards": {
+                    "items": {
+                        "properties": {"id": {"type": "string"}},
+                        "required": ["id"],
+                        "additionalProperties": False,
+                    },
+                    "maxItems": 10,
+                },
+                "investigation_guide": {
+                    "properties": {"blob": {"type": "string", "maxLength": 1000}},
+                    "required": ["blob"],
+                    "additionalProperties": False,
+                },
+            },
+            "additionalProperties": False,
+        }
+    }
+}
+
+
 def data_view_faults(body: Any) -> list[str]:
     """What the documented shape of a data view says against it."""
     schema = json.loads(_DATA_VIEW.read_text(encoding="utf-8"))

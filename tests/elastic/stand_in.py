@@ -16,12 +16,12 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.elastic.contracts import (
-    ALERTING,
     ELASTICSEARCH,
     dashboard_faults,
     data_view_faults,
     faults,
     mapping_faults,
+    rule_faults,
     template_faults,
 )
 
@@ -42,6 +42,8 @@ class StandIn:
     refuse: dict[str, Answer] = field(default_factory=dict)
     """What to answer to requests whose path starts with the key."""
     mappings: dict[str, Any] = field(default_factory=dict)
+    earlier: dict[str, Any] = field(default_factory=dict)
+    """The mappings of backing indices before the last one."""
     documents: dict[str, int] = field(default_factory=dict)
     url: str = ""
 
@@ -95,16 +97,33 @@ class StandIn:
             case ["_security", "api_key", *rest]:
                 return self._key(method, query, body, rest)
             case [name, "_mapping"]:
-                if method == "PUT":
-                    self.mappings[name]["properties"] = body["properties"]
-                return 200, {f".ds-{name}-1": {"mappings": self.mappings.get(name, {})}}
+                return self._mapping(method, name, query, body)
             case [name, "_rollover"]:
+                indices = self.stored[f"/_data_stream/{name}"]["indices"]
+                self.earlier[indices[-1]["index_name"]] = self.mappings[name]
+                indices.append({"index_name": f".ds-{name}-{len(indices) + 1}"})
                 self.mappings[name] = self._mapped(name)
                 return 200, {"rolled_over": True}
             case [name, "_count"]:
                 return 200, {"count": self.documents.get(name, 0)}
             case _:
                 raise AssertionError(f"unexpected request: {method} {path}")
+
+    def _mapping(self, method: str, name: str, query: dict[str, list[str]], body: Any) -> Answer:
+        """The real one changes each index of the stream, or none if one of them has another type of a field."""
+        stream = self.stored[f"/_data_stream/{name}"]
+        *older, current = (each["index_name"] for each in stream["indices"])
+        mapped = {current: self.mappings[name], **{index: self.earlier[index] for index in older}}
+        if method == "GET":
+            return 200, {index: {"mappings": mappings} for index, mappings in mapped.items()}
+        changed = [current] if query.get("write_index_only") == ["true"] else list(mapped)
+        for index in changed:
+            if other := different(body["properties"], mapped[index]["properties"]):
+                reason = f"mapper [{other}] cannot be changed in index [{index}]"
+                return 400, {"error": {"type": "illegal_argument_exception", "reason": reason}}
+        for index in changed:
+            mapped[index]["properties"] = body["properties"]
+        return 200, {"acknowledged": True}
 
     def _template(self, method: str, kind: str, path: str, name: str, body: Any) -> Answer:
         if method == "DELETE" and kind == "index_template" and any(self._uses(name, s) for s in self._streams()):
@@ -205,7 +224,9 @@ class StandIn:
 
     def _rule(self, method: str, path: str, body: Any) -> Answer:
         if body is not None:
-            self.wrong += [f"{method} rule: {fault}" for fault in faults(ALERTING, f"/s/x{path}", method, body)]
+            self.wrong += [f"{method} rule: {fault}" for fault in rule_faults(f"/s/x{path}", method, body)]
+            if self.kibana_version < "9.1" and "artifacts" in body:
+                return 400, {"message": "[request body.artifacts]: definition for this key is missing"}
             streams = {
                 f"/_data_stream/{word}" for word in body["params"]["esqlQuery"]["esql"].split() if word.count("-") >= 2
             }
@@ -219,6 +240,20 @@ class StandIn:
             self.stored[path] |= body
             return 200, self.stored[path]
         return self._stored(method, path, body, lambda kept: kept)
+
+
+def different(desired: Any, current: Any) -> str:
+    """The first field that exists and that the real one does not change in place."""
+    for name, new in desired.items():
+        old = current.get(name)
+        if old is not None and any(
+            new.get(key, default) != old.get(key, default)
+            for key, default in (("type", "object"), ("index", True), ("doc_values", True), ("subobjects", "true"))
+        ):
+            return str(name)
+        if old is not None and (inner := different(new.get("properties", {}), old.get("properties", {}))):
+            return f"{name}.{inner}"
+    return ""
 
 
 def _as_stored(body: Any) -> Any:

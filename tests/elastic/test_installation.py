@@ -85,10 +85,63 @@ def test_a_new_field_is_added_to_the_existing_stream(server: StandIn, installed:
     apply(installed(""))
     del server.mappings["predictions-cola-default"]["properties"]["trace"]
     assert apply(installed("")) == ["+ data stream predictions-cola-default trace.id: keyword"]
-    server.mappings["predictions-cola-default"]["properties"]["trace"]["properties"]["id"]["type"] = "text"
-    assert apply(installed("")) == ["~ data stream predictions-cola-default trace.id: text -> keyword"]
-    assert server.writes[-1] == "POST /predictions-cola-default/_rollover"
-    assert installed("").plan() == []
+
+
+OTHERS = {
+    "another type": ({"type": "text"}, "text", "keyword"),
+    "not searchable": (
+        {"type": "keyword", "index": False, "doc_values": False},
+        "keyword, not searchable, not aggregatable",
+        "keyword",
+    ),
+    "a group": ({"type": "object", "properties": {"x": {"type": "keyword"}}}, "object", "keyword"),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_field_that_becomes_another_one_gets_a_new_index_and_the_conflict_is_explained(
+    other: str, server: StandIn, installed: Callable[[str], Installation]
+) -> None:
+    """A new version of the model has another type of an input: the index of the earlier documents keeps the old one."""
+    field, old, new = OTHERS[other]
+    stream = "predictions-cola-default"
+    apply(installed(""))
+    server.mappings[stream]["properties"]["trace"]["properties"]["id"] = field
+    opened, changed, explained = apply(installed(""))
+    assert opened == f"+ data stream {stream} backing index: 1 field cannot be changed in the present one"
+    assert changed == f"~ data stream {stream} trace.id: {old} -> {new}"
+    assert explained.startswith(f"! data stream {stream} trace.id: {old} in its present index, {new} from then on.")
+    assert server.writes[-1] == f"POST /{stream}/_rollover"
+    before = len(server.writes)
+    (still,) = apply(installed(""))
+    assert still.startswith(f"! data stream {stream} trace.id: {old} in .ds-{stream}-1, {new} from then on.")
+    assert "until retention (30d) has deleted" in still
+    assert "Index Management" in still
+    assert len(server.writes) == before
+
+
+def test_a_field_is_added_although_an_earlier_index_has_a_conflict(
+    server: StandIn, installed: Callable[[str], Installation]
+) -> None:
+    stream = "predictions-cola-default"
+    apply(installed(""))
+    server.mappings[stream]["properties"]["trace"]["properties"]["id"] = {"type": "text"}
+    apply(installed(""))
+    del server.mappings[stream]["properties"]["url"]
+    assert apply(installed(""))[0] == f"+ data stream {stream} url.path: keyword"
+    assert len(apply(installed(""))) == 1
+
+
+def test_an_input_with_a_dot_in_its_name_gets_a_new_index(
+    server: StandIn, installed: Callable[[str], Installation]
+) -> None:
+    """Its group has no groups within, which an index keeps from its start."""
+    stream = "predictions-cola-default"
+    apply(installed(""))
+    inputs = server.mappings[stream]["properties"]["inputs"]
+    server.stored[f"/_component_template/{stream}@mappings"]["template"]["mappings"]["properties"]["inputs"] = inputs
+    server.mappings[stream]["properties"]["inputs"] = {**inputs, "subobjects": "false"}
+    assert f"~ data stream {stream} inputs: object, with dots in names -> object" in apply(installed(""))
 
 
 def test_a_manual_edit_in_kibana_is_shown_and_reverted(
@@ -120,6 +173,27 @@ def test_who_is_notified_stays_as_the_team_configured_it(
     server.stored[rule]["alert_delay"] = {"active": 7}
     apply(installed(""))
     assert server.stored[rule]["actions"][0]["id"] == "mail"
+
+
+def test_a_rule_has_a_guide_and_the_dashboard_where_kibana_knows_them(
+    server: StandIn, installed: Callable[[str], Installation]
+) -> None:
+    apply(installed(""))
+    rules = [rule for path, rule in server.stored.items() if path.startswith("/api/alerting")]
+    for rule in rules:
+        assert rule["artifacts"]["dashboards"] == [{"id": "predictions-cola-default-dashboard"}]
+        assert "\n1. " in rule["artifacts"]["investigation_guide"]["blob"]
+    rules[0]["artifacts"]["investigation_guide"]["blob"] = "Mine"
+    assert len(installed("").plan()) == 1
+
+
+def test_a_kibana_without_guides_gets_rules_without_them(
+    server: StandIn, installed: Callable[[str], Installation]
+) -> None:
+    server.kibana_version = "9.0.4"
+    apply(installed(""))
+    assert not [rule for rule in server.stored.values() if isinstance(rule, dict) and "artifacts" in rule]
+    assert apply(installed("")) == []
 
 
 def test_an_older_kibana_imports_saved_objects(server: StandIn, installed: Callable[[str], Installation]) -> None:

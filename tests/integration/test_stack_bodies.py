@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from tests.elastic.contracts import (
-    ALERTING,
     ELASTICSEARCH,
     dashboard_faults,
     data_view_faults,
     faults,
     mapping_faults,
+    rule_faults,
     template_faults,
 )
 from tests.esql_grammar import syntax_errors
@@ -79,7 +79,7 @@ def test_rules_keep_their_contract(spec: str, trees: dict[str, dict[str, Any]]) 
     rules = {path: body for path, body in trees[spec].items() if path.startswith("kibana/rules/")}
     assert len(rules) >= 4
     for body in rules.values():
-        assert faults(ALERTING, f"/s/default/api/alerting/rule/{uuid.uuid4()}", "POST", body) == []
+        assert rule_faults(f"/s/default/api/alerting/rule/{uuid.uuid4()}", "POST", body) == []
 
 
 @pytest.mark.parametrize("spec", SPECS)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from mlspec.errors import UsageError
@@ -21,6 +24,7 @@ from mlspec.monitoring.baseline.reference import (
 )
 from mlspec.monitoring.drift_state import look_for_drift, new_drift_monitor
 from mlspec.monitoring.row_slices import definition
+from mlspec.monitoring.taken_rows import TakenRows
 from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.records.bundle_signature import BundleSignature, SignatureGraph, SignatureInput, SignatureOutput
 from mlspec.sections.monitor import Monitor
@@ -224,3 +228,68 @@ def test_images_that_are_darker_or_blurred_or_less_sure_raise_an_alarm(
 def test_a_carried_reference_without_slices_is_mentioned(tmp_path: Path) -> None:
     service = Service(tmp_path, drift={"slices": ["town"]})
     assert any("slices are not compared" in note for note in service.observe().state.notes)
+
+
+def two_servers(number: int, old: float, folder: Path, behind: timedelta) -> None:
+    """300 rows of each of two servers in the same 300 seconds, of which the clock of the second is behind."""
+    draws = np.random.default_rng(number)
+    for process, late in (("a" * 10, timedelta(0)), ("b" * 10, behind)):
+        rows = []
+        for second in range(number, number + 300):
+            counter = f"{0x800000 + second:06x}"
+            inputs = {"age": draws.normal(old if late else 40, 10), "town": "Bonn", "sentence": "as"}
+            time = DAY + timedelta(seconds=second) - late
+            rows.append(line(second, time, id=f"{0:012x}7000{counter}{process}", inputs=inputs))
+        segment(folder, rows, f"{process}-1-{number}-0")
+
+
+def test_rows_of_a_server_whose_clock_is_always_behind_reach_the_evidence(tmp_path: Path) -> None:
+    """Its inputs move, those of the other server do not. Each row is taken once, in the order of arrival."""
+    service = Service(tmp_path)
+    model = service.model
+    options = model.options.drift
+    assert options is not None
+    taken = []
+    for number, old in ((0, 40.0), (300, 60.0), (600, 60.0), (600, 60.0)):
+        if number + 300 > len(taken) * 300:
+            two_servers(number, old, tmp_path, timedelta(hours=1))
+        look = look_for_drift(model, options, DAY + timedelta(seconds=number + 306))
+        taken.append(look.rows)
+        assert ("input.age" in {alarm.column for alarm in look.alarms}) is (number > 0)
+    assert taken == [600, 600, 600, 0]
+    assert (look.behind, look.skipped) == (600, 0)  # the first look has no earlier one
+
+
+def test_rows_of_a_state_that_does_not_know_what_it_took_are_counted_and_later_ones_taken(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    model = service.model
+    options = model.options.drift
+    assert options is not None
+    two_servers(0, 40.0, tmp_path, timedelta(hours=1))
+    look_for_drift(model, options, DAY + timedelta(seconds=306))
+    state = model.state / "drift.json"
+    earlier = json.loads(state.read_text())
+    del earlier["taken"]
+    state.write_text(json.dumps(earlier))
+    counts = []
+    for number in (300, 600):
+        two_servers(number, 40.0, tmp_path, timedelta(hours=1))
+        look = look_for_drift(model, options, DAY + timedelta(seconds=number + 306))
+        counts.append((look.rows, look.skipped, look.behind))
+    assert counts == [(300, 300, 0), (600, 300, 300)]
+
+
+def test_of_more_processes_than_are_remembered_unknown_ones_are_not_taken_again() -> None:
+    rows = [(f"{number:010x}", "000800001", DAY + timedelta(seconds=number)) for number in range(5)]
+    table = pa.table(dict(zip(("process", "counter", "time"), zip(*rows, strict=True), strict=True)))
+    taken = TakenRows().and_then(table, DAY, most=3)
+    assert (len(taken.last), taken.complete, rows[0][0] in taken.last) == (3, False, False)
+    with duckdb.connect() as connection:
+        id = "CAST('00000000-0000-7000-8000-02' || '{}' AS UUID)"
+        sql = f"SELECT {taken.others()} FROM (SELECT {{}} AS id) p"
+        new = [
+            connection.sql(sql.format(id.format(process))).limit(1).fetchall() for process in (rows[0][0], rows[-1][0])
+        ]
+    assert new == [[(False,)], [(True,)]]
+    forgotten = taken.and_then(table.slice(0, 0), DAY + timedelta(seconds=3))
+    assert list(forgotten.last) == [rows[-2][0], rows[-1][0]]

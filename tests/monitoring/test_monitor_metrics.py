@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,14 +15,19 @@ import pytest
 
 from mlspec.cli.monitor_server import LatestState, monitor_server
 from mlspec.errors import StageError
+from mlspec.monitoring.drift.drift_alarm import RowGroup
+from mlspec.monitoring.drift.drift_monitor import ColumnScore
+from mlspec.monitoring.drift_state import DriftLook
 from mlspec.monitoring.label_store import LabelStore
-from mlspec.monitoring.monitor_metrics import HELP, metrics_text
+from mlspec.monitoring.monitor_metrics import HELP, MAX_COLUMNS, metrics_text, monitor_metrics
 from mlspec.monitoring.monitor_state import MonitorState
 from mlspec.monitoring.pushgateway import push
+from mlspec.monitoring.quality_state import QualityLook
 from mlspec.monitoring.queries import promql
 from mlspec.monitoring.queries.measure import Latest, Reported
 from mlspec.monitoring.queries.query import Grouping
 from mlspec.report.monitor_page import monitor_page
+from tests.monitoring.log_lines import DAY
 from tests.monitoring.prometheus_servers import Api, free_port, prometheus, promtool, pushgateway
 from tests.monitoring.watched import Service
 from tests.runtime.callers import until
@@ -126,3 +132,38 @@ def test_a_pushgateway_keeps_the_gauges_of_the_last_run(state: MonitorState, tmp
             push(f"http://127.0.0.1:{gateway.port}", "shop-monitor", "broken{\n")
     with pytest.raises(StageError, match="the Pushgateway cannot be reached"):
         push(f"http://127.0.0.1:{free_port()}", "shop-monitor", "")
+
+
+def look_of(versions: int, columns: int) -> DriftLook:
+    """Drift of that many versions and columns, of which the last one has the most evidence."""
+    scores = [
+        ColumnScore(RowGroup(str(version)), f"input.c{column}", float(column), 1000.0)
+        for version in range(versions)
+        for column in range(columns)
+    ]
+    return DriftLook((), 1, "", {}, 1000.0, scores=tuple(scores))
+
+
+def gauges(look: DriftLook) -> str:
+    return metrics_text(monitor_metrics("shop", DAY, look, QualityLook((), 0, 0, {}), ()))
+
+
+def test_pushed_gauges_are_bounded_and_replace_those_of_earlier_versions_and_columns(tmp_path: Path) -> None:
+    """A wide table and a rollout of three versions, then one version with fewer columns."""
+    with pushgateway(tmp_path) as gateway:
+        url = f"http://127.0.0.1:{gateway.port}"
+
+        def stored() -> set[tuple[str, ...]]:
+            with urllib.request.urlopen(f"{url}/metrics", timeout=10) as response:
+                text = response.read().decode()
+            pairs = re.findall(r'^mlspec_monitor_drift_share\{.*input="(.*?)".*version="(.*?)"\}', text, re.M)
+            return set(pairs)
+
+        push(url, "shop-monitor", gauges(look_of(3, MAX_COLUMNS + 50)))
+        columns = {f"input.c{column}" for column in range(50, MAX_COLUMNS + 50)}
+        assert stored() == {(column, version) for column in columns for version in "012"}
+        assert len(gauges(look_of(3, 10 * MAX_COLUMNS)).splitlines()) == len(
+            gauges(look_of(3, MAX_COLUMNS)).splitlines()
+        )
+        push(url, "shop-monitor", gauges(look_of(1, 2)))
+        assert stored() == {("input.c0", "0"), ("input.c1", "0")}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import pytest
 from mlspec.monitoring.notifications import AlarmEvent, Notifier
 from mlspec.sections.monitor_notify import GithubIssue, Mail, Notify
 from mlspec.spec.types import SecretRef
+from tests.monitoring.smtp_server import smtp_server
 
 FIRING = AlarmEvent("age-moved", "firing", "cola", "age moved", "mean 40 < 55 & rising", "2026-11-27T10:00:00Z")
 CLEARED = AlarmEvent("age-moved", "cleared", "cola", "age moved", "no longer", "2026-11-28T10:00:00Z")
@@ -56,29 +56,6 @@ def http_server() -> Iterator[tuple[str, Received]]:
         server.server_close()
 
 
-@contextmanager
-def smtp_server() -> Iterator[tuple[int, list[str]]]:
-    """A server that speaks as much SMTP (RFC 5321) as a mail without login needs."""
-    messages: list[str] = []
-
-    class Session(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            self.wfile.write(b"220 test\r\n")
-            for line in self.rfile:
-                word = line[:4].upper()
-                if word == b"DATA":
-                    self.wfile.write(b"354 go on\r\n")
-                    messages.append(b"".join(iter(self.rfile.readline, b".\r\n")).decode())
-                self.wfile.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
-                if word == b"QUIT":
-                    return
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1], messages
-        server.shutdown()
-
-
 Make = Callable[[Notify, dict[str, str]], Notifier]
 
 
@@ -104,12 +81,20 @@ def test_slack_text_has_no_markup_of_ours(notifier: Make) -> None:
     assert received.requests[0][2]["text"] == "*[firing] cola: age moved*\nmean 40 &lt; 55 &amp; rising"
 
 
-def test_a_mail_arrives(notifier: Make) -> None:
-    with smtp_server() as (port, messages):
-        mail = Mail(to=["team@example.com"], sender="mlspec@example.com", host="127.0.0.1", port=port, security="none")
-        assert notifier(Notify(mail=mail), {}).send([FIRING]) == []
-    assert "Subject: [firing] cola: age moved" in messages[0]
-    assert "mean 40 < 55 & rising" in messages[0]
+def test_a_mail_arrives_and_is_not_sent_again_for_one_refused_recipient(notifier: Make) -> None:
+    with smtp_server(unknown="away@example.com") as server:
+        mail = {"sender": "mlspec@example.com", "host": "localhost", "port": server.port, "security": "none"}
+        to_both = Mail.model_validate({**mail, "to": ["team@example.com", "away@example.com"]})
+        (failure,) = notifier(Notify(mail=to_both), {}).send([FIRING])
+        assert failure.delivered
+        assert failure.reason == f"the mail server localhost:{server.port} refused away@example.com (550 no such user)"
+        assert notifier(Notify(mail=to_both), {}).send([FIRING]) == []
+        to_none = Mail.model_validate({**mail, "to": ["away@example.com"]})
+        (failure,) = notifier(Notify(mail=to_none), {}).send([CLEARED])
+        assert (failure.delivered, failure.help) == (False, "correct monitor.notify.mail.to")
+    (message,) = server.messages
+    assert "Subject: [firing] cola: age moved" in message
+    assert "mean 40 < 55 & rising" in message
 
 
 def test_an_issue_is_opened_once_and_closed_when_the_alarm_clears(notifier: Make) -> None:

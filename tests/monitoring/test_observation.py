@@ -8,17 +8,24 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
+from mlspec.cli.console import Console
+from mlspec.cli.monitor_text import show_state
 from mlspec.monitoring.baseline.reference import NumberReference, TextReference, ValueReference, pack, word_hash
 from mlspec.monitoring.drift_state import look_for_drift
 from mlspec.monitoring.label_store import LabelStore
-from mlspec.monitoring.observation import Observation
+from mlspec.monitoring.monitor_state import MonitorState
+from mlspec.monitoring.observation import Observation, Observer
+from mlspec.monitoring.panel_data import ViewedRange
 from mlspec.monitoring.reference_files import store_reference
+from mlspec.monitoring.watched_model import WatchedModel
+from mlspec.records.bundle_signature import SignatureOutput
 from mlspec.report.monitor_page import monitor_page
 from mlspec.sections.monitor_drift import Drift
-from tests.monitoring.log_lines import DAY, line, segment
+from tests.monitoring.log_lines import DAY, SIGNATURE, line, segment
 from tests.monitoring.references import REFERENCE, grid
 from tests.monitoring.watched import Service
 
@@ -91,7 +98,11 @@ def test_predictions_that_arrive_after_later_ones_were_compared_are_counted_and_
     service.answer(50)
     late = "200 predictions arrived after later ones were compared: in the numbers, but not in the evidence of the detectors"
     first, second = service.observe(), service.observe()
-    assert first.state.notes == second.state.notes == (late,)
+    assert (
+        first.state.notes
+        == second.state.notes
+        == (f"{late}, because their ids do not show whether they were compared",)
+    )
     assert titles(second) == []
     panels = {panel.id: panel for panel in service.observe(timedelta(days=2)).state.panels}
     assert panels["versions"].cells[0][:2] == ("7", 550.0)
@@ -325,3 +336,32 @@ def test_texts_of_another_domain_are_found_by_the_classifier(
     segment(tmp_path, lines)
     look = look_for_drift(service.model, options, DAY + timedelta(hours=1))
     assert {(alarm.column, alarm.kind) for alarm in look.alarms} == expected
+
+
+def test_a_regression_is_measured_with_labels_and_without_them_the_reason_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = ValueReference(value=grid(6, mean=3.5), error=grid(7))
+    reference = REFERENCE.model_copy(update={"classes": None, "values": values})
+    service = Service(tmp_path, reference=reference)
+    price = SIGNATURE.model_copy(update={"task": "regression", "output": SignatureOutput(name="price")})
+    model = WatchedModel("shop", "", service.options, tmp_path / "artifacts", tmp_path, price)
+    draws = np.random.default_rng(0)
+    predicted = [float(value) for value in draws.normal(3.5, 1, 200)]
+    segment(tmp_path, [line(number, prediction={"value": value}) for number, value in enumerate(predicted)])
+    now = DAY + timedelta(minutes=5)
+
+    def state() -> MonitorState:
+        return Observer(model, now, ViewedRange(now - timedelta(hours=1), now)).observe().state
+
+    right = next(signal for signal in state().signals if signal.question == "Is it still right?")
+    assert (right.level, right.answer) == ("unknown", "no labels")
+    assert right.detail.endswith("`mlspec labels add FILE`; without them the error of a regression is not known")
+    labels = [{"request_id": f"r{number}", "label": value + 0.25} for number, value in enumerate(predicted[:100])]
+    LabelStore(model.store).add(pa.Table.from_pylist(labels), now)
+    labelled = state()
+    assert labelled.quality[0].value == pytest.approx(0.25)
+    why = "What is expected without labels is not known for a regression"
+    show_state(Console(), labelled)
+    assert why in " ".join(capsys.readouterr().out.split())
+    assert why in monitor_page(labelled)

@@ -46,3 +46,27 @@ def test_an_address_that_does_not_answer_is_an_error_with_help() -> None:
     with Elasticsearch("http://127.0.0.1:1", api_key="key", max_retries=0) as away, pytest.raises(StageError) as caught:
         send(away, "monitor-shop-default", [{"monitor": {}}])
     assert caught.value.help
+
+
+def test_reports_that_a_stream_of_an_earlier_version_refuses_are_an_error_with_the_field(
+    client: Elasticsearch,
+) -> None:
+    stream, fields = "monitor-old-default", {"monitor": {"properties": {"effect": {"type": "date"}}}}
+    client.indices.create(index=stream, mappings={"properties": fields})
+    reports = [{"monitor": {"effect": "large"}}, {"monitor": {"rows": 3}}]
+    with pytest.raises(StageError) as caught:
+        send(client, stream, reports)
+    assert caught.value.message.startswith(f"Elasticsearch refused 1 of 2 reports for {stream}: ")
+    assert "[monitor.effect]" in caught.value.message
+    assert caught.value.help.startswith("mlspec apply")
+
+
+def test_reports_in_the_failure_store_are_an_error_because_no_rule_reads_them() -> None:
+    with cluster() as url:
+        proxy = ElasticProxy(url)
+        proxy.faults = ["failure-store"]
+        with Elasticsearch(proxy.url, api_key="key") as client, pytest.raises(StageError) as caught:
+            send(client, "monitor-shop-default", [{"monitor": {}}] * 2)
+        proxy.close()
+    assert caught.value.message.startswith("1 of 2 reports do not fit the fields of monitor-shop-default")
+    assert "monitor-shop-default::failures" in caught.value.help

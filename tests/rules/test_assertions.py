@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.conftest import CHECKOUT
 
@@ -17,8 +16,13 @@ ASSERTING = frozenset({"raises", "warns", "fail", "validate", "check_schema"})
 """Functions that fail a test themselves: those of pytest, and a validator of JSON Schema."""
 
 
+@functools.cache
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
 def functions(file: Path) -> Iterator[Function]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(file)):
         if isinstance(node, Function):
             yield node
 
@@ -34,6 +38,7 @@ def asserts(function: Function) -> bool:
     return own or bool(lasts & ASSERTING) or any(name.startswith("assert_") for name in lasts)
 
 
+@functools.cache
 def asserting(file: Path) -> set[str]:
     """The functions of a file that assert, themselves or through others of it."""
     every = list(functions(file))
@@ -46,7 +51,7 @@ def asserting(file: Path) -> set[str]:
 def imported(file: Path) -> set[str]:
     """The functions and classes that a file has from other files of the tests, if these assert."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(file)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests."):
             other = TESTS.parent / f"{str(node.module).replace('.', '/')}.py"
             known = asserting(other) if other.is_file() else set()
@@ -54,11 +59,15 @@ def imported(file: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(TESTS)))
-def test_each_test_asserts_something(file: Path) -> None:
+def without_assertion(file: Path) -> list[str]:
+    """The tests of a file that cannot fail."""
     tests = [function for function in functions(file) if function.name.startswith("test_")]
     helpers = asserting(file) | imported(file)
-    assert [f.name for f in tests if not asserts(f) and not called(f) & helpers] == []
+    return [f"{file.relative_to(TESTS)}: {f.name}" for f in tests if not asserts(f) and not called(f) & helpers]
+
+
+def test_each_test_asserts_something() -> None:
+    assert [fault for file in FILES for fault in without_assertion(file)] == []
 
 
 def test_a_test_without_an_assertion_is_seen() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import CHECKOUT
 
 TESTS = CHECKOUT / "tests"
@@ -15,17 +13,18 @@ APART = {"golden", "integration", "rules", "scenarios"}
 FILES = [f for f in sorted(TESTS.rglob("*.py")) if "expected" not in f.parts]
 
 
-@pytest.mark.parametrize(
-    "file", [f for f in FILES if f.name.startswith("test_")], ids=lambda f: str(f.relative_to(TESTS))
-)
-def test_each_file_mirrors_a_module(file: Path) -> None:
-    inner = file.relative_to(TESTS)
-    module = (CHECKOUT / "mlspec" / inner).with_name(file.name.removeprefix("test_"))
-    assert inner.parts[0] in APART or module.is_file(), f"there is no {module.relative_to(CHECKOUT)}"
+def test_each_file_mirrors_a_module() -> None:
+    inner = [file.relative_to(TESTS) for file in FILES if file.name.startswith("test_")]
+    mirrored = {f: (CHECKOUT / "mlspec" / f).with_name(f.name.removeprefix("test_")) for f in inner}
+    assert [str(f) for f, module in mirrored.items() if f.parts[0] not in APART and not module.is_file()] == []
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(TESTS)))
-def test_no_private_name_of_the_package_is_used(file: Path) -> None:
+def test_no_private_name_of_the_package_is_used() -> None:
+    assert {str(f.relative_to(TESTS)): names for f in FILES if (names := private_names(f))} == {}
+
+
+def private_names(file: Path) -> list[str]:
+    """The private names of the package that a file imports or uses."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     modules = {
         alias.asname or alias.name: f"{node.module}.{alias.name}"
@@ -40,4 +39,4 @@ def test_no_private_name_of_the_package_is_used(file: Path) -> None:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules
         if node.attr.startswith("_") and not node.attr.startswith("__")
     ]
-    assert imported + used == []
+    return imported + used

@@ -136,7 +136,9 @@ def test_one_refused_document_is_kept_in_a_file_and_the_others_are_stored(sendin
     entry = json.loads(file.read_text())
     assert (entry["id"], entry["status"]) == (json.loads(sent[1])["id"], 400)
     assert entry["document"]["inputs"] == wrong
-    assert len(sending.messages) == 1
+    (message,) = sending.messages
+    assert "[inputs.age]" in message
+    assert "help: `mlspec apply` gives the data stream the fields of this version" in message
 
 
 def test_a_document_in_the_failure_store_is_counted(sending: Sending) -> None:
@@ -144,6 +146,10 @@ def test_a_document_in_the_failure_store_is_counted(sending: Sending) -> None:
     sending.start().write("", lines(3))
     until(lambda: sending.counted("stored") == 2)
     assert sending.counted("failure_store") == 1
+    (message,) = sending.messages
+    assert (
+        f"do not fit the fields of {sending.stream} are in {sending.stream}::failures. help: `mlspec apply`" in message
+    )
 
 
 def test_a_wrong_key_is_reported_once_and_nothing_is_lost(sending: Sending) -> None:

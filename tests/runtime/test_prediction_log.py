@@ -162,7 +162,7 @@ def add_small(log: PredictionLog, request: AnsweredRequest) -> None:
     """Add a request as the service does."""
     (row,), (prediction,) = request.rows, request.predictions
     now, id, route = request.time, request.request_id, request.route
-    assert log.add_received(now, id, route, request.seconds, request.body, row, request.answer, prediction)
+    assert log.add_received((now, id, route, request.seconds, request.body, row, request.answer, prediction))
 
 
 def test_small_requests_are_bounded_and_counted_with_the_others() -> None:

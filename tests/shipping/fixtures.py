@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlspec.aws.aws_target import AwsTarget
+from tests.aws_models import keep_models
 from tests.conftest import missing
 from tests.shipping.cloud import REGISTRY, BuiltImages, Run, Shipped, registry_runs, spec
 from tests.shipping.shown_requests import Watch, watching
@@ -78,6 +79,12 @@ def quiet() -> None:
     import logging
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _service_models() -> None:
+    """Sessions of AWS's client share what they read from the disk."""
+    keep_models()
 
 
 @pytest.fixture

@@ -21,6 +21,10 @@ ASSUMPTION: Final = (
     "assumes that scores are as well calibrated as on the test split: right if only the mix of inputs has changed, "
     "wrong if the same inputs now have other labels (concept drift)"
 )
+NOT_OF_VALUES: Final = (
+    "is not known for a regression: a predicted value has no probability of being right. Its error is measured with "
+    "labels alone, and drift of the inputs is found without them"
+)
 _EXACT: Final = 1000
 """Rows up to which the distribution of the number of right answers is computed exactly."""
 _DRAWS: Final = 400

@@ -222,7 +222,11 @@ def _quality(shape: ModelShape) -> Iterator[_Draft]:
     )
     measures = tuple(Series(name, known, Latest(name, unit)) for name, known in ends)
     by_measure = (Grouping.VERSION, Grouping.METRIC, *((Grouping.LABEL,) if labels else ()))
-    question = "Is it as good as its scores let expect?" if labels else "How sure is the measured error?"
+    question = (
+        "Is it as good as its scores suggest?"
+        if labels
+        else "How sure is the measured error? Without labels it is not known."
+    )
     title = "Quality, measured with labels and expected without" if labels else "Quality, measured with labels"
     yield _Draft("measures", title, question, "table", Query(measures, by_measure))
 

@@ -53,6 +53,8 @@ _NAMED: Final = f"EVAL status = {STATUS}, request = ({ROW} IS NULL OR {ROW} == 0
 """A request is counted at its first row, and at its only record if it was not answered."""
 _RANGE: Final = f"WHERE {TIME} >= ?_tstart AND {TIME} <= ?_tend"
 """Kibana fills in the time range of the dashboard."""
+_BEGAN: Final = 'WHERE DATE_DIFF("second", ?_tstart, deployed) * 50 > DATE_DIFF("second", ?_tstart, ?_tend)'
+"""After the first of the 50 stretches of time of a chart."""
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
 
 
@@ -94,8 +96,9 @@ def rule(alert: Alert, shape: ModelShape, stream: str) -> str:
 
 
 def deployments(stream: str) -> str:
-    """The time of the first record of each version."""
-    return f"{_from(stream)} | {_RANGE} | STATS deployed = MIN({TIME}) BY version = {VERSION} | SORT deployed"
+    """The time of the first record of each version, without those that have records from the start of the range on."""
+    first = f"STATS deployed = MIN({TIME}) BY version = {VERSION}"
+    return f"{_from(stream)} | {_RANGE} | {first} | {_BEGAN} | SORT deployed"
 
 
 def name(text: str) -> str:
@@ -119,9 +122,10 @@ def _aggregated(series: Sequence[Series], by: Sequence[Grouping]) -> Iterator[st
     stats += [f"{name(s.name)} = {_aggregation(s.measure)}" for s in series if s.name not in rates]
     only = all(isinstance(s.measure, Latest) for s in series)
     groups = ", ".join(_group(grouping, reported=only) for grouping in by)
-    if not only:
+    aggregated = f"STATS {', '.join(dict.fromkeys(stats))}{' BY ' if by else ''}{groups}"
+    if re.search(r"\b(request|status)\b", aggregated):
         yield _NAMED
-    yield f"STATS {', '.join(dict.fromkeys(stats))}{' BY ' if by else ''}{groups}"
+    yield aggregated
     if rates:
         quotients = (f"{name(n)} = {_quotient(m)}" for n, m in rates.items())
         yield f"EVAL {', '.join(quotients)}"

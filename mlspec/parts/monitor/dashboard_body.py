@@ -22,6 +22,16 @@ _FORMATS: Final[dict[Unit, Body]] = {
 }
 
 
+_UNTITLED: Final[Body] = {"title": {"visible": False}}
+"""The title of the panel names what the axis shows, with the unit at its numbers."""
+_AXES: Final[Body] = {
+    "x": {**_UNTITLED, "grid": {"visible": False}},
+    "y": {**_UNTITLED, "domain": {"type": "full"}},
+    "y2": {**_UNTITLED, "domain": {"type": "full"}, "grid": {"visible": False}, "ticks": {"visible": False}},
+}
+"""The second axis has only marks of deployments, whose height says nothing."""
+
+
 def dashboard_body(source: DashboardSource, data_view: str) -> Body:
     """The whole dashboard, each panel with its query inside. The control of versions filters all of them."""
     shown = source.dashboard
@@ -64,6 +74,7 @@ def _chart(source: DashboardSource, panel: Panel) -> Body:
     return {
         "type": "xy",
         "legend": {"visibility": "visible", "placement": "outside", "position": "right"},
+        "axis": _AXES,
         "styling": {"fitting": {"type": "none"}},
         "layers": [_layer(layer) for layer in source.layers(panel)],
     }

@@ -58,8 +58,9 @@ def kibana_objects(spec: SpecSections) -> KibanaObjects:
     fired = alerts(monitor.alerts, shape)
     shown = dashboard(shape, fired, title, options.description)
     source = DashboardSource(shown, shape, options.stream, options.reports, ("mlspec", options.project))
-    rules = alert_rules(fired, shape, title, options.stream, options.reports)
-    return KibanaObjects(f"{options.stream}-view", f"{options.stream}-dashboard", source, rules)
+    dashboard_id = f"{options.stream}-dashboard"
+    rules = alert_rules(fired, shape, title, options.stream, options.reports, dashboard_id)
+    return KibanaObjects(f"{options.stream}-view", dashboard_id, source, rules)
 
 
 def model_shape(spec: SpecSections) -> ModelShape:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
 from mlspec.monitoring.queries import esql
-from mlspec.monitoring.queries.alerts import Alert
+from mlspec.monitoring.queries.alerts import HELP, Alert
 from mlspec.monitoring.queries.query import ModelShape
+from mlspec.parts.monitor.prometheus_rules import duration, limit_text
 from mlspec.parts.monitor.stack_names import stable_uuid
 
 Body = dict[str, JsonValue]
@@ -27,13 +28,48 @@ class AlertRule(NamedTuple):
     body: Body
 
 
-def alert_rules(alerts: tuple[Alert, ...], shape: ModelShape, title: str, stream: str, reports: str) -> list[AlertRule]:
-    """The rules of a project. `actions` is empty: the team configures who is notified, and a second apply keeps it."""
+GUIDES: Final[Mapping[str, str]] = {
+    "drift": """Live data of the column differs from the training data.
+
+1. `mlspec monitor` shows since when, how much, in which direction, and twenty rows.
+2. Ask who sends the input whether it was changed on purpose.
+3. To measure what the change costs: `mlspec labels add FILE`.""",
+    "quality": """The model is worse than on the test split by more than `monitor.quality.tolerance`.
+
+1. `mlspec monitor` shows the version, the slices, and how many predictions have a label.
+2. If the version is new, go back: `mlspec rollback`.
+3. Otherwise train on the new labels: `mlspec monitor retrain`.""",
+}
+"""What to do about the alarms of `mlspec monitor`, in Markdown."""
+
+
+def alert_rules(
+    alerts: tuple[Alert, ...], shape: ModelShape, title: str, stream: str, reports: str, dashboard: str
+) -> list[AlertRule]:
+    """The rules of a project. `actions` is empty: the team configures who is notified, and a second apply keeps it.
+
+    Each has an investigation guide and the dashboard of that id beside it.
+    """
     bodies = {alert.name: _of_alert(alert, shape, title, stream) for alert in alerts}
     interval = max((alert.interval for alert in alerts), default=300)
     bodies["drift"] = _of_drift(shape.project, title, reports, interval)
     bodies["quality"] = _of_quality(shape.project, title, reports, interval)
+    guides = {**{alert.name: _guide(alert) for alert in alerts}, **GUIDES}
+    for name, body in bodies.items():
+        body["artifacts"] = {"dashboards": [{"id": dashboard}], "investigation_guide": {"blob": guides[name]}}
     return [AlertRule(name, stable_uuid("rule", stream, name), body) for name, body in bodies.items()]
+
+
+def _guide(alert: Alert) -> str:
+    """What the alert means and what to do, in Markdown."""
+    window = duration(alert.window)
+    if alert.silence:
+        what = f"No request was stored in the last {window}."
+    else:
+        least = f", with at least {alert.least} {alert.enough.value}" if alert.least else ""
+        what = f"{alert.title} in the last {window} was {alert.sign} {limit_text(alert)}{least}."
+    action = HELP[alert.name]
+    return f"{what}\n\n1. The dashboard shows since when, and which version.\n2. {action[:1].upper()}{action[1:]}."
 
 
 def _of_alert(alert: Alert, shape: ModelShape, title: str, stream: str) -> Body:

@@ -194,6 +194,9 @@ def _visualization(panel: Panel, layers: Sequence[ChartLayer], groups: Sequence[
         "valueLabels": "hide",
         "fittingFunction": "None",
         "legend": {"isVisible": True, "position": "right"},
+        "axisTitlesVisibilitySettings": {"x": False, "yLeft": False, "yRight": False},
+        "tickLabelsVisibilitySettings": {"x": True, "yLeft": True, "yRight": False},
+        "gridlinesVisibilitySettings": {"x": False, "yLeft": True, "yRight": False},
     }
 
 
