@@ -214,7 +214,7 @@ def _job(config: DictConfig, context: StageContext, parts: Sequence[Part], stage
 def _with_account(values: dict[str, JsonValue], root: Path) -> dict[str, JsonValue]:
     """The values with what only the stages that change an account read."""
     file = root / ACCOUNT_FILE
-    account = OmegaConf.to_container(OmegaConf.load(file)) if file.is_file() else {}
+    account = OmegaConf.to_container(OmegaConf.load(file), resolve=True) if file.is_file() else {}
     assert isinstance(account, dict)
     merged = dict(values)
     for name, more in account.items():

@@ -16,6 +16,7 @@ from mlspec.cloudformation.stack_detachment import kept
 from mlspec.parts.cloudformation import service_resources
 from mlspec.shipping import remote_changes
 from tests.conftest import CHECKOUT
+from tests.parts.serverless.packages import package
 from tests.shipping.cloud import Run, Shipped
 from tests.shipping.shown_requests import CI, create_function
 
@@ -30,16 +31,15 @@ def test_every_resource_stays_and_the_template_counts_as_changed() -> None:
     assert role["Metadata"].keys() == {"checkov", "mlspec"}
 
 
-@pytest.fixture
-def stacks(shipped: Callable[..., Shipped]) -> Shipped:
-    """A project with both stacks, its image pushed."""
+@pytest.fixture(params=["sam", pytest.param("serverless", marks=[pytest.mark.node, pytest.mark.slow])])
+def stacks(shipped: Callable[..., Shipped], request: pytest.FixtureRequest) -> Shipped:
+    """A project with both stacks of a tool, its image pushed."""
     project = shipped("{log_retention: 30}", CI)
-    project.spec("deploy: {lambda:", "deploy: {iac: sam, lambda:")
-    foundation = next(file.text for file in project.files() if file.path == "sam/foundation.yaml")
+    project.spec("deploy: {lambda:", f"deploy: {{iac: {request.param}, lambda:")
     create(
         project,
         f"{project.root.name}-foundation",
-        foundation,
+        foundation(project, request.param),
         GithubRepository="octo-org/cola",
         CreateOidcProvider="true",
     )
@@ -51,6 +51,18 @@ def stacks(shipped: Callable[..., Shipped]) -> Shipped:
     create(project, project.root.name, json.dumps({"Resources": resources}))
     create_function(project)
     return project
+
+
+def foundation(project: Shipped, tool: str) -> str:
+    """The template of the foundation, of Serverless as osls packages it."""
+    created = {file.path: file.text for file in project.files()}
+    if tool == "sam":
+        return created["sam/foundation.yaml"]
+    for path, text in created.items():
+        if path.startswith("serverless/"):
+            (project.root / path).parent.mkdir(parents=True, exist_ok=True)
+            (project.root / path).write_text(text)
+    return json.dumps(package(project.root, "foundation", {}))
 
 
 def create(project: Shipped, name: str, template: str, **parameters: str) -> None:
@@ -79,7 +91,8 @@ def test_the_way_back_from_stacks_to_the_direct_deployment(stacks: Shipped, mlsp
     assert [read_stack(target, stack) for stack in (name, f"{name}-foundation")] == [None, None]
     assert read_function(target, name) == before
     assert stacks.release["image"]["tag"], "the record of the release stays"
-    stacks.spec("deploy: {iac: sam, lambda:", "deploy: {lambda:")
+    (tool,) = {one for one in ("sam", "serverless") if f"iac: {one}" in (stacks.root / "mlproject.yaml").read_text()}
+    stacks.spec(f"deploy: {{iac: {tool}, lambda:", "deploy: {lambda:")
     where = (stacks.job(), stacks.artifacts, stacks.context, target)
     role = desired_function(target, stacks.job(), "").spec.role()
     assert role is not None

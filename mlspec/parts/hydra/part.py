@@ -203,7 +203,16 @@ def _only_of_account(project: Project, name: str) -> dict[str, Plain]:
     if not isinstance(section, SpecModel) or not isinstance(values, dict):
         return {}
     whole = not section.READ_BY_STAGES
-    return {key: value for key, value in values.items() if whole or key in section.unread_keys()}
+    return _without_null({key: value for key, value in values.items() if whole or key in section.unread_keys()})
+
+
+def _without_null(values: dict[str, Plain]) -> dict[str, Plain]:
+    """The values without those that are null, which is the default of their keys."""
+    return {
+        key: _without_null(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if value is not None
+    }
 
 
 def nested(patch: Mapping[str, Plain]) -> dict[str, Plain]:

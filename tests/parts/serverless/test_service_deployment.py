@@ -151,11 +151,14 @@ def deployed(shipped: Callable[..., Shipped], monkeypatch: pytest.MonkeyPatch) -
 def test_with_a_stand_in_for_cloudformation_services_are_planned_deployed_and_removed(
     deployed: Callable[..., Deployed], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project = deployed("{url: true, memory: 512}", CI)
+    project = deployed("{url: true, memory: 512}", CI + "bucket: {name: team-models}\n")
     name, root = project.name, project.shipped.root
     project.apply("foundation")
     tags = [{"Key": "mlspec:project", "Value": name}]
     project.shipped.target.client("ecr").create_repository(repositoryName=name, tags=tags)
+    client, where = project.shipped.target.client("s3"), {"LocationConstraint": "eu-west-1"}
+    client.create_bucket(Bucket="team-models", CreateBucketConfiguration=where)
+    client.put_bucket_tagging(Bucket="team-models", Tagging={"TagSet": tags})
     created = f"+ cloudformation stack {name}-foundation Repository: AWS::ECR::Repository"
     assert created in capsys.readouterr().out
     assert "ReleaseRoleArn" in FoundationOutputs.read(project.shipped.artifacts).outputs
@@ -177,7 +180,7 @@ def test_with_a_stand_in_for_cloudformation_services_are_planned_deployed_and_re
     assert (root / "serverless" / "service" / "serverless.yml").read_text() == before, "a plan changes no file"
 
     kept = [(one.action.name, bool(one.kept)) for one in project.removals(images=False).removals]
-    assert kept == [(name, False), (f"{name}-foundation", True), (name, True)]
+    assert kept == [(name, False), (f"{name}-foundation", True), (name, True), ("team-models", True)]
     detached = project.removals(images=False, keep=True)
     assert [(one.action.name, one.action.operation) for one in detached.removals] == [
         (name, "detach"),
@@ -189,6 +192,7 @@ def test_with_a_stand_in_for_cloudformation_services_are_planned_deployed_and_re
     assert done == ["deploy", "deploy", "remove", "remove"]
     assert project.shipped.target.stacks.kept == {}  # type: ignore[attr-defined]  # the stand-in
     assert project.shipped.target.client("ecr").describe_repositories()["repositories"] == []
+    assert client.list_buckets()["Buckets"] == [], "it was empty"
 
 
 def test_a_stack_that_is_not_ours_is_refused(deployed: Callable[..., Deployed]) -> None:
