@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from mlspec.records.profile import Profile
 from mlspec.sections.data import DataSpec
 from mlspec.sections.monitor import Monitor
 from mlspec.spec.project import Project
@@ -12,12 +15,14 @@ _TEXT = 4
 """Columns of a text input: characters, words, unknown words, and the classifier."""
 _OF_VALUES = 0.8
 """Weight of the position in the evidence of a number."""
+_VARIANCE = 1 / 12
+"""Of the position of a number among those of the training data."""
 
 
-def detectable_changes(project: Project) -> list[str]:
-    """Two lines from the spec alone; none without `monitor.drift`, or without the packages of monitoring.
+def detectable_changes(project: Project, artifacts: Path) -> list[str]:
+    """Two lines; none without `monitor.drift`, or without the packages of monitoring.
 
-    `mlspec monitor power` takes the training data into account too.
+    A small training set is noisy, which hides small changes; it counts as large until its rows are known.
     """
     monitor, data = project.get(Monitor), project.get(DataSpec)
     if monitor is None or monitor.drift is None or data is None:
@@ -25,7 +30,7 @@ def detectable_changes(project: Project) -> list[str]:
     try:
         from mlspec.monitoring.drift.budget import drift_budget
         from mlspec.monitoring.drift.power import power_words
-        from mlspec.monitoring.drift.streams import Stream
+        from mlspec.monitoring.drift.streams import REFERENCE_ERRORS, Stream
     except ModuleNotFoundError:
         return []
     drift, budget = monitor.drift, drift_budget(monitor.drift)
@@ -33,5 +38,14 @@ def detectable_changes(project: Project) -> list[str]:
     columns = sum(_TEXT if kind == "text" else _PREDICTIONS if kind == "image" else 1 for kind in kinds)
     columns += _PREDICTIONS if data.task == "classification" else 1
     threshold = budget.rows * columns * (1 + len(drift.slices))
-    promise, seen, *_ = power_words(Stream("", "value", 0.5, drift.tolerance, _OF_VALUES), threshold, budget)
-    return [promise, f"{seen.replace(':', ',')} is detected in half of the cases; more: mlspec monitor power"]
+    rows = _training_rows(artifacts)
+    tolerance = max(drift.tolerance, REFERENCE_ERRORS * (_VARIANCE / rows) ** 0.5 if rows else 0.0)
+    promise, seen, *_ = power_words(Stream("", "value", 0.5, tolerance, _OF_VALUES), threshold, budget)
+    given = "" if rows else ", if the training data is large"
+    return [promise, f"{seen.replace(':', ',')} is detected in half of the cases{given}; more: mlspec monitor power"]
+
+
+def _training_rows(artifacts: Path) -> int:
+    """The rows of the training split; 0 before the data is prepared."""
+    profile = Profile.find(artifacts)
+    return profile.splits.get("train", 0) if profile else 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, JsonValue
 
@@ -17,26 +18,46 @@ from mlspec.spec.root import valid_sections
 from mlspec.spec.spec_model import SpecModel, dotted
 from mlspec.spec.unread_keys import unread_key
 
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+
 COMMAND_LINE = "command line"
 _SHOWS = ("--cfg", "-c", "--help", "--info", "-i")
 """Flags of Hydra that show the configuration and run nothing."""
+_WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd",
+               "--experimental-rerun")  # fmt: skip
+"""Flags of Hydra whose value follows."""
 _KEY = re.compile(r"[+~]*([^=@]+)")
 
 
-def checked(overrides: Sequence[str]) -> None:
-    """Raise UsageError for an override that Hydra cannot parse."""
+def checked(overrides: Sequence[str], groups: Collection[str] = ()) -> None:
+    """Raise UsageError for an override that Hydra cannot parse, and for one of `groups` that selects no file of it."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
     parser = OverridesParser.create()
-    for override in overrides:
-        if override.startswith("-"):
-            return  # a flag: what follows may belong to it
+    for before, override in zip(("", *overrides), overrides, strict=False):
+        if before in _WITH_VALUE or (override.startswith("-") and override != "-"):
+            continue
         try:
-            parser.parse_override(override)
+            parsed = parser.parse_override(override)
         except HydraException:
             help = "an override is KEY=VALUE; text with special characters needs quotes inside: 'key=\"a, b\"'"
             raise UsageError(f"cannot parse the override `{override}`", help=help) from None
+        key = parsed.key_or_group
+        if not key:
+            raise UsageError(f"the override `{override}` has no key", help="an override is KEY=VALUE")
+        if key in groups and not _selects(parsed):
+            help = f"change a key of it: {key}.KEY=VALUE; or select a file of conf/{key}: {key}=NAME"
+            raise UsageError(f"the override `{override}` gives a section a value", help=help)
+
+
+def _selects(override: Override) -> bool:
+    """Whether an override of a group of the configuration names files of it, or removes it."""
+    if override.is_delete() or override.is_sweep_override():
+        return True
+    value = override.value()
+    return all(isinstance(name, str) and name != "" for name in (value if isinstance(value, list) else [value]))
 
 
 def completed(
@@ -122,10 +143,21 @@ def refused(error: Exception, values: Mapping[str, JsonValue], shape: Shape) -> 
     if match := re.search(r"Multiple values for (\w+)|append '(\w+)", text):
         key = match[1] or match[2]
         return UsageError(f"`{key}` is already selected", help=f"select another one without the plus: {key}=NAME")
+    if match := re.search(r"Ambiguous value for argument '([^']+)'|Sweep parameters '([^']+)' requires", text):
+        help = "add -m to run once for each of them; a text with a comma needs quotes inside: 'key=\"a, b\"'"
+        return UsageError(f"the override `{match[1] or match[2]}` has several values", help=help)
     if match := re.search(r"An item is already at '([^']+)'", text):
         return UsageError(f"`{match[1]}` already has a value", help=f"change it without the plus: {match[1]}=VALUE")
     first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
     return UsageError(first, help="`--cfg job` shows what Hydra composes")
+
+
+def unresolved(error: Exception) -> UsageError:
+    """OmegaConf's error about a `${…}` in the configuration as one of mlspec."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    key = match[1] if (match := re.search(r"full_key: (\S+)", str(error))) else "the configuration"
+    help = "name another key as in ${train.seed}, or a variable of the environment as in ${oc.env:NAME}"
+    return UsageError(f"cannot resolve `{key}`: {first}", help=help)
 
 
 def _no_key(key: str, text: str, values: Mapping[str, JsonValue], shape: Shape) -> UsageError:

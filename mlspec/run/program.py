@@ -31,7 +31,7 @@ from mlspec.learning.deferred_imports import DeferringFinder
 from mlspec.parts.all_parts import PARTS
 from mlspec.parts.part_protocol import Part
 from mlspec.run.imports import without_collection
-from mlspec.run.overrides import checked, completed, located, refused, tree
+from mlspec.run.overrides import checked, completed, located, refused, tree, unresolved
 from mlspec.run.undeclared_reads import watched
 from mlspec.run.user_traceback import in_user_code
 from mlspec.spec.messages import explain
@@ -82,7 +82,7 @@ def _require_stages(names: Sequence[str], root: Path, parts: Sequence[Part]) -> 
             of_part = (section for part in parts if name in part.PROGRAMS for section in part.SECTIONS)
             section = next(of_part, "deploy")  # the parts of `deploy.iac` have no section of their own
             help = f"its stages: {', '.join(present)}; how to add others: mlspec explain {section}"
-            raise UsageError(f"the project has no stage `{name}`", help=help)
+            raise UsageError(f"this project has no stage `{name}`", help=help)
 
 
 def _program(stage: str, parts: Sequence[Part]) -> str:
@@ -97,7 +97,7 @@ def _program(stage: str, parts: Sequence[Part]) -> str:
 def _run(stage: str, overrides: Sequence[str], task: _Task, beside: Sequence[str]) -> None:
     root = task.context.root
     _readable(root)
-    checked(overrides)
+    checked(overrides, [folder.name for folder in (root / "conf").iterdir() if folder.is_dir()])
     overrides = completed(overrides, _values(root), root_model(task.parts), list(dict.fromkeys([stage, *beside])))
     os.chdir(root)
     sys.path[:0] = [str(root), str(PLUGINS)]
@@ -108,6 +108,9 @@ def _run(stage: str, overrides: Sequence[str], task: _Task, beside: Sequence[str
         run()
     except (HydraException, OmegaConfBaseException) as error:
         raise refused(error, _values(root), root_model(task.parts)) from None
+    except OSError as error:  # the task keeps its own errors
+        place = error.filename or "its folder"
+        raise StageError(f"Hydra cannot create {place}: {error.strerror}", help="change hydra.run.dir") from None
     if task.failure is not None:
         raise task.failure
 
@@ -192,7 +195,10 @@ def _body(program: str) -> Body:
 
 
 def _job(config: DictConfig, context: StageContext, parts: Sequence[Part]) -> Job:
-    plain = OmegaConf.to_container(config, resolve=True)
+    try:
+        plain = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise unresolved(error) from None
     assert isinstance(plain, dict)
     text = json.dumps({str(key): value for key, value in plain.items() if key not in ("hydra", "experiment")})
     values: dict[str, JsonValue] = json.loads(text)  # keys that are numbers become text, as in the spec

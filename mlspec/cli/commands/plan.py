@@ -92,7 +92,7 @@ def _show(console: Console, plan: ApplyPlan, saved: Path | None) -> None:
     from mlspec.parts.all_parts import PARTS
 
     outside = notices(plan.build, plan.roots.project, PARTS)
-    detectable = detectable_changes(plan.build.project)
+    detectable = detectable_changes(plan.build.project, plan.request.where.root / "artifacts")
     billed = plan.context.facts.billed
     costs = cost_estimate(plan.build.project, plan.request.where.root, plan.estimates) if billed else None
     if console.as_json:

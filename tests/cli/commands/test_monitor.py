@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from mlspec.cli.commands.monitor import command
 from mlspec.cli.commands.plan import command as plan_command
 from mlspec.errors import MlspecError
+from mlspec.records.profile import Profile
 from tests.monitoring.log_lines import SIGNATURE, line
 from tests.monitoring.watched import Service
 
@@ -89,12 +90,25 @@ def test_the_plan_shows_what_can_be_detected_before_there_is_a_model(service: Se
     assert len(block) == 2
     assert "an alarm is raised at most once in 9,000,000 rows on average" in block[0]
     result = r"a shift of 0\.\d\d sd or more is detected in half of the cases"
-    assert re.fullmatch(rf"  in a day \(100,000 rows\), {result}; more: mlspec monitor power", block[1])
+    given = ", if the training data is large; more: mlspec monitor power"
+    assert re.fullmatch(rf"  in a day \(100,000 rows\), {result}{given}", block[1])
     document = json.loads(CliRunner().invoke(plan_command, ["--json"], standalone_mode=False).stdout)
     assert [line.strip() for line in block] == document["monitoring"]
     spec = Path("mlproject.yaml")
     spec.write_text(SPEC.replace("  drift: {traffic: 100000 per 1d}\n", ""), encoding="utf-8")
     assert "Monitoring" not in CliRunner().invoke(plan_command, [], standalone_mode=False).output
+
+
+def test_the_plan_and_the_power_agree_once_the_training_data_is_known(service: Service) -> None:
+    Profile(rows=6000, splits={"train": 4900}).write(Path("artifacts"))
+    spec = Path("mlproject.yaml")
+    spec.write_text(SPEC.replace("traffic: 100000 per 1d", "traffic: 1000 per 1d, tolerance: 0.001"), encoding="utf-8")
+    planned = CliRunner().invoke(plan_command, [], standalone_mode=False).output
+    shift = re.compile(r"a shift of (0\.\d\d) sd or more")
+    (of_plan,), (of_power,) = shift.findall(planned), shift.findall(run("power").output)
+    assert float(of_plan) > 0.15
+    assert float(of_plan) == pytest.approx(float(of_power), abs=0.011)
+    assert "large" not in planned
 
 
 def test_an_alert_that_cannot_fire_is_an_error(service: Service) -> None:
