@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from mlspec.dvc.raw_data import keep
 from mlspec.errors import StageError
 from tests.run.engines.lines import Toys, toys
+from tests.warm_python import WarmPython
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_missing_data_is_restored_from_the_cache(project: Toys) -> None:
     assert (project.root / "raw" / "a.txt").read_text() == "a"
 
 
-def test_missing_data_without_a_copy_is_reported(project: Toys) -> None:
+def test_missing_data_without_a_copy_is_reported(project: Toys, warm: WarmPython) -> None:
     with pytest.raises(StageError, match=r"other\.csv is missing"):
         keep(["other.csv"], project.root)
     keep(["raw"], project.root)
@@ -60,7 +60,7 @@ def test_missing_data_without_a_copy_is_reported(project: Toys) -> None:
         keep(["raw"], project.root)
     assert error.value.help.startswith("copy the data to raw, or set `data.remote`")
     (project.root / "remote").mkdir()
-    subprocess.run([sys.executable, "-m", "dvc", "remote", "add", "-d", "own", "remote"], cwd=project.root, check=True)
+    subprocess.run([warm.python, "-m", "dvc", "remote", "add", "-d", "own", "remote"], cwd=project.root, check=True)
     with pytest.raises(StageError, match="neither DVC's cache nor its remote") as error:
         keep(["raw"], project.root)
     assert error.value.help.startswith("dvc pull raw.dvc")
