@@ -17,12 +17,14 @@ from mlspec.records.packaged import PackagedImage
 from mlspec.records.profile import Profile
 from mlspec.sections.budget import CostBudget, amount
 from mlspec.sections.data import DataSpec
+from mlspec.sections.delivery_tool import TOOLS
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.registry import Registry
 from mlspec.spec.project import Project
 from mlspec.spec.spec_model import dotted
 
-CREATES = frozenset({"bucket", "foundation", "service", "push", "deploy"})
+_OF_TOOLS = {stage for tool in TOOLS.values() for stage in (tool.foundation, tool.service)}
+CREATES = frozenset({"bucket", "push", "deploy"} | _OF_TOOLS)
 """Stages that create or change what costs something in an account."""
 
 

@@ -99,6 +99,17 @@ def test_the_budget_holds_back_only_what_costs(project: Path, capsys: pytest.Cap
     assert "over-budget" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("stage", ["foundation", "sam-foundation", "serverless-service"])
+def test_the_budget_holds_back_each_stage_of_a_tool(
+    stage: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tool = stage.partition("-")[0].replace("foundation", "terraform")
+    text = PRICED.replace("deploy: {", f"deploy: {{iac: {tool}, ")
+    (project / "mlproject.yaml").write_text(text)
+    assert main(["plan", "--only", stage]) == 0
+    assert "over-budget" in capsys.readouterr().err
+
+
 def test_the_budget_of_an_environment_is_reported_there(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "mlproject.yaml").write_text(
         PRICED.replace("  dev: {project: {description: small}}", "  dev: {budget: {monthly: 5 USD}}")
