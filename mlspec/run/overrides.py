@@ -61,19 +61,24 @@ def _selects(override: Override) -> bool:
 
 
 def completed(
-    overrides: Sequence[str], values: Mapping[str, JsonValue], shape: Shape, stages: Sequence[str] = ()
+    overrides: Sequence[str],
+    values: Mapping[str, JsonValue],
+    shape: Shape,
+    stages: Sequence[str] = (),
+    present: Collection[str] = (),
 ) -> list[str]:
     """The overrides as Hydra needs them: `++` is added to a key that a spec may have and that has no value.
 
     Raises SpecError for keys that no stage reads, or none of `stages`. `values` are the configuration without
-    overrides, `shape` the keys that a spec may have.
+    overrides, `shape` the keys that a spec may have, `present` the stages of the project.
     """
     own = valid_sections(shape, values)
     names = [_name(text, shape, own) for text in overrides]
     unread = [_unread(number, overrides[number - 1], name) for number, name in enumerate(names, 1) if name]
     if stages and not unread and not any(text in _SHOWS for text in overrides):
         numbered = enumerate(overrides, 1)
-        unread = [_unread_here(number, text, stages) for number, text in numbered if _of_another(text, stages, shape)]
+        others = [(number, text) for number, text in numbered if _of_another(text, stages, shape)]
+        unread = [_unread_here(number, text, stages, present) for number, text in others]
     if unread:
         raise SpecError(unread)
     return [f"++{text}" if _is_new(text, values, shape) else text for text in overrides]
@@ -122,13 +127,14 @@ def _of_another(text: str, stages: Sequence[str], shape: Shape) -> bool:
     return not any(section in READ.get(stage, (section,)) for stage in stages)
 
 
-def _unread_here(number: int, text: str, stages: Sequence[str]) -> Diagnostic:
+def _unread_here(number: int, text: str, stages: Sequence[str], present: Collection[str]) -> Diagnostic:
     match = _KEY.match(text)
     assert match is not None
     section, named = match[1].partition(".")[0], ", ".join(f"`{stage}`" for stage in stages)
     who = f"the stage {named} does not read" if len(stages) == 1 else f"none of the stages {named} reads"
     message = f"{who} `{section}`, so this override would have no effect"
-    help = f"stages that read `{section}`: {', '.join(readers(section)) or 'none'}; or change it in mlproject.yaml"
+    others = ", ".join(stage for stage in readers(section) if stage in present) or "none of this project"
+    help = f"stages that read `{section}`: {others}; or change it in mlproject.yaml"
     return Diagnostic("unknown-key", message, COMMAND_LINE, _whole(match, number), help, text)
 
 

@@ -74,17 +74,22 @@ def execute(
 
 def _require_stages(names: Sequence[str], root: Path, parts: Sequence[Part]) -> None:
     """Raise UsageError for a stage that the project does not have. Its stages are those with a version in `conf/`."""
-    try:
-        versions = OmegaConf.load(root / "conf" / "versions.yaml")
-    except (OSError, ValueError, YAMLError):
-        return  # of an own configuration; Hydra reports what is wrong with it
-    present = [str(name) for name in versions] if isinstance(versions, DictConfig) else []
+    present = _stages(root)
     for name in names if present else ():
         if name not in present:
             of_part = (section for part in parts if name in part.PROGRAMS for section in part.SECTIONS)
             section = next(of_part, "deploy")  # the parts of `deploy.iac` have no section of their own
             help = f"its stages: {', '.join(present)}; how to add others: mlspec explain {section}"
             raise UsageError(f"this project has no stage `{name}`", help=help)
+
+
+def _stages(root: Path) -> list[str]:
+    """The stages of the project; none where the file is damaged, about which Hydra reports more."""
+    try:
+        versions = OmegaConf.load(root / "conf" / "versions.yaml")
+    except (OSError, ValueError, YAMLError):
+        return []
+    return [str(name) for name in versions] if isinstance(versions, DictConfig) else []
 
 
 def _program(stage: str, parts: Sequence[Part]) -> str:
@@ -100,7 +105,9 @@ def _run(stage: str, overrides: Sequence[str], task: _Task, beside: Sequence[str
     root = task.context.root
     _readable(root)
     checked(overrides, [folder.name for folder in (root / "conf").iterdir() if folder.is_dir()])
-    overrides = completed(overrides, _values(root), root_model(task.parts), list(dict.fromkeys([stage, *beside])))
+    overrides = completed(
+        overrides, _values(root), root_model(task.parts), list(dict.fromkeys([stage, *beside])), _stages(root)
+    )
     os.chdir(root)
     sys.path[:0] = [str(root), str(PLUGINS)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print and exit by itself

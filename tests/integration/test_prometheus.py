@@ -35,7 +35,8 @@ monitor:
   notify:
     webhook: {env: HOOK}
     slack: {env: SLACK}
-    mail: {to: [a@example.org, b@example.org], sender: m@example.org, host: mail.example.org, password: {env: MAIL}}
+    mail: {to: [a@example.org, b@example.org], sender: m@example.org, host: mail.example.org,
+           user: {env: MAIL_USER}, password: {env: MAIL}}
 """
 EDGES = """\
 monitor:

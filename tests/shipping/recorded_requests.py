@@ -41,7 +41,7 @@ class AwsRequest:
     @property
     def changes(self) -> bool:
         """Whether it changes an account."""
-        return not self.operation.startswith((*READS, "Validate"))
+        return not self.operation.startswith((*READS, "Validate", "HEAD "))
 
 
 @dataclass
