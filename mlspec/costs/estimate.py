@@ -23,7 +23,7 @@ from mlspec.sections.registry import Registry
 from mlspec.spec.project import Project
 from mlspec.spec.spec_model import dotted
 
-_OF_TOOLS = {stage for tool in TOOLS.values() for stage in (tool.foundation, tool.service)}
+_OF_TOOLS = {stage for tool in TOOLS.values() if tool.creates for stage in (tool.foundation, tool.service)}
 CREATES = frozenset({"bucket", "push", "deploy"} | _OF_TOOLS)
 """Stages that create or change what costs something in an account."""
 

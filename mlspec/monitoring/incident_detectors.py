@@ -14,6 +14,7 @@ from mlspec.monitoring.drift.drift_alarm import RowGroup
 from mlspec.monitoring.drift.drift_monitor import DriftMonitor
 from mlspec.monitoring.drift.live_rows import LiveRows
 from mlspec.monitoring.incidents import CANARY, Incident
+from mlspec.monitoring.quality.diagnosis import PREDICTIONS
 from mlspec.monitoring.quality.risk_alarm import RiskMonitor
 
 MOST_ROWS: Final = 20_000
@@ -54,10 +55,11 @@ class DriftReplay:
     def _shows(self, incident: Incident) -> bool:
         """Whether any compared column is not as before."""
         names = {column.name for column in self.columns}
-        of_inputs = any(name not in ("label", "score", "value") for name in names)
-        flipped = incident.flipped and "label" in names
         return (
-            flipped or (incident.unsure and "score" in names) or ((incident.missing or incident.unseen) and of_inputs)
+            (incident.flipped and "label" in names)
+            or (incident.unsure and "score" in names)
+            or (incident.unseen and not names.issubset(PREDICTIONS))
+            or (incident.missing and any(name.startswith(_OF_INPUTS) for name in names))
         )
 
     def _rows(self, incident: Incident, first: int, random: np.random.Generator) -> LiveRows:

@@ -38,7 +38,7 @@ from mlspec.monitoring.reports import MonitorReport, reports
 from mlspec.monitoring.retention_clock import retention_time
 from mlspec.monitoring.sealing import Sealed
 from mlspec.monitoring.watched_model import WatchedModel
-from mlspec.render.formatting import metric_interval, metric_value, number, share
+from mlspec.render.formatting import metric_interval, metric_value, number, plural, share
 from mlspec.spec.types import duration_seconds
 
 ALARMS: Final = "alarms.json"
@@ -290,16 +290,17 @@ class Observer:
 
 def _late(look: DriftLook) -> Iterator[str]:
     """What is reported about predictions that arrived after later ones were compared."""
-    arrived = "{:,} prediction{} arrived after later ones were compared"
+    arrived = "arrived after later ones were compared"
     if look.behind:
+        verb = "was" if look.behind == 1 else "were"
         yield (
-            f"{arrived.format(look.behind, 's' * (look.behind != 1))}, and {'were' if look.behind != 1 else 'was'} "
-            "compared then: the clock of a server is behind, or its log was late"
+            f"{plural(look.behind, 'prediction')} {arrived}, and {verb} compared then: the clock of a server is "
+            "behind, or its log was late"
         )
     if look.skipped:
         yield (
-            f"{arrived.format(look.skipped, 's' * (look.skipped != 1))}: in the numbers, but not in the evidence of "
-            "the detectors, because their ids do not show whether they were compared"
+            f"{plural(look.skipped, 'prediction')} {arrived}: in the numbers, but not in the evidence of the "
+            "detectors, because their ids do not show whether they were compared"
         )
 
 

@@ -47,6 +47,8 @@ def checked(overrides: Sequence[str], groups: Collection[str] = ()) -> None:
         key = parsed.key_or_group
         if not key:
             raise UsageError(f"the override `{override}` has no key", help="an override is KEY=VALUE")
+        if key == "experiment" and key in groups and not _selects(parsed):
+            raise UsageError(f"the override `{override}` selects no experiment", help="experiment=NAME")
         if key in groups and not _selects(parsed):
             help = f"change a key of it: {key}.KEY=VALUE; or select a file of conf/{key}: {key}=NAME"
             raise UsageError(f"the override `{override}` gives a section a value", help=help)

@@ -67,14 +67,14 @@ def execute(
         _program(other, parts)
     if not (context.root / "conf" / "config.yaml").is_file():
         raise StageError("conf/config.yaml not found", help="run `mlspec build` first")
-    _require_stages([stage, *beside], context.root, parts)
+    present = _stages(context.root)
+    _require_stages([stage, *beside], present, parts)
     with reported(context.root, stage):
-        _run(stage, overrides, _Task(stage, program, context, parts, alone), beside)
+        _run(stage, overrides, _Task(stage, program, context, parts, alone), beside, present)
 
 
-def _require_stages(names: Sequence[str], root: Path, parts: Sequence[Part]) -> None:
-    """Raise UsageError for a stage that the project does not have. Its stages are those with a version in `conf/`."""
-    present = _stages(root)
+def _require_stages(names: Sequence[str], present: Sequence[str], parts: Sequence[Part]) -> None:
+    """Raise UsageError for a stage that the project does not have; nothing is known where none is `present`."""
     for name in names if present else ():
         if name not in present:
             of_part = (section for part in parts if name in part.PROGRAMS for section in part.SECTIONS)
@@ -84,7 +84,7 @@ def _require_stages(names: Sequence[str], root: Path, parts: Sequence[Part]) -> 
 
 
 def _stages(root: Path) -> list[str]:
-    """The stages of the project; none where the file is damaged, about which Hydra reports more."""
+    """The stages of the project: those with a version. None where the file is damaged: Hydra reports more of that."""
     try:
         versions = OmegaConf.load(root / "conf" / "versions.yaml")
     except (OSError, ValueError, YAMLError):
@@ -101,13 +101,12 @@ def _program(stage: str, parts: Sequence[Part]) -> str:
     raise UsageError(f"stage not found: `{stage}`", help=suggest(stage, available, "available stages"))
 
 
-def _run(stage: str, overrides: Sequence[str], task: _Task, beside: Sequence[str]) -> None:
+def _run(stage: str, overrides: Sequence[str], task: _Task, beside: Sequence[str], present: Sequence[str]) -> None:
     root = task.context.root
     _readable(root)
     checked(overrides, [folder.name for folder in (root / "conf").iterdir() if folder.is_dir()])
-    overrides = completed(
-        overrides, _values(root), root_model(task.parts), list(dict.fromkeys([stage, *beside])), _stages(root)
-    )
+    stages = list(dict.fromkeys([stage, *beside]))
+    overrides = completed(overrides, _values(root), root_model(task.parts), stages, present)
     os.chdir(root)
     sys.path[:0] = [str(root), str(PLUGINS)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print and exit by itself

@@ -37,6 +37,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Line:
         ("=3", 2, ["the override `=3` has no key", "KEY=VALUE"]),
         ("@x=3", 2, ["the override `@x=3` has no key"]),
         ("train=5", 2, ["the override `train=5` gives a section a value", "train.KEY=VALUE"]),
+        ("experiment=5", 2, ["the override `experiment=5` selects no experiment", "experiment=NAME"]),
         ("train=null", 2, ["gives a section a value"]),
         ("train=", 2, ["gives a section a value"]),
         ("train@x=[1]", 2, ["gives a section a value"]),
