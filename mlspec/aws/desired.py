@@ -70,6 +70,11 @@ class DesiredFunction:
         return self.spec.info.name
 
     @property
+    def location(self) -> AwsLocation:
+        """Where it runs."""
+        return self.spec.location
+
+    @property
     def digest(self) -> str:
         """Digest of the image; "" where it is still to be pushed, and of a zip."""
         return self.image.rpartition("@")[2]

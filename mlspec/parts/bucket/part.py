@@ -7,6 +7,7 @@ from typing import Final
 
 from mlspec.aws.bucket import admin_policy
 from mlspec.aws.owned_bucket import BucketUse, bucket_location, bucket_uses, deployment_location, owned_bucket
+from mlspec.aws.policies import destroy_data
 from mlspec.diagnostics import Finding
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
@@ -92,6 +93,8 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         "bucket": bucket.to_request(),
         "bucket-admin-policy": admin_policy(location.partition, bucket.name).to_json(),
     }
+    if deployment_location(project) is None:  # else that of the function or the registry has the same rights
+        files["destroy-policy"] = destroy_data(location, "", bucket.name).to_json()
     for operation, request in bucket.to_requests().items():
         files[operation.removeprefix("put-")] = request
     for name, value in files.items():

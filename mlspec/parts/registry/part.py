@@ -8,6 +8,8 @@ from typing import Final
 from pydantic import ValidationError
 
 from mlspec.aws.ecr import ecr_location, github_trust, push_policy, repository
+from mlspec.aws.owned_bucket import bucket_name
+from mlspec.aws.policies import destroy_data
 from mlspec.diagnostics import Finding
 from mlspec.parts.infrastructure_stages import after_infrastructure
 from mlspec.plan.artifact import Artifact
@@ -106,5 +108,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         files["repository-policy"] = desired.policy.to_json()
     if ci is not None:
         files["github-trust"] = github_trust(location, ci.github.repository, ci.github.environment).to_json()
+    if not _on_lambda(project):  # that of the function has the same rights
+        files["destroy-policy"] = destroy_data(location, ecr.repository, bucket_name(project)).to_json()
     for name, value in files.items():
         yield Artifact(f"ecr/{name}.json", "ecr/settings.json.j2", {"value": value})
