@@ -185,7 +185,7 @@ def _by_bucket(spec: FunctionSpec) -> list[Statement]:
         return []
     actions = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
     resource = f"arn:{spec.location.partition}:s3:::{zipped.bucket}/mlspec/{spec.name}/*"
-    return [Statement(actions, resource, "Zip")]
+    return [Statement(actions, resource, "Zip"), *spec.upload]
 
 
 def _api(spec: FunctionSpec, *actions: str) -> list[Statement]:
