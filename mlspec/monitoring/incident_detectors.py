@@ -24,7 +24,7 @@ _BLOCK: Final = 20
 _GROUP: Final = RowGroup("incident")
 _HEALTHY: Final = RowGroup("healthy")
 """The earlier version, where the incident is about a new one."""
-_NOTHING: Final = Incident("", "", "")
+_NOTHING: Final = Incident("", "", "", "")
 _OF_INPUTS: Final = ("input.", "characters.", "words.", "unseen.", "domain.")
 """Columns of inputs that can be missing: all but those of images."""
 
@@ -88,8 +88,7 @@ class QualityReplay:
             return None
         monitor, random = self.make(), np.random.default_rng(0)
         for first in range(0, MOST_ROWS, _BLOCK):
-            drawn = random.choice(self.losses, _BLOCK)
-            monitor.update(1 - drawn if incident.flipped else drawn)
+            monitor.update(np.ones(_BLOCK) if incident.flipped else random.choice(self.losses, _BLOCK))
             if monitor.risk().state == "harmful":
                 return monitor.alarm_row + 1 if monitor.alarm_row is not None else first + _BLOCK
             if not incident.flipped and first >= 2_000:
