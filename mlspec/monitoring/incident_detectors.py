@@ -16,6 +16,7 @@ from mlspec.monitoring.drift.live_rows import LiveRows
 from mlspec.monitoring.incidents import CANARY, Incident
 from mlspec.monitoring.quality.diagnosis import PREDICTIONS
 from mlspec.monitoring.quality.risk_alarm import RiskMonitor
+from mlspec.render.formatting import share
 
 MOST_ROWS: Final = 20_000
 """An incident that raises no alarm within so many rows raises none."""
@@ -52,6 +53,10 @@ class DriftReplay:
                 return None
         return None
 
+    def why_silent(self) -> str:
+        """Of a detector of drift no reason is known."""
+        return ""
+
     def _shows(self, incident: Incident) -> bool:
         """Whether any compared column is not as before."""
         names = {column.name for column in self.columns}
@@ -87,6 +92,8 @@ class QualityReplay:
         if incident.silent or not incident.answered or not len(self.losses):
             return None
         monitor, random = self.make(), np.random.default_rng(0)
+        if monitor.allowed >= 1:
+            return None
         for first in range(0, MOST_ROWS, _BLOCK):
             monitor.update(np.ones(_BLOCK) if incident.flipped else random.choice(self.losses, _BLOCK))
             if monitor.risk().state == "harmful":
@@ -94,6 +101,14 @@ class QualityReplay:
             if not incident.flipped and first >= 2_000:
                 return None
         return None
+
+    def why_silent(self) -> str:
+        """That the model is already so often wrong that it cannot become worse by more than the tolerance."""
+        monitor = self.make()
+        if monitor.allowed < 1:
+            return ""
+        loss, tolerance = share(monitor.source.mean), share(monitor.tolerance)
+        return f"the loss on the test split is {loss} already, and cannot rise by more than {tolerance}, the tolerance"
 
 
 def _numbers(column: ColumnReference, incident: Incident, random: np.random.Generator) -> Floats:

@@ -155,6 +155,9 @@ class IncidentDetector(Protocol):
     def rows_until_alarm(self, incident: Incident) -> int | None:
         """Rows from the beginning of the incident to the alarm; None if there is none."""
 
+    def why_silent(self) -> str:
+        """Why no incident raises an alarm; empty if no reason is known."""
+
 
 def replay(
     alerts: Sequence[Alert], shape: ModelShape, per_minute: float, detectors: Sequence[IncidentDetector] = ()
@@ -168,7 +171,8 @@ def replay(
     fired = {one.alert for each in replays for one in each.fired}
     names = [*(alert.name for alert in alerts), *(detector.name for detector in detectors)]
     reasons = {alert.name: _reason(alert, per_minute) for alert in alerts}
-    silent = tuple(SilentAlert(name, reasons.get(name, _NEVER)) for name in names if name not in fired)
+    reasons |= {detector.name: detector.why_silent() or _NEVER for detector in detectors}
+    silent = tuple(SilentAlert(name, reasons[name]) for name in names if name not in fired)
     return IncidentReport(replays, silent, always, frozenset(names))
 
 
