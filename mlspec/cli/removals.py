@@ -207,13 +207,13 @@ def _installed(
 
 @contextmanager
 def _kept(project: Project, context: StageContext) -> Iterator[ToolRemovals | None]:
+    from mlspec.sections.delivery_tool import delivery_tool
     from mlspec.shipping.removed_place import function_of
 
-    function = function_of(project, context)
-    if function is None or not function.tool.creates:
+    if not delivery_tool(project).creates:
         message = "--keep-resources is for resources of Terraform, SAM or the Serverless Framework"
         raise UsageError(message, help="this spec has no `deploy.iac`: mlspec manages its resources directly already")
-    with _modules(project, function, context.root, images=False, keep=True) as modules:
+    with _modules(project, function_of(project, context), context.root, images=False, keep=True) as modules:
         yield modules
 
 
