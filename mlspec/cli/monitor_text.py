@@ -29,6 +29,8 @@ _WIDTH = 100
 _COLOURS: dict[Level, str] = {"good": "green", "warn": "yellow", "bad": "red", "unknown": "dim"}
 _NOTABLE = 0.05
 """A smaller difference of the estimated share of a label from training is left out."""
+_IN_TABLE = ("accuracy", "mean absolute error")
+"""What the table of the quality has."""
 _SPACE = "\x1f"
 _CELL = 20
 """Characters of a value in a table of rows."""
@@ -156,7 +158,12 @@ def _quality(state: MonitorState) -> Iterator[str]:
 
 
 def _measures(state: MonitorState) -> Iterator[str]:
-    """The measures of each label: measured, and as they are expected without labels."""
+    """The measures that are not in the table of the quality: measured, and as they are expected without labels."""
+    others = [view for view in state.measures if not view.label and view.metric not in _IN_TABLE]
+    if others:
+        yield ""
+    for view in others:
+        yield from _wrapped(f"version {view.version}: {measure_words(view)}")
     labels = dict.fromkeys((view.version, view.label) for view in state.measures if view.label)
     if labels:
         yield ""
