@@ -40,6 +40,8 @@ _NOTABLE = 0.05
 """A smaller difference of the estimated share of a label from training is left out."""
 _LABELS = 8
 """Labels whose estimated shares are all named."""
+_IN_TABLE = ("accuracy", "mean absolute error")
+"""What the table of the quality has."""
 _SPACE = "\x1f"
 _CELL = 20
 """Characters of a value in a table of rows."""
@@ -184,7 +186,12 @@ def _differs(view: LabelShareView) -> bool:
 
 
 def _measures(state: MonitorState) -> Iterator[str]:
-    """The measures of each label: measured, and as they are expected without labels."""
+    """The measures that are not in the table of the quality: measured, and as they are expected without labels."""
+    others = [view for view in state.measures if not view.label and view.metric not in _IN_TABLE]
+    if others:
+        yield ""
+    for view in others:
+        yield from _wrapped(f"version {view.version}: {measure_words(view)}")
     labels = dict.fromkeys((view.version, view.label) for view in state.measures if view.label)
     if labels:
         yield ""

@@ -34,4 +34,4 @@ def quality_of(quality: QualityLook, versions: frozenset[str]) -> QualityLook:
     """The quality of these versions."""
     estimates = {version: each for version, each in quality.estimates.items() if version in versions}
     own = tuple(each for each in quality.versions if each.version in versions)
-    return replace(quality, versions=own, estimates=estimates)
+    return replace(quality, versions=own, estimates=estimates, expected=quality.expected.of(versions))

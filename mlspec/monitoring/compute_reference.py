@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -45,6 +45,16 @@ from mlspec.monitoring.reference_files import (
     store_reference,
 )
 from mlspec.monitoring.row_slices import DRIFT, SliceableRows, definition, slice_errors
+from mlspec.monitoring.split_columns import (
+    PREDICTIONS,
+    TEST,
+    TRAIN,
+    pixel_moments,
+    present_texts,
+    read_column,
+    some,
+)
+from mlspec.monitoring.tested_errors import tested_errors
 from mlspec.records.bundle_provenance import bundle_digest, bundle_version
 from mlspec.records.schema import InputSchema, Schema
 from mlspec.sections.monitor_slice import LiveSlice
@@ -56,29 +66,32 @@ CATEGORIES: Final = 1000
 """Values of a category that are counted by name; of the others only hashes are kept."""
 VOCABULARY: Final = 200_000
 """Words of a text column at most, the most frequent ones."""
-SAMPLE: Final = 2000
-"""Texts of which the word hashes are kept, and images that are decoded."""
 SLICE_ROWS: Final = 50
 """A slice with fewer rows of the training data has no reference of its own."""
 _SCORE_BINS: Final = 20
-_TRAIN, _TEST, _PREDICTIONS = "data/train.parquet", "data/test.parquet", "evaluate/predictions.parquet"
-V = TypeVar("V", bytes, str)
 
 
-def project_reference(artifacts: Path, state: Path, sliced: Mapping[str, LiveSlice] | None = None) -> Reference:
+def project_reference(
+    artifacts: Path,
+    state: Path,
+    sliced: Mapping[str, LiveSlice] | None = None,
+    hidden: Mapping[str, str] | None = None,
+) -> Reference:
     """The reference of the model in `artifacts`, cached in the folder `state` of the store.
 
-    It has the slices `sliced`. Without the training data it is that of the same model in `state`, else
-    the newest one. Raises UnobservableError if there is none.
+    It has the slices `sliced`; of `hidden` inputs the log has hashes or no values. Without the training data it is that
+    of the same model in `state`, else the newest one. Raises UnobservableError if there is none.
     """
     version = model_version(artifacts)
-    if not (artifacts / _TRAIN).is_file():
+    if not (artifacts / TRAIN).is_file():
         return _carried(state, version)
     digest = reference_digest(artifacts)
     cached = load_reference(state, digest)
     needed = {definition(name, how) for name, how in (sliced or {}).items()}
-    if cached is None or cached.version != VERSION or not needed <= set(cached.sliced):
-        cached = compute_reference(artifacts, digest, sliced)
+    learned = cached.values.errors if cached is not None and cached.values is not None else None
+    other = learned is not None and dict(learned.hidden) != dict(hidden or {})
+    if cached is None or cached.version != VERSION or not needed <= set(cached.sliced) or other:
+        cached = compute_reference(artifacts, digest, sliced, hidden)
         store_reference(state, version, cached)
     note_version(state, version, digest)
     return cached
@@ -89,7 +102,12 @@ def model_version(artifacts: Path) -> str:
     return bundle_version(bundle_digest(artifacts / "bundle"))
 
 
-def compute_reference(artifacts: Path, digest: str, sliced: Mapping[str, LiveSlice] | None = None) -> Reference:
+def compute_reference(
+    artifacts: Path,
+    digest: str,
+    sliced: Mapping[str, LiveSlice] | None = None,
+    hidden: Mapping[str, str] | None = None,
+) -> Reference:
     """The reference from `artifacts`: data/schema.json, data/train.parquet, data/test.parquet, and the predictions of
     `evaluate`; without these the bundle scores the test split."""
     schema = Schema.read(artifacts)
@@ -98,17 +116,24 @@ def compute_reference(artifacts: Path, digest: str, sliced: Mapping[str, LiveSli
     for name, how in (sliced or {}).items():
         slices |= _slices(artifacts, name, how, schema, columns)
     names = tuple(definition(name, how) for name, how in (sliced or {}).items())
-    rows = pq.read_metadata(artifacts / _TRAIN).num_rows
+    rows = pq.read_metadata(artifacts / TRAIN).num_rows
     actual, predicted = _answers(artifacts, schema)
     if schema.labels:
         classes = _classes(schema.labels, actual, predicted)
         return Reference(digest=digest, rows=rows, columns=columns, sliced=names, slices=slices, classes=classes)
-    values = _values(actual, predicted)
+    values = _values(artifacts, schema, columns, (actual, predicted), hidden or {})
     return Reference(digest=digest, rows=rows, columns=columns, sliced=names, slices=slices, values=values)
 
 
-def live_reference(artifacts: Path, digest: str, train: pa.Table, test: pa.Table, scratch: Path) -> Reference:
-    """The reference of the model in `artifacts` as if these were its splits; targets are labels as text, or numbers.
+def live_reference(
+    artifacts: Path,
+    digest: str,
+    splits: tuple[pa.Table, pa.Table],
+    scratch: Path,
+    hidden: Mapping[str, str] | None = None,
+) -> Reference:
+    """The reference of the model in `artifacts` as if these were its training and test split; targets are labels as
+    text, or numbers.
 
     `scratch` is a new folder for what is read.
     """
@@ -117,10 +142,10 @@ def live_reference(artifacts: Path, digest: str, train: pa.Table, test: pa.Table
     data.mkdir(parents=True)
     shutil.copyfile(artifacts / Schema.FILE, scratch / Schema.FILE)
     (scratch / "bundle").symlink_to((artifacts / "bundle").resolve(), target_is_directory=True)
-    for name, table in ((_TRAIN, train), (_TEST, test)):
+    for name, table in zip((TRAIN, TEST), splits, strict=True):
         with whole(scratch / name) as partial:
             pq.write_table(_with_positions(table, schema), partial)
-    return compute_reference(scratch, digest)
+    return compute_reference(scratch, digest, hidden=hidden)
 
 
 def _with_positions(table: pa.Table, schema: Schema) -> pa.Table:
@@ -138,7 +163,7 @@ def _carried(state: Path, version: str) -> Reference:
     reference = (load_reference(state, own) if own else None) or newest_reference(state)
     if reference is None:
         raise UnobservableError(
-            f"no training data to compare with: neither artifacts/{_TRAIN} nor {state}/reference-*.json exists",
+            f"no training data to compare with: neither artifacts/{TRAIN} nor {state}/reference-*.json exists",
             help="mlspec apply --until evaluate, or copy reference-*.json from the machine that trained the model",
         )
     return reference
@@ -147,7 +172,7 @@ def _carried(state: Path, version: str) -> Reference:
 def reference_digest(artifacts: Path) -> str:
     """Of all that the reference of a model is computed from."""
     digest = hashlib.sha256()
-    for name in (_TRAIN, _TEST, Schema.FILE, _PREDICTIONS, "bundle/model.onnx"):
+    for name in (TRAIN, TEST, Schema.FILE, PREDICTIONS, "bundle/model.onnx"):
         file = artifacts / name
         if file.is_file():
             with file.open("rb") as stream:
@@ -166,13 +191,13 @@ def _slices(
     names = [n for n, kind in schema.inputs.items() if n != fixed and kind.type != "image"]
     texts = [n for n in names if isinstance(columns[n], TextReference)]
     table, slices = (
-        pq.read_table(artifacts / _TRAIN, columns=names),
-        _slice_of_rows(artifacts / _TRAIN, schema, name, expression),
+        pq.read_table(artifacts / TRAIN, columns=names),
+        _slice_of_rows(artifacts / TRAIN, schema, name, expression),
     )
     tested = tested_slices = None
-    if (artifacts / _TEST).is_file():
-        tested = pq.read_table(artifacts / _TEST, columns=texts)
-        tested_slices = _slice_of_rows(artifacts / _TEST, schema, name, expression)
+    if (artifacts / TEST).is_file():
+        tested = pq.read_table(artifacts / TEST, columns=texts)
+        tested_slices = _slice_of_rows(artifacts / TEST, schema, name, expression)
     result: dict[str, dict[str, ColumnDistribution]] = {}
     for counted in pc.value_counts(slices.drop_null()).to_pylist():
         if counted["counts"] >= SLICE_ROWS:
@@ -212,7 +237,7 @@ def _slice(
             case NumberReference():
                 result[name] = _number(rows[name])
             case TextReference(vocabulary=vocabulary):
-                texts = [] if fresh is None else list(_texts(fresh[name]))
+                texts = [] if fresh is None else list(present_texts(fresh[name]))
                 result[name] = _lengths(rows[name], texts, unpack(vocabulary))
             case _:
                 result[name] = _category(rows[name])
@@ -227,9 +252,9 @@ def _number(values: pa.ChunkedArray) -> NumberReference:
 def _column(artifacts: Path, name: str, described: InputSchema) -> ColumnDistribution:
     match described.type:
         case "number":
-            return _number(_read(artifacts / _TRAIN, name))
+            return _number(read_column(artifacts / TRAIN, name))
         case "category":
-            return _category(_read(artifacts / _TRAIN, name))
+            return _category(read_column(artifacts / TRAIN, name))
         case "text":
             return _text(artifacts, name)
         case "image":
@@ -250,20 +275,20 @@ def _category(values: pa.ChunkedArray) -> CategoryReference:
 
 
 def _text(artifacts: Path, name: str) -> TextReference:
-    values = _read(artifacts / _TRAIN, name)
+    values = read_column(artifacts / TRAIN, name)
     counted: Counter[str] = Counter()
-    for text in _texts(values):
+    for text in present_texts(values):
         counted.update(words(text))
     vocabulary = pack(word_hash(word) for word, _ in counted.most_common(VOCABULARY))
-    fresh = list(_texts(_read(artifacts / _TEST, name))) if (artifacts / _TEST).is_file() else []
-    sample = tuple(pack((word_hash(w) for w in words(text)), ordered=True) for text in _some(fresh))
+    fresh = list(present_texts(read_column(artifacts / TEST, name))) if (artifacts / TEST).is_file() else []
+    sample = tuple(pack((word_hash(w) for w in words(text)), ordered=True) for text in some(fresh))
     lengths = _lengths(values, fresh, unpack(vocabulary))
     return lengths.model_copy(update={"vocabulary": vocabulary, "sample": sample})
 
 
 def _lengths(values: pa.ChunkedArray, fresh: Sequence[str], vocabulary: Hashes) -> TextReference:
     """The lengths of texts, and the shares of words of `fresh` that are not in the vocabulary."""
-    lengths = [len(text.split()) for text in _texts(values)]
+    lengths = [len(text.split()) for text in present_texts(values)]
     return TextReference(
         missing=values.null_count,
         characters=QuantileGrid.of(pc.cast(pc.utf8_length(values.drop_null()), pa.float64()).to_numpy()),
@@ -273,59 +298,21 @@ def _lengths(values: pa.ChunkedArray, fresh: Sequence[str], vocabulary: Hashes) 
 
 
 def _image(artifacts: Path, name: str, described: InputSchema) -> ImageReference:
-    values = _read(artifacts / _TRAIN, name)
+    values = read_column(artifacts / TRAIN, name)
     present = values.drop_null()
-    moments = np.asarray([_moments(content, described) for content in _some(present.to_pylist())]).reshape(-1, 2)
+    moments = np.asarray([pixel_moments(content, described) for content in some(present.to_pylist())]).reshape(-1, 2)
     return ImageReference(
         missing=values.null_count, mean=QuantileGrid.of(moments[:, 0]), contrast=QuantileGrid.of(moments[:, 1])
     )
 
 
-def _moments(content: bytes, described: InputSchema) -> tuple[float, float]:
-    """Mean and standard deviation of the pixels that the model reads, 0..1."""
-    from mlspec.runtime.preprocess.image import ImagePreprocess
-    from mlspec.runtime.preprocess.picture import BACKGROUND
-
-    preprocess = ImagePreprocess(
-        {
-            "kind": "image",
-            "input": "",
-            "raw": True,
-            "mean": 0.0,
-            "std": 1.0,
-            "channels": described.channels or 3,
-            "height": described.height or 1,
-            "width": described.width or 1,
-            "background": described.background or BACKGROUND,
-        },
-        Path(),
-    )
-    pixels = preprocess.pixels(content) / 255
-    return float(pixels.mean(dtype=np.float64)), float(pixels.std(dtype=np.float64))
-
-
-def _some(values: Sequence[V]) -> list[V]:
-    """At most SAMPLE values, evenly spread."""
-    step = max(1, -(-len(values) // SAMPLE))
-    return list(values[::step])
-
-
-def _texts(values: pa.ChunkedArray) -> Iterator[str]:
-    for chunk in values.drop_null().chunks:
-        yield from chunk.to_pylist()
-
-
-def _read(path: Path, name: str) -> pa.ChunkedArray:
-    return pq.read_table(path, columns=[name])[name]
-
-
 def _answers(artifacts: Path, schema: Schema) -> tuple[pa.ChunkedArray, pa.Table]:
     """The actual targets (labels as text) and the predictions of the test split."""
-    file = artifacts / _PREDICTIONS
+    file = artifacts / PREDICTIONS
     if file.is_file():
         table = pq.read_table(file)
         return table["actual"], table
-    test = pq.read_table(artifacts / _TEST)
+    test = pq.read_table(artifacts / TEST)
     target = test[schema.target.column]
     if schema.labels:
         target = pa.chunked_array([pa.array(schema.labels).take(target.combine_chunks())])
@@ -372,7 +359,19 @@ def score_bins(score: Floats, correct: Booleans) -> tuple[ScoreBin, ...]:
     )
 
 
-def _values(actual: pa.ChunkedArray, table: pa.Table) -> ValueReference:
-    predicted = pc.cast(table["predicted"], pa.float64()).to_numpy()
-    errors = np.abs(pc.cast(actual, pa.float64()).to_numpy() - predicted)
-    return ValueReference(value=QuantileGrid.of(predicted), error=QuantileGrid.of(errors))
+def _values(
+    artifacts: Path,
+    schema: Schema,
+    columns: Mapping[str, ColumnDistribution],
+    answers: tuple[pa.ChunkedArray, pa.Table],
+    hidden: Mapping[str, str],
+) -> ValueReference:
+    actual, predicted = (pc.cast(column, pa.float64()).to_numpy() for column in (answers[0], answers[1]["predicted"]))
+    wrong = actual - predicted
+    known = wrong[np.isfinite(wrong)]
+    return ValueReference(
+        value=QuantileGrid.of(predicted),
+        error=QuantileGrid.of(np.abs(wrong)),
+        squared=float(np.sqrt(np.mean(known**2))) if known.size else None,
+        errors=tested_errors(artifacts, schema, columns, (predicted, wrong), hidden),
+    )

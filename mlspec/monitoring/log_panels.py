@@ -17,8 +17,8 @@ from mlspec.monitoring.watched_model import WatchedModel
 def quality_panel(
     model: WatchedModel, run: RunQuery, viewed: ViewedRange, panel: PanelView, quality: QualityLook
 ) -> PanelView:
-    """The accuracy, or the mean absolute error, of each version over time: measured, and dashed what was expected from
-    the scores, and on the test split."""
+    """The accuracy, or the mean absolute error, of each version over time: measured, and dashed what was expected
+    without labels, and on the test split."""
     if model.signature.labels:
         measure = "AVG(CASE WHEN label = actual THEN 1.0 ELSE 0.0 END)"
     else:
@@ -33,10 +33,10 @@ def quality_panel(
         lines.setdefault(str(row["version"]), {})[row["moment"]] = float(row["measured"])
     shown = {*lines, *quality.estimates}
     expected = {v: points for v, points in expected_over_time(model, run, viewed).items() if v in shown}
-    tested = {
-        each.version: dict.fromkeys(viewed.times, each.expected) for each in quality.versions if each.version in lines
-    }
-    same = len({each.expected for each in quality.versions if each.version in lines}) == 1
+    on_tests = {version: each.tested for version, each in quality.estimates.items() if each.tested is not None}
+    on_tests |= {each.version: each.expected for each in quality.versions if each.version in lines}
+    tested = {version: dict.fromkeys(viewed.times, value) for version, value in sorted(on_tests.items())}
+    same = len(set(on_tests.values())) == 1
     shared = [("test split", points) for points in tested.values()][:1]
     one = len(shown) == 1
     drawn = (
@@ -49,7 +49,9 @@ def quality_panel(
         *_drawn(shared if same else [(f"{v} test split", points) for v, points in tested.items()], viewed, dashed=True),
     )
     unit: PanelUnit = "fraction" if model.signature.labels else "number"
-    return replace(panel, lines=drawn, units=(unit,), empty="No prediction has a label yet.")
+    return replace(
+        panel, lines=drawn, units=(unit,), empty="No prediction has a label yet, and nothing is expected without."
+    )
 
 
 def shift_panel(model: WatchedModel, run: RunQuery, viewed: ViewedRange, panel: PanelView) -> PanelView:

@@ -34,7 +34,7 @@ HELP: Final = {
     "quality_low": "Lower end of the 95 % interval of the quality.",
     "quality_high": "Upper end of the 95 % interval of the quality.",
     "quality_expected": "The same measure on the test split.",
-    "quality_estimated": "Accuracy that is expected without labels.",
+    "quality_estimated": "Accuracy, or mean absolute error, that is expected without labels.",
     "quality_estimated_low": "Lower end of its 95 % interval.",
     "quality_estimated_high": "Upper end of its 95 % interval.",
     "measure": "A measure of quality with labels: of all predictions, or precision, recall, F1 or AUROC of a label.",
@@ -70,6 +70,7 @@ def monitor_metrics(
         yield MonitorMetric("alarms", (*model, ("group", group)), counts[group])
     if look is not None:
         yield from _drift(model, look)
+    measured = {each.version for each in quality.versions if each.measured is not None}
     for each in quality.versions:
         yield from _quality((*model, ("version", each.version)), each, quality)
     for version, estimate in quality.estimates.items():
@@ -77,6 +78,8 @@ def monitor_metrics(
         yield MonitorMetric("quality_estimated", labels, estimate.value)
         yield MonitorMetric("quality_estimated_low", labels, estimate.low)
         yield MonitorMetric("quality_estimated_high", labels, estimate.high)
+        if version not in measured and estimate.tested is not None:
+            yield MonitorMetric("quality_expected", (*labels, ("metric", estimate.metric)), estimate.tested)
     for view in measures:
         yield from _measure(model, view)
 

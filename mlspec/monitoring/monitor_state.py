@@ -172,6 +172,8 @@ class EstimateView:
     value: float
     low: float
     high: float
+    tested: float | None = None
+    """The same on the test split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,7 @@ class MeasureView:
 
     version: str
     metric: str
-    """`accuracy` or `mean absolute error`; of a label `precision`, `recall`, `f1` or `auroc`."""
+    """`accuracy`, `mean absolute error`, `root mean squared error`; of a label `precision`, `recall`, `f1`, `auroc`."""
     label: str
     """Empty for a measure of all predictions."""
     measured: ValueInterval | None

@@ -26,7 +26,7 @@ from mlspec.monitoring.monitor_state import (
 )
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange, panel_views, reported_numbers
 from mlspec.monitoring.quality.diagnosis import diagnose
-from mlspec.monitoring.quality.estimated_quality import ASSUMPTION, NOT_OF_VALUES
+from mlspec.monitoring.quality.estimated_quality import ASSUMPTION
 from mlspec.monitoring.quality_measures import quality_measures
 from mlspec.monitoring.quality_state import QualityLook, judged_since, look_at_quality
 from mlspec.monitoring.quality_views import estimate_views, label_bias_words, label_mix, quality_views
@@ -117,7 +117,7 @@ class Observer:
     def _assumption(self, quality: QualityLook) -> str:
         """What the quality without labels rests on, or why there is none."""
         if not self.model.signature.labels:
-            return NOT_OF_VALUES
+            return quality.expected.words()
         return ASSUMPTION if quality.estimates else ""
 
     def _forget(self) -> None:
@@ -315,19 +315,12 @@ def _diagnoses(look: DriftLook | None, quality: QualityLook) -> Iterator[Version
 
 
 def _right(quality: QualityLook, *, classes: bool) -> Signal:
-    """What the labels show; without them what the scores suggest, where the model predicts `classes`."""
+    """What the labels show; without them what is expected, of `classes` from their scores."""
     question = "Is it still right?"
     labelled = f"{quality.labelled:,} of {quality.rows:,} predictions labelled"
     measured = [each for each in quality.versions if each.risk.rows]
     if not measured:
-        if not quality.estimates:
-            add = "add them: `mlspec labels add FILE`"
-            why = "" if classes else "; without them the error of a regression is not known"
-            return Signal(question, "unknown", "no labels", add + why)
-        version, worst = min(quality.estimates.items(), key=lambda item: item[1].value)
-        interval = f"{worst.metric} {metric_interval(worst.value, worst.low, worst.high)}"
-        detail = f"{interval} is expected from the scores of version {version}; {labelled}"
-        return Signal(question, "unknown", f"about {metric_value(worst.value)}", detail)
+        return _unlabelled(question, quality, labelled, classes=classes)
     one = max(measured, key=lambda each: _RISKS.index(each.risk.state))
     if one.measured is None:
         return Signal(question, "unknown", "no labels", f"in this range of time; {labelled}")
@@ -335,6 +328,21 @@ def _right(quality: QualityLook, *, classes: bool) -> Signal:
     measures = f"{one.measured.words()}, version {one.version}; {metric_value(one.expected)} on the test split"
     detail = f"{measures}; {labelled}"
     return Signal(question, levels[one.risk.state], metric_value(one.measured.value), detail)
+
+
+def _unlabelled(question: str, quality: QualityLook, labelled: str, *, classes: bool) -> Signal:
+    """What is expected of the version of which the worst is."""
+    if not quality.estimates:
+        add = "add them: `mlspec labels add FILE`"
+        why = "" if classes else f"; what is expected without them {quality.expected.words() or 'is not known'}"
+        return Signal(question, "unknown", "no labels", add + why)
+    worst = min if classes else max
+    version, one = worst(quality.estimates.items(), key=lambda item: item[1].value)
+    interval = f"{one.metric} {metric_interval(one.value, one.low, one.high)}"
+    source = "scores" if classes else "inputs and predicted values"
+    tested = "" if one.tested is None else f", {metric_value(one.tested)} on the test split"
+    detail = f"{interval} is expected from the {source} of version {version}{tested}; {labelled}"
+    return Signal(question, "unknown", f"about {metric_value(one.value)}", detail)
 
 
 def _ago(span: timedelta) -> str:

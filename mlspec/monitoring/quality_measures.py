@@ -22,8 +22,9 @@ from mlspec.monitoring.quality.estimated_quality import (
     weighted_auroc,
     widened,
 )
+from mlspec.monitoring.quality.expected_error import SQUARED
 from mlspec.monitoring.quality.live_quality import wilson
-from mlspec.monitoring.quality_state import QualityLook
+from mlspec.monitoring.quality_state import MeasuredQuality, QualityLook
 from mlspec.monitoring.watched_model import WatchedModel
 
 NEWEST: Final = 2_000
@@ -43,17 +44,35 @@ def quality_measures(
     measured = {each.version: each.measured for each in quality.versions if each.measured is not None}
     for version in sorted(measured.keys() | quality.estimates.keys()):
         whole, expected = measured.get(version), quality.estimates.get(version)
-        metric = whole.metric if whole is not None else "accuracy"
-        yield MeasureView(
-            version,
-            metric,
-            "",
-            ValueInterval(whole.value, whole.low, whole.high) if whole is not None else None,
-            ValueInterval(expected.value, expected.low, expected.high) if expected is not None else None,
-        )
+        metric = whole.metric if whole is not None else expected.metric if expected is not None else ""
+        yield MeasureView(version, metric, "", _ends(whole), _ends(expected))
+        if not model.signature.labels:
+            yield from _of_numbers(run, viewed, version, quality)
         classes = model.reference_of(version).classes
         if classes is not None:
             yield from _of_labels(model, run, viewed, version, classes)
+
+
+def _ends(known: MeasuredQuality | Estimate | None) -> ValueInterval | None:
+    return None if known is None else ValueInterval(known.value, known.low, known.high)
+
+
+def _of_numbers(run: RunQuery, viewed: ViewedRange, version: str, quality: QualityLook) -> Iterator[MeasureView]:
+    """The root mean squared error; its interval is that of the mean of the squares."""
+    squares = "POWER(value - actual, 2)"
+    (row,) = run(
+        f"SELECT COUNT({squares}) AS count, AVG({squares}) AS mean, STDDEV_SAMP({squares}) AS deviation FROM labelled "
+        "WHERE version = ? AND time >= ? AND time < ?",
+        [version, viewed.since, viewed.until],
+    ).to_pylist()
+    measured = None
+    if row["count"]:
+        half = _Z * (row["deviation"] or 0.0) / row["count"] ** 0.5
+        ends = (row["mean"], max(row["mean"] - half, 0.0), row["mean"] + half)
+        measured = ValueInterval(*map(math.sqrt, ends))
+    expected = _ends(quality.expected.squared.get(version))
+    if measured is not None or expected is not None:
+        yield MeasureView(version, SQUARED, "", measured, expected)
 
 
 def _of_labels(

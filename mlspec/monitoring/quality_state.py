@@ -1,11 +1,12 @@
-"""The quality of a served model: measured on labelled predictions by version, estimated from scores without labels."""
+"""The quality of a served model: measured on labelled predictions by version, estimated without labels, from
+scores or from what its errors depend on."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mlspec.job import write_text
 from mlspec.monitoring.baseline.reference import ClassReference, Reference, ScoreBin
 from mlspec.monitoring.drift.arrays import Floats
+from mlspec.monitoring.live_errors import ExpectedLook, expected_errors_over_time, expected_look
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange
 from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated, estimated_accuracy, widened
 from mlspec.monitoring.quality.live_quality import wilson
@@ -103,7 +105,9 @@ class QualityLook:
     labelled: int
     rows: int
     estimates: Mapping[str, Estimate]
-    """By version: what is expected without labels."""
+    """By version: what is expected without labels, the accuracy or the mean absolute error."""
+    expected: ExpectedLook = field(default_factory=ExpectedLook)
+    """Of a regression: the other error, and why nothing is expected."""
 
     @property
     def harmful(self) -> tuple[VersionQuality, ...]:
@@ -160,6 +164,8 @@ def look_at_quality(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> 
     write_text(path, document.model_dump_json() + "\n")
     labelled, rows = _counts(run, viewed)
     measured = _measured(model, run, viewed)
+    classes = bool(model.signature.labels)
+    expected = ExpectedLook() if classes else expected_look(model, run, viewed)
     return QualityLook(
         versions=tuple(
             VersionQuality(
@@ -174,7 +180,8 @@ def look_at_quality(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> 
         ),
         labelled=labelled,
         rows=rows,
-        estimates=_estimates(model, run, viewed),
+        estimates=_estimates(model, run, viewed) if classes else expected.absolute,
+        expected=expected,
     )
 
 
@@ -318,9 +325,7 @@ def change_of_loss(model: WatchedModel, run: RunQuery, version: str) -> datetime
 
 
 def _estimates(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> dict[str, Estimate]:
-    """The expected accuracy of the newest predictions of each version; empty for numbers and without predictions."""
-    if model.reference.classes is None:
-        return {}
+    """The expected accuracy of the newest predictions of each version; empty without predictions."""
     rows = run(
         "SELECT version, score FROM predictions WHERE score IS NOT NULL AND time >= ? AND time < ? "
         f"ORDER BY time DESC LIMIT {_MOST_ESTIMATED}",
@@ -338,9 +343,9 @@ def _estimates(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> dict[
 
 
 def expected_over_time(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> dict[str, dict[datetime, float]]:
-    """The expected accuracy of each version, of the predictions of each stretch of time; empty for numbers."""
-    if model.reference.classes is None:
-        return {}
+    """The expected accuracy, or mean absolute error, of each version, of the predictions of each stretch of time."""
+    if not model.signature.labels:
+        return expected_errors_over_time(model, run, viewed)
     rows = run(
         f"SELECT version, time_bucket(INTERVAL {viewed.bucket} SECONDS, time) AS moment, ROUND(score, 3) AS score, "
         "COUNT(*) AS count FROM predictions WHERE score IS NOT NULL AND time >= ? AND time < ? GROUP BY ALL",
@@ -362,7 +367,8 @@ def expected_over_time(model: WatchedModel, run: RunQuery, viewed: ViewedRange) 
 
 def _estimate(scores: Floats, classes: ClassReference) -> Estimate:
     right, total = sum(row[index] for index, row in enumerate(classes.confusion)), sum(map(sum, classes.confusion))
-    return widened(estimated_accuracy(_right(scores, classes.calibration)), right, total)
+    estimate = widened(estimated_accuracy(_right(scores, classes.calibration)), right, total)
+    return replace(estimate, tested=right / total if total else None)
 
 
 def _right(scores: Floats, bins: Sequence[ScoreBin]) -> Floats:

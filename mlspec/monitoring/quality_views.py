@@ -1,5 +1,5 @@
-"""What is known of the quality in a range of time: measured by version and slice, estimated from scores, the mix of the
-true labels, and whether the labelled rows are like the others."""
+"""What is known of the quality in a range of time: measured by version and slice, expected without labels, the mix of
+the true labels, and whether the labelled rows are like the others."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _groups(model: WatchedModel, run: RunQuery, viewed: ViewedRange, name: str, 
 def estimate_views(estimates: Mapping[str, Estimate]) -> Iterator[EstimateView]:
     """The expected quality of each version."""
     for version, estimate in sorted(estimates.items()):
-        yield EstimateView(version, estimate.metric, estimate.value, estimate.low, estimate.high)
+        yield EstimateView(version, estimate.metric, estimate.value, estimate.low, estimate.high, estimate.tested)
 
 
 def label_bias_words(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> str:

@@ -52,6 +52,8 @@ def reports(
             values |= {"labelled_share": min(share, 1.0), "quality_expected": each.expected}
         if (estimate := quality.estimates.get(version)) is not None:
             values |= {"metric": estimate.metric, "quality_estimated": estimate.value}
+            if estimate.tested is not None:
+                values.setdefault("quality_expected", estimate.tested)
         yield MonitorReport(version, values)
     yield from map(_measure, measures)
 

@@ -159,7 +159,8 @@ class RetrainingRun:
         )
         with tempfile.TemporaryDirectory(prefix="mlspec-") as folder:
             digest = reference_digest(artifacts)
-            reference = live_reference(artifacts, digest, train, as_table(for_test, target), Path(folder))
+            splits = (train, as_table(for_test, target))
+            reference = live_reference(artifacts, digest, splits, Path(folder), self.model.hidden)
         store_reference(self.model.state, model_version(artifacts), reference)
 
     def _compared(self, champion: Path, rows: LabelledRows) -> Comparison:

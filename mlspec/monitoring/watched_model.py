@@ -57,9 +57,14 @@ class WatchedModel:
         """Inputs whose values are not logged."""
         return self._stored("redacted")
 
-    def _stored(self, how: str) -> frozenset[str]:
+    @cached_property
+    def hidden(self) -> Mapping[str, str]:
+        """Inputs whose values are not in the log, each `hashed` or `redacted`."""
         storage = self.options.storage([i.name for i in self.signature.inputs])
-        return frozenset(name for name, stored in storage.items() if stored == how)
+        return {name: how for name, how in storage.items() if how != "full"}
+
+    def _stored(self, how: str) -> frozenset[str]:
+        return frozenset(name for name, stored in self.hidden.items() if stored == how)
 
     @cached_property
     def drift_slices(self) -> Mapping[str, LiveSlice]:
@@ -84,7 +89,7 @@ class WatchedModel:
     @cached_property
     def reference(self) -> Reference:
         """The training data. Raises UnobservableError if there is neither the data nor a carried reference."""
-        return project_reference(self.artifacts, self.state, self.drift_slices)
+        return project_reference(self.artifacts, self.state, self.drift_slices, self.hidden)
 
     @cached_property
     def version(self) -> str:

@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlspec.monitoring.baseline.error_model import ErrorRows
 from mlspec.monitoring.compute_reference import score_bins
 from mlspec.monitoring.profile_report import ColumnReport
 from mlspec.monitoring.quality.estimated_quality import calibrated, estimated_accuracy, estimated_metrics
+from mlspec.monitoring.quality.expected_error import expected_errors
+from mlspec.monitoring.quality.fit_error_model import fit_error_model
 from tests.integration.drift_cases import KNOWN, categories, numbers, reported
 from tests.integration.other_library import calculated
 
@@ -196,3 +199,62 @@ def test_the_quality_without_labels(name: str, cbpe: dict[str, dict[str, Any]]) 
         results["roc_auc"] = results.pop("auroc")
         expected = {metric: value for metric, value in cbpe[name].items() if metric != "accuracy"}
         assert results == pytest.approx(expected, abs=0.02)
+
+
+DLE = """
+import nannyml as nml, pandas as pd
+NAMES = ["x0", "x1", "x2"]
+result = {}
+for name in sorted({n.partition("/")[0] for n in given}):
+    known, live = (pd.DataFrame(given[f"{name}/{part}"], columns=[*NAMES, "predicted"]) for part in ("known", "live"))
+    known["actual"] = given[f"{name}/actual"]
+    dle = nml.DLE(feature_column_names=NAMES, y_pred="predicted", y_true="actual", metrics=["mae", "rmse"], chunk_number=1)
+    dle.fit(known)
+    table = dle.estimate(live).filter(period="analysis").to_df()
+    result[name] = {metric: float(table[metric, "value"].iloc[0]) for metric in ("mae", "rmse")}
+"""
+NAMES = ("input.x0", "input.x1", "input.x2", "value")
+
+
+def values(count: int, seed: int, mean: float, rising: float) -> tuple[np.ndarray, np.ndarray]:
+    """Three inputs with the prediction, and true values: from 0.6 of the first input on, errors are that much larger."""
+    draw = np.random.default_rng(seed)
+    inputs = draw.normal([mean, 0, 0], 1, (count, 3))
+    predicted = inputs @ [1.0, 2.0, -1.0]
+    actual = predicted + draw.normal(size=count) * np.where(inputs[:, 0] > 0.6, rising, 1.0)
+    return np.column_stack([inputs, predicted]), actual
+
+
+NUMBER_MODELS = {
+    name: (*values(KNOWN, 0, 0.0, rising), *values(2000, 1, mean, rising))
+    for name, mean, rising in (("unchanged", 0.0, 3.0), ("shifted", 0.8, 3.0), ("equal_errors", 0.8, 1.0))
+}
+
+
+@pytest.fixture(scope="module")
+def dle() -> dict[str, dict[str, float]]:
+    arrays = {}
+    for name, (known, actual, live, _) in NUMBER_MODELS.items():
+        arrays |= {f"{name}/known": known, f"{name}/actual": actual, f"{name}/live": live}
+    result: dict[str, dict[str, float]] = calculated("MLSPEC_NANNYML", "NannyML", DLE, arrays)
+    return result
+
+
+@pytest.mark.parametrize("name", NUMBER_MODELS)
+def test_the_error_without_labels(name: str, dle: dict[str, dict[str, float]]) -> None:
+    """Where errors do not depend on the inputs NannyML expects those of the test split, and mlspec says why it expects
+    nothing."""
+    known, actual, live, truth = NUMBER_MODELS[name]
+    model = fit_error_model(ErrorRows(dict(zip(NAMES, known.T, strict=True))), actual - known[:, 3])
+    result = expected_errors(model, ErrorRows(dict(zip(NAMES, live.T, strict=True))))
+    theirs, wrong = dle[name], truth - live[:, 3]
+    if name == "equal_errors":
+        assert (result, model.problem) == (None, "no skill")
+        assert theirs["mae"] == pytest.approx(np.abs(actual - known[:, 3]).mean(), rel=0.05)
+        return
+    assert result is not None
+    assert result.squared is not None
+    assert result.absolute.value == pytest.approx(theirs["mae"], rel=0.1)
+    assert result.squared.value == pytest.approx(theirs["rmse"], rel=0.1)
+    assert result.absolute.low <= np.abs(wrong).mean() <= result.absolute.high
+    assert result.squared.low <= np.sqrt(np.mean(wrong**2)) <= result.squared.high

@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from mlspec.monitoring.baseline.error_model import ErrorModel
 from mlspec.monitoring.baseline.quantile_grid import Floats, QuantileGrid
 from mlspec.records.record_file import Finite, Value
 
 Hashes: TypeAlias = npt.NDArray[np.uint32]
-VERSION: Final = 2
-"""2: frequent numbers have bins of their own, and bins of the calibration equal numbers of predictions."""
+VERSION: Final = 3
+"""2: frequent numbers have bins of their own, and bins of the calibration equal numbers of predictions. 3: a regression
+has a model of its errors."""
 _WORD: Final = re.compile(r"\w+")
 
 
@@ -130,6 +132,8 @@ class ValueReference(Value):
 
     value: QuantileGrid = Field(description="The predicted values")
     error: QuantileGrid = Field(description="Absolute errors")
+    squared: Finite | None = Field(None, description="Root of the mean squared error")
+    errors: ErrorModel | None = Field(None, description="How large errors are, by inputs and predicted values")
 
 
 class Reference(Value):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Final
 
@@ -14,16 +14,12 @@ from sklearn.isotonic import IsotonicRegression
 from mlspec.monitoring.baseline.reference import ScoreBin
 from mlspec.monitoring.drift.arrays import Floats, Integers
 from mlspec.monitoring.quality.live_quality import wilson
-from mlspec.render.formatting import metric_interval
+from mlspec.render.formatting import metric_interval, metric_value
 
 LEVEL: Final = 0.05
 ASSUMPTION: Final = (
     "assumes that scores are as well calibrated as on the test split: right if only the mix of inputs has changed, "
     "wrong if the same inputs now have other labels (concept drift)"
-)
-NOT_OF_VALUES: Final = (
-    "is not known for a regression: a predicted value has no probability of being right. Its error is measured with "
-    "labels alone, and drift of the inputs is found without them"
 )
 _EXACT: Final = 1000
 """Rows up to which the distribution of the number of right answers is computed exactly."""
@@ -40,10 +36,14 @@ class Estimate:
     value: float
     low: float
     high: float
+    assumption: str = ASSUMPTION
+    tested: float | None = None
+    """The metric on the test split."""
 
     def words(self) -> str:
         """One sentence."""
-        return f"{self.metric} {metric_interval(self.value, self.low, self.high)}, estimated; {ASSUMPTION}"
+        tested = "" if self.tested is None else f" ({metric_value(self.tested)} on the test split)"
+        return f"{self.metric} {metric_interval(self.value, self.low, self.high)}, estimated{tested}; {self.assumption}"
 
 
 def calibrated(probabilities: Floats, bins: Sequence[ScoreBin]) -> Floats:
@@ -77,12 +77,11 @@ def estimated_accuracy(right: Floats) -> Estimate:
 def widened(estimate: Estimate, right: int, total: int) -> Estimate:
     """The estimate with the uncertainty of the test split, of which `right` of `total` rows were right, added."""
     if not total:
-        return Estimate(estimate.metric, estimate.value, 0.0, 1.0)
+        return replace(estimate, low=0.0, high=1.0)
     low, high = wilson(right, total)
     below = math.hypot(estimate.value - estimate.low, right / total - low)
     above = math.hypot(estimate.high - estimate.value, high - right / total)
-    ends = max(0.0, estimate.value - below), min(1.0, estimate.value + above)
-    return Estimate(estimate.metric, estimate.value, *ends)
+    return replace(estimate, low=max(0.0, estimate.value - below), high=min(1.0, estimate.value + above))
 
 
 def poisson_binomial_interval(chances: Floats, level: float = LEVEL) -> tuple[int, int]:

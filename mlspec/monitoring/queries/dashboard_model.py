@@ -201,19 +201,20 @@ def _quality(shape: ModelShape) -> Iterator[_Draft]:
     by_version = (Grouping.TIME, Grouping.VERSION)
     labels = shape.task == "classification"
     unit: Unit = "fraction" if labels else "number"
-    quality = [Series("quality", "Measured", Latest("quality", unit))]
-    if labels:
-        quality.append(Series("estimated", "Expected without labels", Latest("quality_estimated", unit)))
-    quality.append(Series("expected", "On the test split", Latest("quality_expected", unit)))
+    quality = (
+        Series("quality", "Measured", Latest("quality", unit)),
+        Series("estimated", "Expected without labels", Latest("quality_estimated", unit)),
+        Series("expected", "On the test split", Latest("quality_expected", unit)),
+    )
     title = "Accuracy" if labels else "Mean absolute error"
-    query = Query(tuple(quality), by_version)
+    query = Query(quality, by_version)
     yield _Draft("quality", f"{title}, measured and expected", "Is it still right?", "lines", query)
     share = Query((Series("labelled", "Labelled share", Latest("labelled_share")),), by_version)
     yield _Draft("labelled", "Labelled share by version", "How many labels have come?", "lines", share)
     kinds: tuple[tuple[Reported, str], ...] = (("measure", "Measured"), ("measure_estimated", "Expected"))
     ends: tuple[tuple[Reported, str], ...] = tuple(
         one
-        for name, known in kinds[: 2 if labels else 1]
+        for name, known in kinds
         for one in (
             (name, known),
             (_LOW[name], f"{known}, 95% low"),
@@ -222,12 +223,8 @@ def _quality(shape: ModelShape) -> Iterator[_Draft]:
     )
     measures = tuple(Series(name, known, Latest(name, unit)) for name, known in ends)
     by_measure = (Grouping.VERSION, Grouping.METRIC, *((Grouping.LABEL,) if labels else ()))
-    question = (
-        "Is it as good as its scores suggest?"
-        if labels
-        else "How sure is the error, which is not known without labels?"
-    )
-    title = "Quality, measured with labels and expected without" if labels else "Quality, measured with labels"
+    question = "Is it as good as its scores suggest?" if labels else "Is the error as its inputs suggest?"
+    title = "Quality, measured with labels and expected without"
     yield _Draft("measures", title, question, "table", Query(measures, by_measure))
 
 

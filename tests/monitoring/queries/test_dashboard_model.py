@@ -41,8 +41,8 @@ def test_panels_follow_the_task_and_the_inputs() -> None:
 
 def test_an_error_has_a_panel_without_the_scale_of_shares() -> None:
     regression = {p.id: [s.unit for s in p.query.series] for p in dashboard(PRICE, (), "x", "").panels}
-    assert regression["quality"] == ["number", "number"]
-    assert regression["measures"] == ["number", "number", "number"]
+    assert regression["quality"] == ["number"] * 3
+    assert regression["measures"] == ["number"] * 6
     assert regression["labelled"] == ["fraction"]
     classes = {p.id: [s.unit for s in p.query.series] for p in dashboard(MIXED, (), "x", "").panels}
     assert classes["quality"] == ["fraction", "fraction", "fraction"]
