@@ -108,7 +108,7 @@ def _planned(project: Project, context: StageContext, request: RemovalRequest) -
     with _modules(project, function, context.root, images=request.images) as modules:
         groups: list[ToolRemovals | None] = [installed, orphans, modules]
         if function is not None and modules is None:
-            groups.append(_deployed(project, function, request))
+            groups.append(_deployed(project, function, request, notices))
         elif function is None and place is not None:
             groups.append(_shared(project, place, request, orphans))
         planned = Removals(tuple(filter(None, groups)), project, notices)
@@ -133,11 +133,21 @@ def _nothing(project: Project, place: ResourcePlace | None, request: RemovalRequ
     )
 
 
-def _deployed(project: Project, function: DesiredFunction, request: RemovalRequest) -> OwnRemovals:
+def _deployed(project: Project, function: DesiredFunction, request: RemovalRequest, notices: list[str]) -> OwnRemovals:
+    """What is there by the names of the spec, also where a tool created it and its state or its stacks are lost."""
     from mlspec.aws.owned_bucket import bucket_name
+    from mlspec.parts.ci.data_roles import data_roles
     from mlspec.shipping import removal
 
     planned = removal.plan(function, images=request.images, bucket=bucket_name(project))
+    if function.tool.creates:
+        names = [one.name(function.name) for one in data_roles(project, function.location, "")]
+        if roles := removal.lost_roles(function, [f"{function.name}-release", *names], images=request.images):
+            planned += roles
+            notices.append(
+                f"{function.tool.name} knows nothing of the foundation any more. What else it created stays: GitHub's "
+                "OIDC provider (aws iam list-open-id-connect-providers) and a budget (aws budgets describe-budgets)"
+            )
     return OwnRemovals(tuple(planned), lambda some, say: removal.carry_out(function, some, say))
 
 

@@ -151,6 +151,17 @@ def _role(desired: DesiredFunction) -> list[Removal]:
     return [Removal(_delete("role", name), kept=foreign(role.tags, desired.project, desired.target.owner))]
 
 
+def lost_roles(desired: DesiredFunction, names: Iterable[str], *, images: bool) -> list[Removal]:
+    """The project's own roles of a foundation whose tool knows nothing of it any more, as where its state is lost."""
+    roles = [(name, RoleProvider(desired.target, parts=False).read(name)) for name in names]
+    kept = "" if images else _OF_FOUNDATION
+    return [
+        Removal(_delete("role", name), kept=kept)
+        for name, role in roles
+        if role and not foreign(role.tags, desired.project, desired.target.owner)
+    ]
+
+
 def _log_groups(desired: DesiredFunction) -> list[Removal]:
     provider, removals = LogGroupProvider(desired.target), []
     for name in (desired.spec.log_group_name, history_group(desired.name)):

@@ -16,6 +16,7 @@ from mlspec.parts.bucket import work as bucket
 from mlspec.shipping import image_push
 from tests.parts.targets import BASE, PACKAGE
 from tests.shipping.cloud import BuiltImages, Run, Shipped
+from tests.shipping.foundation import foundation_project
 
 REMOTE = BASE.replace("data:\n", "data:\n  remote: s3://team-models/dvc\n")
 REGISTRY = "registry: {ecr: {repository: cola, region: eu-west-1}}\n"
@@ -174,3 +175,17 @@ def test_a_search_that_is_not_possible_stops_no_other_removal(project: Make, mls
     code, out, _ = mlspec(created, "destroy", "--yes", **refused)
     assert (code, "- s3 bucket team-models (it is empty)" in out) == (0, True)
     assert "what an earlier spec created was not searched for: Could not connect" in out
+
+
+def test_without_the_state_of_a_tool_its_resources_go_by_their_names_and_tags(
+    target: AwsTarget, tmp_path: Path, mlspec: Run
+) -> None:
+    """The role for releases too, which no search by tags lists."""
+    created = foundation_project(target, tmp_path, "sam")
+    code, out, _ = mlspec(created, "destroy", "--yes")
+    assert code == 0
+    assert "iam role cola-release is kept: it belongs to the foundation, which --images removes" in out
+    code, out, _ = mlspec(created, "destroy", "--yes", "--images")
+    assert (code, "- iam role cola-release" in out) == (0, True)
+    assert "sam knows nothing of the foundation any more" in out
+    assert target.client("iam").list_roles()["Roles"] == []
