@@ -62,7 +62,7 @@ def test_an_example_does_what_it_says(code: str, kind: str, whole: bool, text: s
     if (files := _FILE.findall(explanation)) or paths:
         assert results == []
         results = read(tmp_path, spec, files)
-    assert results == ([code] if kind == "Wrong" else [])
+    assert list(dict.fromkeys(results)) == ([code] if kind == "Wrong" else [])  # some are reported at two places
 
 
 def draw(path: Path, number: int) -> None:

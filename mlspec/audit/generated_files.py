@@ -113,8 +113,8 @@ def _without_resource(action: str) -> bool:
 
 _NO_RESOURCE: Final = frozenset({
     "cloudwatch:GetMetricData", "cloudwatch:PutMetricData", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
-    "ecr:GetAuthorizationToken", "logs:DescribeLogGroups", "sts:GetCallerIdentity", "xray:PutTelemetryRecords",
-    "xray:PutTraceSegments",
+    "ecr:GetAuthorizationToken", "logs:DescribeLogGroups", "sts:GetCallerIdentity", "tag:GetResources",
+    "xray:PutTelemetryRecords", "xray:PutTraceSegments",
 })  # fmt: skip
 
 

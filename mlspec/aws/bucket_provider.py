@@ -80,6 +80,7 @@ class BucketProvider:
             rules=tuple(_setting(client.get_bucket_lifecycle_configuration, which, "Rules") or ()),
             policy=PolicyDocument.parse(policy) if policy else None,
             encryption=_first(encryption, "ApplyServerSideEncryptionByDefault", "SSEAlgorithm"),
+            kms_key=_first(encryption, "ApplyServerSideEncryptionByDefault", "KMSMasterKeyID") or None,
             versioning=str(client.get_bucket_versioning(**which).get("Status", "")),
             ownership=_first(ownership, "ObjectOwnership"),
             public_access=_setting(client.get_public_access_block, which, "PublicAccessBlockConfiguration"),
@@ -89,11 +90,14 @@ class BucketProvider:
         """The arguments that name it, and refuse a bucket of another account."""
         return {"Bucket": name, "ExpectedBucketOwner": self.location.account}
 
+    def _place(self, name: str) -> str:
+        return self.target.owner.place(self.key, name)
+
     def _taken(self, name: str) -> StageError:
         message = f"the name {name} is taken in Amazon S3, and these credentials may not read that bucket"
         help = (
-            f"all AWS accounts share the names of buckets: choose another one ({self.key}); or, if the bucket is in "
-            "this account, attach s3/bucket-admin-policy.json"
+            f"all AWS accounts share the names of buckets: choose another one ({self._place(name)}); or, if the bucket "
+            "is in this account, attach s3/bucket-admin-policy.json"
         )
         return StageError(message, help=help)
 
@@ -104,14 +108,12 @@ class BucketProvider:
             return []
         settings = _settings(desired, current)
         if current is None:
-            tagging: dict[str, JsonValue] = {"Tagging": {"TagSet": desired.tag_pairs}}
-            arguments = desired.to_request() | tagging
-            return [create("bucket", desired.name, desired.location.region, arguments), *settings]
+            return [create("bucket", desired.name, desired.location.region, desired.to_request()), *settings]
         self.check_owner(current, desired.tags[PROJECT])
         if current.location.region != desired.location.region:
             message = f"s3 bucket {desired.name} is in {current.location.region}, not in {desired.location.region}"
             help = f"AWS cannot move it: set bucket.region to {current.location.region}, or choose another name"
-            raise StageError(message, help=f"{help} ({self.key})")
+            raise StageError(message, help=f"{help} ({self._place(desired.name)})")
         return [*_tags(desired, current), *settings]
 
     def check_owner(self, current: Bucket, project: str) -> None:
@@ -131,25 +133,29 @@ class BucketProvider:
 
     def apply(self, action: Action) -> None:
         """Execute an action on the bucket."""
-        from botocore.exceptions import ClientError
-
         client, given = self.target.client("s3"), dict(action.arguments)
         match action.operation:
             case "create":
-                tagging = given.pop("Tagging")
-                try:
-                    client.create_bucket(**given)
-                except ClientError as error:
-                    if code_of(error) in ("BucketAlreadyExists", "BucketAlreadyOwnedByYou"):
-                        raise self._taken(action.name) from None
-                    raise
-                client.put_bucket_tagging(**self._which(action.name), Tagging=tagging)
+                self._create(client, given)
             case "delete":
                 client.delete_bucket(**self._which(action.name))
             case operation if operation in _CALLS:
                 getattr(client, _CALLS[operation])(**given, ExpectedBucketOwner=self.location.account)
             case _:
                 raise unexpected(action)
+
+    def _create(self, client: Any, given: Mapping[str, Any]) -> None:
+        """Tags that are given with the bucket are set again: stores beside Amazon S3 ignore them."""
+        from botocore.exceptions import ClientError
+
+        try:
+            client.create_bucket(**given)
+        except ClientError as error:
+            if code_of(error) in ("BucketAlreadyExists", "BucketAlreadyOwnedByYou"):
+                raise self._taken(given["Bucket"]) from None
+            raise
+        tags = given["CreateBucketConfiguration"]["Tags"]
+        client.put_bucket_tagging(**self._which(given["Bucket"]), Tagging={"TagSet": tags})
 
 
 def _tags(desired: Bucket, current: Bucket) -> list[Action]:
@@ -193,9 +199,10 @@ def _blocked(current: Bucket | None) -> Mapping[str, JsonValue]:
 
 
 def _encryption(desired: Bucket, current: Bucket | None) -> Iterator[Action]:
-    """A key of AWS KMS is the choice of who set it, and stays."""
-    if current is None or not current.encryption:
-        changes = put("encryption", None, desired.encryption)
+    """Without `kms_key` a key that the bucket has is the choice of who set it, and stays."""
+    if current is None or not current.encryption or desired.kms_key not in (None, current.kms_key):
+        old = (current.kms_key or current.encryption or None) if current else None
+        changes = put("encryption", old, desired.kms_key or desired.encryption)
         yield _action(desired, "set-encryption", "put-bucket-encryption", changes)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from mlspec.aws.aws_location import AwsLocation
+from mlspec.aws.kms_key import key_rights
 from mlspec.aws.policy_document import PolicyDocument, Statement
 from mlspec.aws.resource_tags import from_pairs, tags, to_pairs
 from mlspec.sections.registry import Ecr
@@ -186,7 +187,7 @@ def push_policy(ecr: Ecr, location: AwsLocation | None = None, *, settle: bool =
     if settle:
         statements.append(repository_rights("Settle", *at, _SETTLE))
     if ecr.kms_key and settle:
-        statements.append(Statement(("kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"), ecr.kms_key, "Key"))
+        statements.append(key_rights(ecr.kms_key, ("CreateGrant", "DescribeKey", "RetireGrant")))
     return PolicyDocument(tuple(statements))
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 PUSH, DEPLOY, DESTROY = "ecr/push-policy.json", "lambda/deploy-policy.json", "lambda/destroy-policy.json"
 BUCKET = "s3/bucket-admin-policy.json"
+DESTROY_REGISTRY, DESTROY_BUCKET = "ecr/destroy-policy.json", "s3/destroy-policy.json"
 """The generated policies: each grants every action that its stage or command needs."""
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
 _EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
@@ -101,7 +102,9 @@ def _denied(message: str, operation: str, policy: str) -> StageError:
             f"{kind} forbids {action}{on}",
             help="ask an administrator of the AWS account: no other right overrides an explicit deny",
         )
-    help = f"{policy} has all the rights that this stage needs: attach it to the role or user that runs mlspec"
+    help = f"{policy} has all the rights that this needs: attach it to the role or user that runs mlspec"
+    if not policy:
+        help = "no generated policy has the rights on what the spec does not name: use an administrator's credentials"
     return StageError(f"these credentials may not do {action}{on}", help=help)
 
 

@@ -41,6 +41,8 @@ class FunctionSpec(NamedTuple):
     """The repository of its image; "" for a zip, which needs none."""
     source: str = ""
     """The project's address, for the tags."""
+    upload: tuple[Statement, ...] = ()
+    """Rights on the key of the bucket that its zip is uploaded through."""
 
     @property
     def name(self) -> str:

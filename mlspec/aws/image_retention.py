@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -86,10 +87,18 @@ class ImageTagProvider:
                 raise
 
 
-def other_functions_tags(tags: ImageTags) -> list[str]:
-    """Tags of images that other functions run, or ran before."""
-    own = re.escape(_prefix(tags.repository, tags.function)) + "[0-9]+"
-    return sorted(tag for tag in tags.digests if tag.startswith(KEEP) and not re.fullmatch(own, tag))
+def other_functions_tags(tags: ImageTags, functions: Sequence[str] = ()) -> list[str]:
+    """Tags of images that other functions run, or ran before: others than that of the tags, and than `functions`."""
+    own = [re.escape(_prefix(tags.repository, name)) + "[0-9]+" for name in (tags.function, *functions) if name]
+    return sorted(
+        tag for tag in tags.digests if tag.startswith(KEEP) and not any(re.fullmatch(one, tag) for one in own)
+    )
+
+
+def running_functions(tags: ImageTags) -> list[str]:
+    """The functions that run images of a repository, or ran them before, by its tags."""
+    matches = (re.fullmatch(f"{re.escape(KEEP)}(?:(.+)-)?[0-9]+", tag) for tag in tags.digests)
+    return sorted({match[1] or tags.repository for match in matches if match})
 
 
 def _prefix(repository: str, function: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.bucket import Bucket, bucket
 from mlspec.aws.function_spec import function_location
+from mlspec.aws.kms_key import WRITE, key_rights
+from mlspec.aws.policy_document import Statement
 from mlspec.sections.bucket import BucketSpec
 from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy
@@ -65,6 +68,20 @@ def bucket_location(spec: SectionLookup) -> AwsLocation | None:
     if place is None:
         return AwsLocation(region) if region else None
     return AwsLocation(region, place.account) if region else place
+
+
+def bucket_rights(spec: SectionLookup, name: str, actions: Sequence[str]) -> list[Statement]:
+    """Rights on the key that encrypts a bucket of that name; none where mlspec sets no key."""
+    options = spec.get(BucketSpec)
+    key = options.kms_key if options is not None and bucket_name(spec) == name else None
+    return [key_rights(key, actions, "s3")] if key else []
+
+
+def upload_rights(spec: SectionLookup) -> tuple[Statement, ...]:
+    """Rights on the key of the bucket that a zip is uploaded through."""
+    package = spec.get(Package)
+    name = (package.zip.bucket if package is not None and package.zip is not None else None) or ""
+    return tuple(bucket_rights(spec, name, WRITE)) if name else ()
 
 
 def owned_bucket(spec: SectionLookup, source: str = "") -> Bucket | None:

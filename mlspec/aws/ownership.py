@@ -40,8 +40,8 @@ def check_ownership(
 
 def check_no_stack(resource: str, tags: Mapping[str, str], target: AwsTarget) -> None:
     """Raise StageError for a resource of a CloudFormation stack, which the project leaves to another tool now."""
-    stack = tags.get(_STACK)
-    if stack is None or not _is_there(stack, target):
+    stack = existing_stack(tags, target)
+    if not stack:
         return
     message = f"{resource} belongs to the cloudformation stack {stack}, whose next deployment would undo any change"
     help = (
@@ -49,6 +49,12 @@ def check_no_stack(resource: str, tags: Mapping[str, str], target: AwsTarget) ->
         "--keep-resources, with the former `iac`"
     )
     raise StageError(message, help=help)
+
+
+def existing_stack(tags: Mapping[str, str], target: AwsTarget) -> str:
+    """The name of the CloudFormation stack that a resource belongs to; "" where it belongs to none that exists."""
+    stack = tags.get(_STACK, "")
+    return stack if stack and _is_there(stack, target) else ""
 
 
 def _is_there(stack: str, target: AwsTarget) -> bool:

@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.bucket import removal_rights
 from mlspec.aws.ecr import keep_rights, repository_rights
 from mlspec.aws.function_spec import FunctionSpec
@@ -101,8 +102,7 @@ def destroy(spec: FunctionSpec, bucket: str = "") -> PolicyDocument:
         "ListAttachedRolePolicies",
         "ListRolePolicies",
     )
-    images = ("DeleteRepository", "DescribeRepositories", "ListImages", "ListTagsForResource")
-    repository = [] if spec.package.zip else [repository_rights("Repository", spec.location, spec.repository, images)]
+    repository = "" if spec.package.zip else spec.repository
     return PolicyDocument(
         (
             _on_function("Function", spec, reads),
@@ -110,10 +110,28 @@ def destroy(spec: FunctionSpec, bucket: str = "") -> PolicyDocument:
             *_logs(spec, "Logs", ("DeleteLogGroup", "ListTagsForResource")),
             *_api(spec, "DELETE"),
             alarm_rights(spec, ("DeleteAlarms", "DescribeAlarms", "ListTagsForResource")),
-            *repository,
-            *([removal_rights(spec.location.partition, bucket)] if bucket else []),
+            *_removed_data(spec.location, repository, bucket),
+            _FIND,
         )
     )
+
+
+def destroy_data(location: AwsLocation, repository: str, bucket: str) -> PolicyDocument:
+    """The same for a spec without a function: remove its repository and its bucket, "" for none."""
+    running = Statement("lambda:GetFunction", location.arn("lambda", "function:*"), "Running")
+    return PolicyDocument((*([running] if repository else []), *_removed_data(location, repository, bucket), _FIND))
+
+
+def _removed_data(location: AwsLocation, repository: str, bucket: str) -> list[Statement]:
+    images = ("DeleteRepository", "DescribeRepositories", "ListImages", "ListTagsForResource")
+    return [
+        *([repository_rights("Repository", location, repository, images)] if repository else []),
+        *([removal_rights(location.partition, bucket)] if bucket else []),
+    ]
+
+
+_FIND: Final = Statement("tag:GetResources", "*", "Find")
+"""What an earlier spec created is found by its tags. This action knows no resource."""
 
 
 def role_admin(spec: FunctionSpec) -> PolicyDocument:
@@ -167,7 +185,7 @@ def _by_bucket(spec: FunctionSpec) -> list[Statement]:
         return []
     actions = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
     resource = f"arn:{spec.location.partition}:s3:::{zipped.bucket}/mlspec/{spec.name}/*"
-    return [Statement(actions, resource, "Zip")]
+    return [Statement(actions, resource, "Zip"), *spec.upload]
 
 
 def _api(spec: FunctionSpec, *actions: str) -> list[Statement]:

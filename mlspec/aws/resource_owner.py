@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+def _key_alone(key: str, _value: str) -> str:
+    return key
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +23,5 @@ class ResourceOwner:
     """The same folder by the repository's first commit: its address until it has a remote."""
     adopts: bool = False
     """Whether the request takes over resources without a tag of a project."""
+    place: Callable[[str, str], str] = field(default=_key_alone, compare=False, repr=False)
+    """Where the spec gives a key its value, for messages."""

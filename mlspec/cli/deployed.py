@@ -54,8 +54,20 @@ def deployed_versions(where: SpecFile, target: TargetName | None) -> Iterator[tu
         yield desired, version_list(desired.target, desired.spec)
 
 
+def deploys(where: SpecFile) -> bool:
+    """Whether the spec deploys a function."""
+    return _located(where)[1] is not None
+
+
 def shipping(where: SpecFile) -> tuple[Project, str]:
     """The project and the region that it ships to. Raises UsageError where the spec deploys nothing."""
+    project, region = _located(where)
+    if region is None:
+        raise UsageError("this project has no deployment", help="it has no `deploy.lambda`; is it in another --env?")
+    return project, region
+
+
+def _located(where: SpecFile) -> tuple[Project, str | None]:
     from mlspec.aws.function_spec import function_location
     from mlspec.compiler import compile_project
     from mlspec.sections.deploy import Deploy
@@ -65,9 +77,7 @@ def shipping(where: SpecFile) -> tuple[Project, str]:
     project = compile_project(where.spec, where.environment, compiled=template_cache()).project
     deploy = project.get(Deploy)
     location = function_location(deploy.lambda_, project.get(Registry)) if deploy and deploy.lambda_ else None
-    if location is None:
-        raise UsageError("this project has no deployment", help="it has no `deploy.lambda`; is it in another --env?")
-    return project, location.region
+    return project, location.region if location else None
 
 
 def moment(seconds: float) -> str:

@@ -96,7 +96,11 @@ def _lines(console: Console, report: IncidentReport) -> Iterator[str]:
         if each.reason:
             yield f"  {each.reason}; lower monitor.alerts.min_requests, or set a longer window"
         elif not each.fired:
-            yield f"  no alert fires: set {each.incident.key} in the spec"
+            key = each.incident.key
+            watched = each.incident.alert in report.watched
+            yield (
+                f"  no alert fires: {key} does not notice it" if watched else f"  no alert fires: set {key} in the spec"
+            )
     for silent in report.silent:
         yield f"{console.paint('error', 'red', stream='out')}: {silent.alert} never fires: {silent.reason}"
     for name in report.always:

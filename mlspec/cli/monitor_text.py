@@ -10,7 +10,16 @@ from itertools import accumulate
 
 from mlspec.cli.console import Console
 from mlspec.monitoring.drift.drift_alarm import threshold_words
-from mlspec.monitoring.monitor_state import ActiveAlarm, FeatureView, Level, MonitorState, PanelView, VersionDiagnosis
+from mlspec.monitoring.monitor_state import (
+    ActiveAlarm,
+    FeatureView,
+    LabelMix,
+    LabelShareView,
+    Level,
+    MonitorState,
+    PanelView,
+    VersionDiagnosis,
+)
 from mlspec.render.formatting import rounded, share
 from mlspec.report.monitor_words import (
     QUALITY_HEADS,
@@ -29,6 +38,8 @@ _WIDTH = 100
 _COLOURS: dict[Level, str] = {"good": "green", "warn": "yellow", "bad": "red", "unknown": "dim"}
 _NOTABLE = 0.05
 """A smaller difference of the estimated share of a label from training is left out."""
+_LABELS = 8
+"""Labels whose estimated shares are all named."""
 _IN_TABLE = ("accuracy", "mean absolute error")
 """What the table of the quality has."""
 _SPACE = "\x1f"
@@ -150,11 +161,28 @@ def _quality(state: MonitorState) -> Iterator[str]:
         yield from _wrapped(f"What is expected without labels {state.estimate_assumption}.")
     if state.label_bias:
         yield from _wrapped(f"{state.label_bias[:1].upper()}{state.label_bias[1:]}.")
-    if state.label_mix and any(abs(s.estimated - s.training) > _NOTABLE for s in state.label_mix.shares):
-        parts = (f"{s.label} {label_words(s)[1]}, {share(s.training)} in training" for s in state.label_mix.shares)
-        yield from _wrapped(
-            f"Estimated shares of the true labels: {'; '.join(parts)}. This {state.label_mix.assumption}."
-        )
+    if state.label_mix:
+        yield from _label_mix(state.label_mix)
+
+
+def _label_mix(mix: LabelMix) -> Iterator[str]:
+    """The estimated shares of the labels if one differs from training; of many labels those that differ most."""
+    differing = sorted(filter(_differs, mix.shares), key=lambda view: -abs(view.estimated - view.training))
+    if not differing:
+        return
+    few = len(mix.shares) <= _LABELS
+    named = mix.shares if few else differing[:_LABELS]
+    parts = [f"{view.label} {label_words(view)[1]}, {share(view.training)} in training" for view in named]
+    if left := 0 if few else len(differing) - len(named):
+        parts.append(f"and {left} more (in --json)")
+    of = "" if few else f" that differ from training ({len(differing)} of {len(mix.shares)})"
+    yield from _wrapped(f"Estimated shares of the true labels{of}: {'; '.join(parts)}. This {mix.assumption}.")
+
+
+def _differs(view: LabelShareView) -> bool:
+    """Whether the share is another than in training, and not by chance."""
+    low, high = view.estimated_interval or (view.estimated, view.estimated)
+    return abs(view.estimated - view.training) > _NOTABLE and not low <= view.training <= high
 
 
 def _measures(state: MonitorState) -> Iterator[str]:
@@ -167,7 +195,10 @@ def _measures(state: MonitorState) -> Iterator[str]:
     labels = dict.fromkeys((view.version, view.label) for view in state.measures if view.label)
     if labels:
         yield ""
-        yield "Quality of each label, with 95 % intervals"
+        count = len({label for _, label in labels})
+        few = state.label_mix is None or len(state.label_mix.shares) <= count
+        which = "each label" if few else f"the {count} labels that are predicted most"
+        yield f"Quality of {which}, with 95 % intervals"
     for version, label in labels:
         parts = [measure_words(view) for view in state.measures if (view.version, view.label) == (version, label)]
         yield from _wrapped(f"version {version}, {label}: {'; '.join(parts)}")

@@ -28,6 +28,8 @@ HOURS: Final = 730
 """Of a month, as AWS counts it."""
 _GB: Final = Decimal(1024)
 """MB: sizes of memory and of /tmp are powers of two."""
+_KEY: Final = Decimal(1)
+"""A key of AWS KMS for a month (https://aws.amazon.com/kms/pricing/)."""
 _BYTES: Final = Decimal(1024**3)
 _LOG_EVENTS: Final = 700
 """Bytes of Lambda's own log events of a request (start, report) in JSON, each with 26 bytes that CloudWatch adds:
@@ -64,6 +66,7 @@ def monthly_costs(project: Project, prices: PriceList, measured: Measured) -> tu
         *_training(budget, measured),
         *_bucket(project, prices, measured),
         *_images(project, prices, measured),
+        *_keys(project),
         *_function(project, budget, prices, measured),
     )
 
@@ -97,6 +100,15 @@ def _bucket(project: Project, prices: PriceList, measured: Measured) -> Iterator
     if measured.stored_bytes is None:
         basis = "what DVC stores is known after the first run"
     yield CostLine("bucket", gigabytes * prices.prices.bucket_storage, basis, ("bucket",))
+
+
+def _keys(project: Project) -> Iterator[CostLine]:
+    """The keys of AWS KMS that the spec names. Requests to them are few: S3 and ECR derive keys of their own."""
+    bucket, registry = project.get(BucketSpec), project.get(Registry)
+    first, second = bucket.kms_key if bucket else None, registry.ecr.kms_key if registry else None
+    if number := len({first, second} - {None}):
+        basis = f"{number} x {_KEY:.2f} USD, in every region; less where other projects use it too"
+        yield CostLine("keys", number * _KEY, basis, ("bucket", "kms_key") if first else ("registry", "ecr", "kms_key"))
 
 
 def _images(project: Project, prices: PriceList, measured: Measured) -> Iterator[CostLine]:

@@ -98,6 +98,16 @@ class ApiKeyProvider:
             opened.writelines(lines)
 
 
+def forget(file: Path, ids: JsonValue) -> None:
+    """Delete the file of a key that was removed; that of another key stays."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    if isinstance(ids, list) and any(_key_id(line.partition("=")[2]) in ids for line in lines):
+        file.unlink(missing_ok=True)
+
+
 def _marker(file: Path) -> Path:
     """Beside the file of a key: exists while the key is created."""
     return file.with_name(f"{file.name}.creating")

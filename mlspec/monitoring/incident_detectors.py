@@ -16,6 +16,7 @@ from mlspec.monitoring.drift.live_rows import LiveRows
 from mlspec.monitoring.incidents import CANARY, Incident
 from mlspec.monitoring.quality.diagnosis import PREDICTIONS
 from mlspec.monitoring.quality.risk_alarm import RiskMonitor
+from mlspec.render.formatting import share
 
 MOST_ROWS: Final = 20_000
 """An incident that raises no alarm within so many rows raises none."""
@@ -24,7 +25,7 @@ _BLOCK: Final = 20
 _GROUP: Final = RowGroup("incident")
 _HEALTHY: Final = RowGroup("healthy")
 """The earlier version, where the incident is about a new one."""
-_NOTHING: Final = Incident("", "", "")
+_NOTHING: Final = Incident("", "", "", "")
 _OF_INPUTS: Final = ("input.", "characters.", "words.", "unseen.", "domain.")
 """Columns of inputs that can be missing: all but those of images."""
 
@@ -51,6 +52,10 @@ class DriftReplay:
             if not self._shows(incident) and first >= 2_000:
                 return None
         return None
+
+    def why_silent(self) -> str:
+        """Of a detector of drift no reason is known."""
+        return ""
 
     def _shows(self, incident: Incident) -> bool:
         """Whether any compared column is not as before."""
@@ -87,14 +92,23 @@ class QualityReplay:
         if incident.silent or not incident.answered or not len(self.losses):
             return None
         monitor, random = self.make(), np.random.default_rng(0)
+        if monitor.allowed >= 1:
+            return None
         for first in range(0, MOST_ROWS, _BLOCK):
-            drawn = random.choice(self.losses, _BLOCK)
-            monitor.update(1 - drawn if incident.flipped else drawn)
+            monitor.update(np.ones(_BLOCK) if incident.flipped else random.choice(self.losses, _BLOCK))
             if monitor.risk().state == "harmful":
                 return monitor.alarm_row + 1 if monitor.alarm_row is not None else first + _BLOCK
             if not incident.flipped and first >= 2_000:
                 return None
         return None
+
+    def why_silent(self) -> str:
+        """That the model is already so often wrong that it cannot become worse by more than the tolerance."""
+        monitor = self.make()
+        if monitor.allowed < 1:
+            return ""
+        loss, tolerance = share(monitor.source.mean), share(monitor.tolerance)
+        return f"the loss on the test split is {loss} already, and cannot rise by more than {tolerance}, the tolerance"
 
 
 def _numbers(column: ColumnReference, incident: Incident, random: np.random.Generator) -> Floats:

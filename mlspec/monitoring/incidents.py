@@ -44,6 +44,8 @@ class Incident:
     title: str
     key: str
     """What in the spec finds it."""
+    alert: str
+    """The alert or detector of that key."""
     statuses: tuple[int, ...] = (200,)
     slow: bool = False
     silent: bool = False
@@ -61,19 +63,30 @@ class Incident:
 
 
 INCIDENTS: Final = (
-    Incident("outage", "the model fails on every request", "monitor.alerts.error_rate", statuses=(500,)),
-    Incident("timeouts", "every second request times out", "monitor.alerts.timeout_rate", statuses=(504, 200)),
+    Incident("outage", "the model fails on every request", "monitor.alerts.error_rate", "error-rate", statuses=(500,)),
     Incident(
-        "overload", "every second request is throttled", "monitor.alerts.throttled_rate", statuses=(429, 503, 200, 200)
+        "timeouts",
+        "every second request times out",
+        "monitor.alerts.timeout_rate",
+        "timeout-rate",
+        statuses=(504, 200),
     ),
-    Incident("silence", "no request arrives", "monitor.alerts.silence", silent=True),
-    Incident("slow", "every request takes a minute", "monitor.alerts.p95_ms", slow=True),
-    Incident("drift", "the inputs are new to the model", "monitor.drift", unsure=True, unseen=True),
-    Incident("label-flip", "the predictions no longer match the labels", "monitor.drift", flipped=True),
+    Incident(
+        "overload",
+        "every second request is throttled",
+        "monitor.alerts.throttled_rate",
+        "throttled-rate",
+        statuses=(429, 503, 200, 200),
+    ),
+    Incident("silence", "no request arrives", "monitor.alerts.silence", "silence", silent=True),
+    Incident("slow", "every request takes a minute", "monitor.alerts.p95_ms", "latency", slow=True),
+    Incident("drift", "the inputs are new to the model", "monitor.drift", "drift", unsure=True, unseen=True),
+    Incident("label-flip", "the predictions no longer match the labels", "monitor.drift", "drift", flipped=True),
     Incident(
         "schema-change",
         "clients omit inputs, or send other ones",
         "monitor.alerts.refused_rate",
+        "refused-rate",
         statuses=(422, 200),
         missing=True,
     ),
@@ -81,6 +94,7 @@ INCIDENTS: Final = (
         "bad-canary",
         "a new version with a tenth of the traffic fails on every second request, and is unsure",
         "monitor.alerts.error_rate",
+        "error-rate",
         statuses=(500, 200),
         unsure=True,
         canary=True,
@@ -122,6 +136,8 @@ class IncidentReport:
     replays: tuple[IncidentReplay, ...]
     silent: tuple[SilentAlert, ...]
     always: tuple[str, ...]
+    watched: frozenset[str] = frozenset()
+    """The names of the alerts and detectors."""
 
     @property
     def passed(self) -> bool:
@@ -139,6 +155,9 @@ class IncidentDetector(Protocol):
     def rows_until_alarm(self, incident: Incident) -> int | None:
         """Rows from the beginning of the incident to the alarm; None if there is none."""
 
+    def why_silent(self) -> str:
+        """Why no incident raises an alarm; empty if no reason is known."""
+
 
 def replay(
     alerts: Sequence[Alert], shape: ModelShape, per_minute: float, detectors: Sequence[IncidentDetector] = ()
@@ -152,8 +171,9 @@ def replay(
     fired = {one.alert for each in replays for one in each.fired}
     names = [*(alert.name for alert in alerts), *(detector.name for detector in detectors)]
     reasons = {alert.name: _reason(alert, per_minute) for alert in alerts}
-    silent = tuple(SilentAlert(name, reasons.get(name, _NEVER)) for name in names if name not in fired)
-    return IncidentReport(replays, silent, always)
+    reasons |= {detector.name: detector.why_silent() or _NEVER for detector in detectors}
+    silent = tuple(SilentAlert(name, reasons[name]) for name in names if name not in fired)
+    return IncidentReport(replays, silent, always, frozenset(names))
 
 
 def _replayed(

@@ -38,9 +38,14 @@ def quality_panel(
     tested = {version: dict.fromkeys(viewed.times, value) for version, value in sorted(on_tests.items())}
     same = len(set(on_tests.values())) == 1
     shared = [("test split", points) for points in tested.values()][:1]
+    one = len(shown) == 1
     drawn = (
-        *_drawn([(f"version {version}", points) for version, points in lines.items()], viewed),
-        *_drawn([(f"{version} expected", points) for version, points in expected.items()], viewed, dashed=True),
+        *_drawn([("measured" if one else version, points) for version, points in lines.items()], viewed),
+        *_drawn(
+            [("expected" if one else f"{version} expected", points) for version, points in expected.items()],
+            viewed,
+            dashed=True,
+        ),
         *_drawn(shared if same else [(f"{v} test split", points) for v, points in tested.items()], viewed, dashed=True),
     )
     unit: PanelUnit = "fraction" if model.signature.labels else "number"

@@ -36,6 +36,8 @@ _STATES: Final = {
 }  # fmt: skip
 _Z: Final = 1.96
 """Standard errors of a 95 % interval."""
+_LOSSES: Final = 2
+"""The losses of a regression are in units of the deviation of its true values (1: of its predictions)."""
 _SPREAD: Final = 2.0
 """Standard deviations of the true values that are a loss of 1."""
 
@@ -45,12 +47,19 @@ class SavedQuality(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    losses: Literal[2]
+    """How losses are computed: all labels are taken again where a detector saw others."""
+
     reference: str
     until: datetime
     versions: Mapping[str, str]
     """The detector of each version, as JSON."""
     references: Mapping[str, str] = {}
     """The digest of the reference of each version; `reference` is that of the exported model."""
+
+
+_UNSEEN: Final = SavedQuality(losses=_LOSSES, reference="", until=_FIRST, versions={})
+"""The state before the first look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +150,16 @@ def look_at_quality(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> 
     saved = _restore(path, model)
     monitors = _monitors(saved)
     if monitors is None:  # damaged: all labels are taken again
-        saved, monitors = SavedQuality(reference="", until=_FIRST, versions={}), {}
+        saved, monitors = _UNSEEN, {}
     until = _take(model, run, monitors, saved.until)
     versions = {version: json.dumps(monitor.to_json()) for version, monitor in monitors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     document = SavedQuality(
-        reference=model.reference.digest, until=until, versions=versions, references=model.referenced_models
+        losses=_LOSSES,
+        reference=model.reference.digest,
+        until=until,
+        versions=versions,
+        references=model.referenced_models,
     )
     write_text(path, document.model_dump_json() + "\n")
     labelled, rows = _counts(run, viewed)
@@ -176,7 +189,7 @@ def _restore(path: Path, model: WatchedModel) -> SavedQuality:
     try:
         saved = SavedQuality.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
-        return SavedQuality(reference="", until=_FIRST, versions={})
+        return _UNSEEN
     known = model.referenced_models
 
     def digest_before(version: str) -> str:
@@ -200,8 +213,11 @@ def _source(reference: Reference) -> tuple[Floats, float]:
         return shuffle(np.repeat([0.0, 1.0], [right, total - right])), 1.0
     if values is None:
         return np.zeros(0), 1.0
-    scale = _SPREAD * values.value.deviation or 1.0
-    return shuffle(np.minimum(np.array(values.error.points) / scale, 1.0)), scale
+    errors = np.array(values.error.points)
+    # The reference has no true values: their variance is that of the predictions and the mean squared error, because
+    # errors of a fitted model have no correlation with its predictions.
+    scale = _SPREAD * math.hypot(values.value.deviation, float(np.sqrt(np.mean(errors**2)))) or 1.0
+    return shuffle(np.minimum(errors / scale, 1.0)), scale
 
 
 def _scale(reference: Reference) -> float | None:

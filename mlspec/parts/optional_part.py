@@ -71,6 +71,11 @@ class OptionalPart:
         """The import path of what `destroy` removes with a delivery tool; empty for none."""
         return getattr(self.module, "REMOVALS", "")
 
+    @property
+    def LEFT(self) -> str:
+        """The import path of what `destroy` reports where only a record on this machine is left; empty for none."""
+        return getattr(self.module, "LEFT", "")
+
     def is_used(self, project: Project) -> bool:
         """Whether the project uses the part, so that its module is imported."""
         return self.used(project) if self.used else any(name in project.sections for name in self.SECTIONS)

@@ -6,6 +6,8 @@ says what a stage with effects would change; `plan` and `apply` call it, and onl
 import path of a function `(project, texts of files by path, root) -> list[str]`: what `plan` reports about a system
 that no stage changes. The part of a delivery tool (`mlspec/sections/delivery_tool.py`) has REMOVALS, the import path
 of a context manager `(project, function, root, images) -> removals`: what `destroy` removes of what the tool created.
+LEFT is the import path of a function `(project, root) -> list[str]`: what `destroy` reports of resources that the
+spec no longer names and that only the part can remove.
 And a part may have a function `name_after(environment, given)`: it completes the values as given where the spec
 leaves out a resource's name, so that two environments never share one by default. And it may have a function
 `check_stages(project, known)`: findings about names of stages, given those of all parts.

@@ -122,7 +122,7 @@ def shown(value: float | None, unit: PanelUnit) -> str:
 
 def _colours(lines: Sequence[ChartLine]) -> list[int]:
     """The colour of each curve; a dashed one has that of the curve whose version it names."""
-    solid = {each.name.removeprefix("version "): index for index, each in enumerate(lines) if not each.dashed}
+    solid = {each.name: index for index, each in enumerate(lines) if not each.dashed}
     names = list(solid)
     return [
         solid.get(next((n for n in names if each.dashed and each.name.startswith(f"{n} ")), ""), index)

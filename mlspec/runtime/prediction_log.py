@@ -25,7 +25,7 @@ MAX_BYTES: Final = 64 * 2**20
 """Maximum total size of the request bodies in the queue, in bytes."""
 _SMALL: Final = 1024
 """Maximum size in bytes of the texts of a small request: as many as the queue has rows do not exceed its bytes."""
-_TOGETHER: Final = 32
+_TOGETHER: Final = 128
 """Small requests whose lines are made together, which takes less time than one by one."""
 _TURN: Final = 256
 """Requests that are encoded before the thread gives way to the threads that answer requests."""

@@ -79,8 +79,9 @@ class ReceivedLines:
         count, number = len(requests), self._number & _LOW
         milliseconds = [int(now * 1000) for now in times]
         if number + count > _LOW + 1 or not self._set_common(min(milliseconds), max(milliseconds)):
-            for request in requests:  # what the lines of a call have in common changes between them
-                self.add([request])
+            half = count // 2  # what the lines of a call have in common changes between them
+            self.add(requests[:half])
+            self.add(requests[half:])
             return
         texts = b"".join(bodies)
         if _LINE_FEED in texts or _CARRIAGE_RETURN in texts:  # white space between tokens

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from mlspec.sections.registry import REGION
+from mlspec.sections.registry import KEY, REGION
 from mlspec.spec.spec_model import SpecModel
 from mlspec.spec.types import schema_pattern
 
@@ -43,6 +43,13 @@ class BucketSpec(SpecModel):
         pattern=REGION,
         description="AWS region of the bucket; default: that of the registry or the function",
         examples=["eu-west-1"],
+    )
+    kms_key: str | None = Field(
+        None,
+        pattern=KEY,
+        max_length=2048,
+        description="ARN of the KMS key, or of an alias of it, that encrypts new objects; default: a key of Amazon S3",
+        examples=["arn:aws:kms:eu-west-1:123456789012:alias/ml-data"],
     )
     keep_replaced: int = Field(
         30, ge=1, le=3650, description="Days in which a deleted or replaced object can be restored"

@@ -11,6 +11,7 @@ from mlspec.spec.types import schema_pattern
 
 REPOSITORY = r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*"
 """A repository name, as Amazon ECR's API defines it (CreateRepository, repositoryName)."""
+KEY = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(?:key|alias)/[A-Za-z0-9/_-]+$"
 REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
 ACCOUNT = r"^[0-9]{12}$"
 
@@ -48,7 +49,7 @@ class Ecr(SpecModel):
     )
     kms_key: str | None = Field(
         None,
-        pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(?:key|alias)/[A-Za-z0-9/_-]+$",
+        pattern=KEY,
         max_length=2048,
         description="ARN of the KMS key that encrypts the repository; default: an AWS managed key",
     )

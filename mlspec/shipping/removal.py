@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from mlspec.aws import alias
-from mlspec.aws.action import Action, ResourceKind, delete
+from mlspec.aws.action import Action, Executor, ResourceKind, delete
+from mlspec.aws.aws_location import AwsLocation
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.bucket_provider import BucketProvider
 from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.error_messages import code_of
@@ -34,6 +36,28 @@ _GONE: Final = (
 _OF_FOUNDATION: Final = "it belongs to the foundation, which --images removes"
 
 
+class ResourcePlace(Protocol):
+    """The account and the project that resources belong to: a DesiredFunction, or a ProjectAccount."""
+
+    @property
+    def target(self) -> AwsTarget: ...  # noqa: D102
+
+    @property
+    def location(self) -> AwsLocation: ...  # noqa: D102
+
+    @property
+    def project(self) -> str: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class ProjectAccount:
+    """The account of a project that has no function."""
+
+    target: AwsTarget
+    location: AwsLocation
+    project: str
+
+
 @dataclass(frozen=True, slots=True)
 class Removal:
     """The removal of one resource. `detail` says what is in it; `kept` why it is not removed, "" where it is."""
@@ -52,20 +76,30 @@ def plan(desired: DesiredFunction, *, images: bool, bucket: str = "") -> list[Re
         *_alarms(desired),
         *_role(desired),
         *_log_groups(desired),
-        *_repository(desired, images=images),
+        *repository_removal(desired, desired.spec.repository, [desired.name], images=images),
         *bucket_removal(desired, bucket),
     ]
 
 
 def carry_out(desired: DesiredFunction, removals: Iterable[Removal], say: Callable[[str], object]) -> None:
+    """Remove what is not kept, in order."""
+    execute({**Deployment(desired).providers, **data_providers(desired)}, removals, say)
+
+
+def data_providers(place: ResourcePlace) -> dict[ResourceKind, Executor]:
+    """Who removes what holds data."""
+    return {
+        "repository": RepositoryProvider(place.target),
+        "bucket": BucketProvider(place.target, place.location),
+    }
+
+
+def execute(
+    providers: Mapping[ResourceKind, Executor], removals: Iterable[Removal], say: Callable[[str], object]
+) -> None:
     """Remove what is not kept, in order. What has been removed since the plan counts as removed."""
     from botocore.exceptions import ClientError
 
-    providers = {
-        **Deployment(desired).providers,
-        "repository": RepositoryProvider(desired.target),
-        "bucket": BucketProvider(desired.target, desired.spec.location),
-    }
     for removal in removals:
         if removal.kept:
             continue
@@ -82,7 +116,7 @@ def _function(desired: DesiredFunction) -> list[Removal]:
     function = read_function(target, name)
     if function is None:
         return []
-    details = [_count(len([v for v in VersionProvider(target).read(name) if v != LATEST]), "version")]
+    details = [count(len([v for v in VersionProvider(target).read(name) if v != LATEST]), "version")]
     if alias.read(target, name, desired.alias):
         details.append(f"alias {desired.alias}")
     if url := FunctionUrlProvider(target, desired.alias).read(name):
@@ -126,35 +160,40 @@ def _log_groups(desired: DesiredFunction) -> list[Removal]:
     return removals
 
 
-def _repository(desired: DesiredFunction, *, images: bool) -> list[Removal]:
-    target, name = desired.target, desired.spec.repository
+def repository_removal(place: ResourcePlace, name: str, functions: Sequence[str], *, images: bool) -> list[Removal]:
+    """With `images`, unless other functions than these run its images."""
+    target = place.target
     repository = RepositoryProvider(target, parts=False).read(name) if name else None
     if repository is None:
         return []
     pages = target.client("ecr").get_paginator("list_images").paginate(repositoryName=name)
-    count = len({image["imageDigest"] for page in pages for image in page["imageIds"]})
-    tags = ImageTagProvider(target, desired.name).read(name)
-    others = other_functions_tags(tags) if tags else []
-    kept = foreign(repository.tags, desired.project, target.owner)
-    if images and others:
-        kept = kept or f"it has images that other functions run ({', '.join(others[:3])}); destroy these first"
+    digests = {image["imageDigest"] for page in pages for image in page["imageIds"]}
+    kept = foreign(repository.tags, place.project, target.owner)
+    if images and not kept and (others := _others(target, name, functions)):
+        kept = f"it has images that other functions run ({', '.join(others[:3])}); destroy these first"
     if not images:
         kept = kept or "--images removes it too, with all its images"
-    return [Removal(_delete("repository", name), _count(count, "image"), kept)]
+    return [Removal(_delete("repository", name), count(len(digests), "image"), kept)]
 
 
-def bucket_removal(desired: DesiredFunction, name: str, *, foundation: bool = True) -> list[Removal]:
+def _others(target: AwsTarget, repository: str, functions: Sequence[str]) -> list[str]:
+    """The tags of images that none of the functions runs."""
+    tags = ImageTagProvider(target, "").read(repository)
+    return other_functions_tags(tags, functions) if tags else []
+
+
+def bucket_removal(place: ResourcePlace, name: str, *, foundation: bool = True) -> list[Removal]:
     """Only an empty one: the data and the models of a project are in no other place. It stays with the `foundation` of
     a tool."""
-    target = desired.target
-    provider = BucketProvider(target, desired.spec.location, parts=False)
+    target = place.target
+    provider = BucketProvider(target, place.location, parts=False)
     try:
         bucket = provider.read(name) if name else None
     except StageError as error:  # a bucket of another account
         return [Removal(_delete("bucket", name), kept=error.message)]
     if bucket is None:
         return []
-    kept = foreign(bucket.tags, desired.project, target.owner)
+    kept = foreign(bucket.tags, place.project, target.owner)
     if not kept and provider.objects(name):
         kept = "it holds data, and mlspec deletes none. Empty it first, with all versions, then: mlspec destroy"
     kept = kept or ("" if foundation else _OF_FOUNDATION)
@@ -165,5 +204,6 @@ def _delete(kind: ResourceKind, name: str) -> Action:
     return delete(kind, name, None, {})
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """`1 image`, `2 images`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from pydantic import JsonValue
 
@@ -18,6 +19,7 @@ from mlspec.records.git_commit import first_commit_address, folder_address
 from mlspec.shipping import image_push
 from mlspec.shipping.rollout.traffic_metrics import TrafficMetrics
 from mlspec.shipping.start_rollout import Published
+from mlspec.source.key_place import key_place
 from mlspec.stage_context import StageContext
 from mlspec.target_facts import AWS
 
@@ -30,7 +32,9 @@ def current(context: StageContext, region: str) -> AwsTarget:
         return here(context).target(region)
     first = first_commit_address(context.root)
     source = folder_address(context.root) or first
-    return AwsTarget(AWS.name, region, owner=ResourceOwner(source, first, context.adopt))
+    return AwsTarget(
+        AWS.name, region, owner=ResourceOwner(source, first, context.adopt, partial(key_place, context.root))
+    )
 
 
 def observed(context: StageContext, region: str) -> AwsTarget:

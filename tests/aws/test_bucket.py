@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from pydantic import JsonValue
 
@@ -17,6 +20,7 @@ from mlspec.aws.policy_document import PolicyDocument, Statement
 from mlspec.aws.resource_owner import ResourceOwner
 from mlspec.errors import StageError
 from mlspec.sections.bucket import BucketSpec
+from mlspec.source.key_place import key_place
 from tests.aws.functions import OFFLINE, changes, converge
 
 LOCATION = AwsLocation("eu-west-1", "123456789012")
@@ -57,6 +61,32 @@ def test_created_private_and_left_alone(target: AwsTarget) -> None:
     assert created is not None
     assert replace(created, rules=(), policy=None) == replace(desired(), rules=(), policy=None)
     assert changes(provider, NAME, desired()) == []
+
+
+def test_one_whose_creation_is_interrupted_has_an_owner(target: AwsTarget) -> None:
+    """Amazon S3 creates it with its tags. The emulator ignores these, so that the request is what shows it."""
+    stub = Stubber((offline := replace(OFFLINE)).client("s3"))
+    request = {
+        "Bucket": NAME,
+        "ObjectOwnership": "BucketOwnerEnforced",
+        "CreateBucketConfiguration": {"LocationConstraint": "eu-west-1", "Tags": desired().tag_pairs},
+    }
+    stub.add_response("create_bucket", {}, request)
+    stub.add_client_error("put_bucket_tagging", "InternalError")
+    with stub, pytest.raises(ClientError, match="PutBucketTagging"):
+        provider_of(offline).apply(provider_of(target).diff(desired(), None)[0])
+    converge(provider_of(target), NAME, desired())
+    tags = target.client("s3").get_bucket_tagging(Bucket=NAME)["TagSet"]
+    assert tags == desired().tag_pairs
+
+
+def test_a_key_is_set_and_stays_where_the_spec_names_none(target: AwsTarget) -> None:
+    key = "arn:aws:kms:eu-west-1:123456789012:key/1a2b"
+    encrypted = replace(desired(), encryption="aws:kms", kms_key=key)
+    converge(provider_of(target), NAME, desired())
+    assert converge(provider_of(target), NAME, encrypted) == [f"~ s3 bucket team-models encryption: AES256 -> {key}"]
+    assert changes(provider_of(target), NAME, encrypted) == []
+    assert changes(provider_of(target), NAME, desired()) == []
 
 
 def test_the_first_region_of_aws_is_not_named(target: AwsTarget) -> None:
@@ -156,6 +186,20 @@ def test_one_in_another_region_is_refused(target: AwsTarget) -> None:
     with pytest.raises(StageError, match="is in eu-west-1, not in eu-north-1") as refused:
         changes(provider_of(target), NAME, desired("eu-north-1"))
     assert "set bucket.region to eu-west-1, or choose another name (data.remote)" in refused.value.help
+
+
+def test_a_taken_name_has_the_line_of_its_key(tmp_path: Path) -> None:
+    """Also where an environment names it; another spec than that of the folder has no line."""
+    spec = tmp_path / "mlproject.yaml"
+    spec.write_text("data: {remote: s3://mine/dvc}\nenvironments:\n  prod:\n    data: {remote: s3://team-models/dvc}\n")
+    for place in ("mlproject.yaml:4: data.remote", "data.remote"):
+        target = replace(OFFLINE, owner=ResourceOwner(place=partial(key_place, tmp_path)))
+        stub = Stubber(target.client("s3"))
+        stub.add_client_error("head_bucket", "403", http_status_code=403)
+        with stub, pytest.raises(StageError) as refused:
+            provider_of(target).read(NAME)
+        assert f"choose another one ({place})" in refused.value.help
+        spec.write_text("data: {remote: s3://mine/dvc}\n")
 
 
 @pytest.mark.parametrize("call", ["head_bucket", "create_bucket"])

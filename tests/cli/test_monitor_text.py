@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from mlspec.cli.console import Console
 from mlspec.cli.monitor_text import show_state, state_json
+from mlspec.monitoring.monitor_state import LabelMix, LabelShareView
 from tests.monitoring.incidents_store import incidents_state
 from tests.report.monitor_states import full_state
 
@@ -29,6 +31,21 @@ def test_everything_is_in_the_text(capsys: pytest.CaptureFixture[str]) -> None:
     ):  # fmt: skip
         assert words in text, words
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_of_many_labels_those_that_differ_from_training_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """A share whose interval has that of training says nothing."""
+    usual = [LabelShareView(f"usual {n}", 0.02, 0.02, 0.4, None, (0.0, 1.0)) for n in range(40)]
+    moved = [LabelShareView(f"moved {n}", 0.02, 0.3, 0.1 + n / 100, None, (0.08, 0.3)) for n in range(11)]
+    state = replace(incidents_state(), label_mix=LabelMix((*usual, *moved), "assumes that rows look alike"))
+    show_state(Console(as_json=False), state)
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Estimated shares of the true labels that differ from training (11 of 51): moved 10 20% (8% to 30%)" in text
+    assert "and 3 more (in --json). This assumes that rows look alike." in text
+    assert "usual" not in text
+    assert "Quality of the 2 labels that are predicted most, with 95 % intervals" in text
+    show_state(Console(as_json=False), replace(state, label_mix=LabelMix(tuple(usual[:2]), "assumes nothing")))
+    assert "Estimated shares" not in capsys.readouterr().out
 
 
 def test_the_rows_are_shared_among_the_alarms(capsys: pytest.CaptureFixture[str]) -> None:

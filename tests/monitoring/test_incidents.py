@@ -86,6 +86,9 @@ class FlipDetector:
     def rows_until_alarm(self, incident: Incident) -> int | None:
         return 120 if incident.flipped else None
 
+    def why_silent(self) -> str:
+        return ""
+
 
 def test_a_detector_is_replayed_beside_the_alerts() -> None:
     report = replay((), SHAPE, 60, [FlipDetector()])

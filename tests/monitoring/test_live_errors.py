@@ -120,8 +120,8 @@ def test_the_terminal_the_page_and_json_have_it(moved: Observation, capsys: pyte
 def test_the_chart_has_it_over_time_beside_the_test_split(moved: Observation) -> None:
     (panel,) = [panel for panel in moved.state.panels if panel.id == "quality"]
     lines = {one.name: one for one in panel.lines}
-    assert {name: one.dashed for name, one in lines.items()} == {"7 expected": True, "test split": True}
-    values = [value for _, value in lines["7 expected"].points if value is not None]
+    assert {name: one.dashed for name, one in lines.items()} == {"expected": True, "test split": True}
+    values = [value for _, value in lines["expected"].points if value is not None]
     (view,) = moved.state.estimates
     assert min(values) - 1e-9 <= view.value <= max(values) + 1e-9
 

@@ -235,6 +235,24 @@ def test_a_regression_with_labels_that_come_later(tmp_path: Path) -> None:
     assert "85,000" in monitor_page(bad.state)
 
 
+@pytest.mark.parametrize("factor", [1.02, 4.0])
+def test_a_regression_that_predicts_almost_the_mean_can_become_worse(tmp_path: Path, factor: float) -> None:
+    """Its errors are far larger than the deviation of its predictions, and grow by 2 % or to four times as much."""
+    values = ValueReference(value=grid(6, 1000, 300_000, 2_000), error=grid(7, 1000, 50_000, 10_000))
+    service = Service(tmp_path, drift=None, reference=PRICES.model_copy(update={"values": values}))
+    service.answer(500)
+    rows = service.model.store.query("SELECT request_id, value FROM predictions").to_pylist()
+    worse = [row | {"value": row["value"] + 50_000.0 * factor} for row in rows]
+    LabelStore(service.model.store).add(pa.Table.from_pylist(worse), service.now)
+    expected = ["Mean absolute error is worse than on the test split (version 7)"] if factor > 2 else []
+    assert titles(service.observe()) == expected
+
+    saved = json.loads((service.model.state / "quality.json").read_text())
+    before = {key: value for key, value in saved.items() if key != "losses"}  # by an earlier mlspec
+    (service.model.state / "quality.json").write_text(json.dumps(before))
+    assert titles(service.observe()) == expected
+
+
 def test_a_damaged_state_is_reported_and_created_again(tmp_path: Path) -> None:
     service = Service(tmp_path)
     service.answer(300)

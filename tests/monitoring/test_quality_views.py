@@ -136,7 +136,7 @@ def test_the_chart_of_the_quality_has_what_was_expected() -> None:
     (panel,) = [panel for panel in state.panels if panel.id == "quality"]
     lines = {line.name: line for line in panel.lines}
     assert {name: line.dashed for name, line in lines.items()} == {
-        "version 7": False, "version 8": False, "7 expected": True, "8 expected": True,
+        "7": False, "8": False, "7 expected": True, "8 expected": True,
         "test split": True,
     }  # fmt: skip
     for estimate in state.estimates:

@@ -25,7 +25,7 @@ def test_a_value_without_neighbours_is_a_larger_dot() -> None:
 
 def test_a_dashed_curve_has_the_colour_of_its_version_and_shows_a_single_value() -> None:
     moments = [SINCE + timedelta(hours=hour) for hour in range(24)]
-    measured = ChartLine("version 7", tuple((moment, 0.8) for moment in moments))
+    measured = ChartLine("7", tuple((moment, 0.8) for moment in moments))
     single = tuple((moment, 0.7 if number == 5 else None) for number, moment in enumerate(moments))
     time = TimeRange(SINCE, SINCE + timedelta(days=1))
     for points in (single, tuple((moment, 0.7) for moment in moments)):

@@ -100,7 +100,7 @@ NARROW: dict[str, set[str]] = {
 }  # fmt: skip
 """Layers that may import less than all below them: what the serving image holds, what knows nothing of a stage."""
 
-PURE = {"mlspec.aws.alarm_settings", "mlspec.aws.cli_input", "mlspec.aws.cost_alarm", "mlspec.aws.ecr", "mlspec.aws.bucket", "mlspec.aws.owned_bucket", "mlspec.aws.resource_owner", "mlspec.aws.function_resource", "mlspec.aws.function_spec",
+PURE = {"mlspec.aws.alarm_settings", "mlspec.aws.cli_input", "mlspec.aws.cost_alarm", "mlspec.aws.ecr", "mlspec.aws.bucket", "mlspec.aws.owned_bucket", "mlspec.aws.resource_owner", "mlspec.aws.function_resource", "mlspec.aws.function_spec", "mlspec.aws.kms_key",
         "mlspec.aws.aws_location", "mlspec.aws.policies", "mlspec.aws.policy_document", "mlspec.aws.resource_tags",
         "mlspec.aws.resources", "mlspec.aws.stack_policy", "mlspec.dvc.params"}  # fmt: skip
 """Modules of layers with effects that have none themselves: the light modules of the parts may use them."""

@@ -53,6 +53,7 @@ def test_a_project_is_installed_compared_and_removed(server: StandIn, run: Run, 
     assert (change["setting"], change["old"]) == ("title", "Mine")
     code, removed = run("destroy", "--yes", "--predictions")
     assert code == 0
+    assert not (tmp_path / ".mlspec" / "elasticsearch" / "server.env").exists()
     assert "data stream predictions-cola-default" in removed["removed"]
     assert server.stored == {}
 

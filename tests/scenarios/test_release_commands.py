@@ -142,6 +142,7 @@ def test_destroy_shows_asks_and_removes_what_is_ours(live: Shipped, mlspec: Run)
             f"log group /mlspec/{name}",
         ],
         "left": [{"resource": f"ecr repository {name}", "why": "--images removes it too, with all its images"}],
+        "notices": [],
     }
     assert live.release["function"] is None
     code, out, _ = mlspec(live, "destroy", "--yes", "--images")
@@ -174,15 +175,6 @@ def test_destroy_keeps_foreign_resources_and_resumes_where_it_stopped(live: Ship
     assert record["removed"] == [f"log group /aws/lambda/{name}", f"log group /mlspec/{name}"]
     assert record["left"][0] == {"resource": f"iam role {name}", "why": "it was not created by mlspec"}
     client("iam").get_role(RoleName=name)
-
-
-def test_destroy_where_nothing_is_shipped(tmp_path: Path, mlspec: Run, shipped: Callable[..., Shipped]) -> None:
-    project = shipped()
-    spec = project.root / "mlproject.yaml"
-    spec.write_text(spec.read_text().partition("deploy:")[0])
-    code, _, err = mlspec(project, "destroy")
-    assert code == 2
-    assert "this project has no deployment" in err
 
 
 def test_a_function_without_tags_is_taken_over_with_adopt(live: Shipped, mlspec: Run) -> None:

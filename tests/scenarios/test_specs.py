@@ -23,7 +23,7 @@ LEFT_OUT: dict[str, str] = {
     "data.inputs.NAME.*": "images; the full spec names the type alone",
     "data.checks.*": "one check of each kind is shown",
     "model.*": "keys of the other model types, and of a model trained from scratch",
-    "bucket.name bucket.region": "those of the remote and of the registry",
+    "bucket.name bucket.region bucket.kms_key": "those of the remote and of the registry, and a key of one's own",
     "train.optimizer": "all keys have defaults",
     "train.checkpoint.every_steps": "excluded by `every`",
     "track.dagshub track.mlflow.username track.mlflow.password": "another server, and another way to log in",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +10,16 @@ from pathlib import Path
 from botocore.stub import Stubber
 
 from mlspec.aws import policies
+from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction, desired_function
-from mlspec.shipping import removal
+from mlspec.shipping import bucket_changes, image_push, removal
 from mlspec.shipping.deployment import Deployment
 from tests.aws.functions import OFFLINE, function
 from tests.shipping.cloud import Shipped, watched
 
+CREATED_WITHIN = {"alias", "permission", "image-tag", "release-history"}
+"""Kinds without tags, each a part of another resource."""
 Make = Callable[..., Shipped]
 REMOVED = {"function", "http-api", "alarm", "role", "log-group"}
 """Kinds of resources that a removal names."""
@@ -36,9 +40,22 @@ def test_everything_that_a_deployment_creates_is_removed(shipped: Make) -> None:
     assert set(Deployment(desired(shipped())).providers) == REMOVED | REMOVED_WITH.keys()
 
 
-def test_all_of_it_is_removed_in_order_and_only_by_granted_calls(shipped: Make) -> None:
-    import json
+def test_everything_is_created_with_its_tags(shipped: Make) -> None:
+    """In one request: what an interruption leaves behind is the project's, and needs no --adopt."""
+    project = shipped('{url: {type: http-api}, alarms: {error_rate: "> 0.05"}}', "bucket: {name: team-models}\n")
+    location = AwsLocation("eu-west-1", "123456789012")
+    actions = [
+        *Deployment(desired(project)).plan().actions,
+        *image_push.repository_actions(project.target, location, project.job()),
+        *bucket_changes.bucket(project.job(), project.artifacts, project.context, project.target),
+    ]
+    created = [one for one in actions if one.operation == "create" and one.kind not in CREATED_WITHIN]
+    assert {one.kind for one in created} == REMOVED | {"repository", "bucket"}
+    untagged = [one.resource for one in created if "mlspec:project" not in json.dumps(one.arguments, default=str)]
+    assert untagged == []
 
+
+def test_all_of_it_is_removed_in_order_and_only_by_granted_calls(shipped: Make) -> None:
     project = shipped('{url: {type: http-api}, alarms: {error_rate: "> 0.05"}}')
     project.push()
     project.deploy()

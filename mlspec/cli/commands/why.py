@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlspec.aws.release_events import ReleaseEvent
     from mlspec.shipping.provenance import Difference
     from mlspec.shipping.versions import VersionList, VersionState
+    from mlspec.workspace.spec_file import SpecFile
 
 _WIDTH = 100
 """Columns of a line of settings."""
@@ -41,15 +42,20 @@ def command(
     """Show what VERSION is made of, by default the live one, and what happened to it.
 
     VERSION is a number of `mlspec releases`, or the version of a model as in predictions and `mlspec monitor`.
+    A project without a deployment has one version, the exported model.
 
     Lists commit, spec, data, configuration, run, metrics, bundle, image and the function's settings as they were when
     it was published.
     """
-    from mlspec.cli.deployed import deployed_versions
-    from mlspec.shipping.provenance import differences, version_provenance
+    from mlspec.cli.deployed import deployed_versions, deploys
 
     console = Console(as_json=as_json)
     where = find_spec(spec, env)
+    if not deploys(where):
+        return _show_exported(console, where, version, against)
+
+    from mlspec.shipping.provenance import differences, version_provenance
+
     with deployed_versions(where, target) as (desired, versions):
         release = _chosen(versions, version or (versions.live.version if versions.live else ""))
         other = _chosen(versions, against) if against else None
@@ -66,6 +72,29 @@ def command(
     else:
         lines = _compared(desired.name, release.version, against or "", changes)
     for line in lines:
+        console.out(line)
+    return EXIT_OK
+
+
+def _show_exported(console: Console, where: SpecFile, version: str | None, against: str | None) -> int:
+    """Show what led to the exported model, the one version of a project without a deployment."""
+    from mlspec.records.bundle_provenance import read_provenance
+    from mlspec.records.lineage import Lineage
+
+    artifacts = where.root / "artifacts"
+    provenance, lineage = read_provenance(where.root, artifacts), Lineage.find(artifacts)
+    if lineage is None:
+        raise UsageError("no model is exported yet", help="mlspec apply")
+    for number in filter(None, (version, against)):
+        if number != provenance.version:
+            help = f"this project has no deployment, so its one version is the exported model: {provenance.version}"
+            raise UsageError(f"version not found: {number}", help=help)
+    revision = None if lineage.git is None else lineage.git.commit + "-dirty" * lineage.git.dirty
+    known = {**provenance.to_json(), "commit": revision}
+    if console.as_json:
+        console.document({"ok": True, "version": provenance.version, "state": "exported", **known})
+    console.out(f"{lineage.project} version {provenance.version}, the exported model")
+    for line in _made_of(known, ("commit", "spec", "data", "bundle", "run")):
         console.out(line)
     return EXIT_OK
 
@@ -90,10 +119,21 @@ def _compared(function: str, version: str, other: str, changes: Sequence[Differe
 
 
 def _lines(function: str, release: VersionState, known: Mapping[str, JsonValue]) -> Iterator[str]:
-    from mlspec.cli.deployed import moment, numbers, standing
+    from mlspec.cli.deployed import moment, standing
 
     yield f"{function} version {release.version}, {standing(release)}, published {moment(release.published)}"
-    for name in ("commit", "spec", "data", "bundle", "run", "image"):
+    yield from _made_of(known, ("commit", "spec", "data", "bundle", "run", "image"))
+    if release.events:
+        yield "History"
+    for event in release.events:
+        why = f"  {event.why}" if event.why else ""
+        yield f"  {moment(event.time)}  {_event_words(event, release.version)}{why}"
+
+
+def _made_of(known: Mapping[str, JsonValue], names: Sequence[str]) -> Iterator[str]:
+    from mlspec.cli.deployed import numbers
+
+    for name in names:
         yield f"  {name:8} {known.get(name) or 'not known'}"
     yield f"  metrics  {numbers(known.get('metrics') or {}, most=20) or 'not known'}"
     config = known.get("config")
@@ -103,11 +143,6 @@ def _lines(function: str, release: VersionState, known: Mapping[str, JsonValue])
             yield title
         for name, section in settings.items():
             yield from _wrapped(f"  {name:8} " if name else "  ", _flat(section))
-    if release.events:
-        yield "History"
-    for event in release.events:
-        why = f"  {event.why}" if event.why else ""
-        yield f"  {moment(event.time)}  {_event_words(event, release.version)}{why}"
 
 
 def _event_words(event: ReleaseEvent, version: str) -> str:

@@ -48,14 +48,28 @@ def rows_to_detect(stream: Stream, values: Floats, threshold: float) -> float:
     rate, variance = float(growth[direction, bet]), float(logs[:, direction, bet].var())
     if rate <= 0:
         return math.inf
-    needed = math.log(threshold / shares[bet]) - _starts(rate, variance)
-    return _median_passage(max(needed, rate), rate, variance)
+    needed, starts = math.log(threshold / shares[bet]), _starts(rate, variance)
+
+    def rows(so_far: float) -> float:
+        return _median_passage(max(needed - min(starts, math.log1p(so_far)), rate), rate, variance)
+
+    return _fixed_point(rows, rows(0.0))
+
+
+def _fixed_point(function: Callable[[float], float], highest: float) -> float:
+    """The number at which a falling function has its own argument as its value; at most `highest`."""
+    low, high = 0.0, highest
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if function(middle) > middle else (low, middle)
+    return high
 
 
 def _starts(rate: float, variance: float) -> float:
     """The logarithm of what all starting rows contribute beside the first: the integral of exp(-walk), by its median.
 
-    Of a Brownian motion with this drift and variance it is the inverse of a gamma variable (Dufresne).
+    Of a Brownian motion with this drift and variance it is the inverse of a gamma variable (Dufresne). Where the drift
+    is close to zero it exceeds what the rows so far can contribute, which is about their number.
     """
     if variance < 1e-9:
         return -math.log1p(-math.exp(-rate))

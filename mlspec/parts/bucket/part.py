@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from pydantic import ValidationError
+
 from mlspec.aws.bucket import admin_policy
-from mlspec.aws.owned_bucket import BucketUse, bucket_location, bucket_uses, deployment_location, owned_bucket
+from mlspec.aws.kms_key import key_region
+from mlspec.aws.owned_bucket import (
+    BucketUse,
+    bucket_key,
+    bucket_location,
+    bucket_uses,
+    deployment_location,
+    owned_bucket,
+)
+from mlspec.aws.policies import destroy_data
 from mlspec.diagnostics import Finding
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
@@ -14,12 +25,14 @@ from mlspec.sections.bucket import RULE, BucketSpec, is_bucket_name
 from mlspec.sections.delivery_tool import delivery_tool
 from mlspec.sections.deploy import Deploy
 from mlspec.spec.project import Project
+from mlspec.spec.shared_values import SharedResource, Values, at, differing, shared_names
 from mlspec.spec.spec_model import dotted
 
 NAME: Final = "bucket"
 PROGRAMS: Final[dict[str, str]] = {"bucket": "mlspec.parts.bucket.work:main"}
 OBSERVERS: Final[dict[str, str]] = {"bucket": "mlspec.shipping.bucket_changes:bucket"}
 _AT: Final = ("bucket",)
+_BUCKET: Final = SharedResource("shared-bucket", "bucket", _AT, "bucket.name")
 
 
 def check(project: Project) -> Iterator[Finding]:
@@ -30,6 +43,8 @@ def check(project: Project) -> Iterator[Finding]:
     uses = bucket_uses(project)
     yield from _name(options, uses)
     yield from _region(project, options, uses)
+    yield from _key(project, options)
+    yield from _shared(project)
 
 
 def _name(options: BucketSpec, uses: Sequence[BucketUse]) -> Iterator[Finding]:
@@ -67,6 +82,43 @@ def _region(project: Project, options: BucketSpec, uses: Sequence[BucketUse]) ->
         yield Finding("conflicting-options", at, message, help)
 
 
+def _key(project: Project, options: BucketSpec) -> Iterator[Finding]:
+    place = bucket_location(project)
+    if options.kms_key is None or place is None or (region := key_region(options.kms_key)) == place.region:
+        return
+    message = f"the KMS key is in {region}, and the bucket in {place.region} needs one of its own region"
+    yield Finding("key-elsewhere", (*_AT, "kms_key"), message, "name a key of that region, or leave `kms_key` out")
+
+
+def _shared(project: Project) -> Iterator[Finding]:
+    """Settings that two environments give one bucket. Sharing it is supported. The names of buckets are those of all
+    accounts and regions."""
+    for same in shared_names(project, _name_in, lambda _: None):
+        one, other = (_settings(values) for values in same.theirs)
+        yield from differing(project, same, _BUCKET._replace(rename=bucket_key(project)), one, other)
+
+
+def _name_in(values: Values) -> object:
+    """The name of the bucket that an environment creates; None for none."""
+    if not isinstance(at(values, _AT), Mapping):
+        return None
+    remote, zipped = at(values, ("data", "remote")), at(values, ("package", "zip", "bucket"))
+    own = isinstance(remote, str) and remote.startswith("s3://")
+    named = str(remote).removeprefix("s3://").partition("/")[0] if own else zipped
+    return at(values, (*_AT, "name")) or named
+
+
+def _settings(values: Values) -> dict[str, object]:
+    """Settings of a bucket with their defaults; none where they are not valid."""
+    try:
+        options = BucketSpec.model_validate(at(values, _AT))
+    except ValidationError:
+        return {}
+    places = (("registry", "ecr", "region"), ("deploy", "lambda", "region"))
+    region = options.region or next(filter(None, (at(values, path) for path in places)), None)
+    return options.model_dump(mode="json", exclude={"name"}) | {"region": region}
+
+
 def stages(project: Project) -> Iterator[Stage]:
     """The stage `bucket`, where no other tool creates it. It changes nothing in the project."""
     deploy = project.get(Deploy)
@@ -92,6 +144,8 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         "bucket": bucket.to_request(),
         "bucket-admin-policy": admin_policy(location.partition, bucket.name).to_json(),
     }
+    if deployment_location(project) is None:  # else that of the function or the registry has the same rights
+        files["destroy-policy"] = destroy_data(location, "", bucket.name).to_json()
     for operation, request in bucket.to_requests().items():
         files[operation.removeprefix("put-")] = request
     for name, value in files.items():

@@ -13,6 +13,8 @@ from typing import Literal
 from pydantic import JsonValue
 
 from mlspec.aws.aws_location import AwsLocation
+from mlspec.aws.kms_key import READ, WRITE
+from mlspec.aws.owned_bucket import bucket_rights
 from mlspec.aws.policy_document import PolicyDocument, Statement
 from mlspec.parts.ci import monitor_workflow
 from mlspec.sections.ci import Ci
@@ -51,12 +53,12 @@ def data_roles(project: SectionLookup, location: AwsLocation, repository: str) -
     environments = (github.training_environment, *((github.monitor_environment, github.environment) if watched else ()))
     writers = tuple(f"repo:{repository}:environment:{name}" for name in environments)
     more = {"monitor": monitor_workflow.policy(project, location.account)} if watched else {}
-    writes = _access(location.partition, remote, "AbortMultipartUpload", "PutObject")
+    writes = _access(project, location.partition, remote, "AbortMultipartUpload", "PutObject")
     return (
         DataRole(
             "read",
             _trust(location, "StringLike", (f"repo:{repository}:*",)),
-            {"data": _access(location.partition, remote)},
+            {"data": _access(project, location.partition, remote)},
             github.data_read_role_variable,
         ),
         DataRole(
@@ -86,7 +88,7 @@ def _trust(location: AwsLocation, operator: str, subjects: tuple[str, ...]) -> P
     return PolicyDocument((Statement("sts:AssumeRoleWithWebIdentity", principal=provider, condition=condition),))
 
 
-def _access(partition: str, remote: str, *writes: str) -> PolicyDocument:
+def _access(project: SectionLookup, partition: str, remote: str, *writes: str) -> PolicyDocument:
     """Rights on the objects of the remote; none to delete, which `dvc gc --cloud` needs and no workflow does."""
     bucket, _, prefix = remote.removeprefix("s3://").partition("/")
     prefix = prefix.strip("/")
@@ -97,5 +99,6 @@ def _access(partition: str, remote: str, *writes: str) -> PolicyDocument:
         (
             Statement(tuple(f"s3:{action}" for action in sorted(("GetObject", *writes))), objects, "Objects"),
             Statement("s3:ListBucket", arn, "List", condition=listed),
+            *bucket_rights(project, bucket, WRITE if writes else READ),
         )
     )

@@ -19,7 +19,7 @@ def skipped_checks(resource: CloudFormationResource, spec: FunctionSpec) -> Iter
             reason = "Amazon ECR encrypts images with a key of its own; `registry.ecr.kms_key` names another."
             yield "CKV_AWS_136", reason
         case "Bucket":
-            yield from bucket_skips()
+            yield from bucket_skips(own_key="KMSMasterKeyID" in str(resource.properties["BucketEncryption"]))
         case "LogGroup":
             yield from log_group_skips()
         case "ReleaseLogGroup":
@@ -42,11 +42,12 @@ def log_group_skips() -> Iterator[tuple[str, str]]:
     yield "CKV_AWS_158", _OWN_KEY
 
 
-def bucket_skips() -> Iterator[tuple[str, str]]:
-    """Those of the bucket of a project."""
+def bucket_skips(*, own_key: bool) -> Iterator[tuple[str, str]]:
+    """Those of the bucket of a project. `own_key` is whether the spec names the key that encrypts it."""
     yield "CKV_AWS_18", "An access log needs a second bucket; AWS CloudTrail records access where an account needs it."
     yield "CKV_AWS_144", "Versions protect from deletion; a copy in another region is a decision of who owns the data."
-    yield "CKV_AWS_145", "Amazon S3 encrypts objects with a key of its own."
+    if not own_key:
+        yield "CKV_AWS_145", "Amazon S3 encrypts objects with a key of its own; `bucket.kms_key` names another."
     yield "CKV2_AWS_62", "Nothing acts on an event of the bucket."
 
 

@@ -50,14 +50,13 @@ def repository(desired: Repository) -> CloudFormationResource:
 
 def bucket(desired: Bucket) -> tuple[CloudFormationResource, ...]:
     """The bucket with the data and the models, and its policy. It outlives the stack."""
-    encryption: JsonValue = {"SSEAlgorithm": desired.encryption}
+    rule = dict(desired.encryption_rule)
+    encryption: JsonValue = {"ServerSideEncryptionByDefault": rule.pop("ApplyServerSideEncryptionByDefault"), **rule}
     properties: dict[str, JsonValue] = {
         "BucketName": desired.name,
         "OwnershipControls": {"Rules": [{"ObjectOwnership": desired.ownership}]} if desired.ownership else None,
         "PublicAccessBlockConfiguration": dict(desired.public_access or {}),
-        "BucketEncryption": {"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": encryption}]}
-        if desired.encryption
-        else None,
+        "BucketEncryption": {"ServerSideEncryptionConfiguration": [encryption]} if desired.encryption else None,
         "VersioningConfiguration": {"Status": desired.versioning} if desired.versioning else None,
         "LifecycleConfiguration": {"Rules": [_rule(rule) for rule in desired.rules]} if desired.rules else None,
         "Tags": tag_list(desired.tags),

@@ -11,7 +11,7 @@ from mlspec.aws import stack_policy
 from mlspec.aws.cost_alarm import cost_alarm
 from mlspec.aws.ecr import ecr_location, push_policy, repository
 from mlspec.aws.function_spec import FunctionSpec, function_location
-from mlspec.aws.owned_bucket import owned_bucket
+from mlspec.aws.owned_bucket import owned_bucket, upload_rights
 from mlspec.aws.policy_document import PolicyDocument
 from mlspec.parts.ci.data_roles import data_roles
 from mlspec.parts.ci.release_workflow import LONGEST_SESSION, ship_minutes
@@ -44,7 +44,11 @@ def stack_function(project: Project) -> FunctionSpec | None:
         return None
     location = function_location(deploy.lambda_, registry)
     name = registry.ecr.repository if registry else ""
-    return FunctionSpec(project.info, deploy.lambda_, package, stack_location(location), name) if location else None
+    if location is None:
+        return None
+    return FunctionSpec(
+        project.info, deploy.lambda_, package, stack_location(location), name, upload=upload_rights(project)
+    )
 
 
 def foundation(

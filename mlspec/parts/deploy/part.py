@@ -8,7 +8,7 @@ from typing import Final
 from mlspec.aws import cli_input, policies
 from mlspec.aws.ecr import github_trust
 from mlspec.aws.function_spec import FunctionSpec, function_location
-from mlspec.aws.owned_bucket import bucket_name
+from mlspec.aws.owned_bucket import bucket_name, upload_rights
 from mlspec.diagnostics import Finding
 from mlspec.parts.deploy import environment_names, lambda_limits
 from mlspec.parts.infrastructure_stages import after_infrastructure
@@ -93,7 +93,9 @@ def _function(project: Project) -> FunctionSpec | None:
         return None
     location = function_location(deploy.lambda_, registry)
     repository = registry.ecr.repository if registry else ""
-    return FunctionSpec(project.info, deploy.lambda_, package, location, repository) if location else None
+    if location is None:
+        return None
+    return FunctionSpec(project.info, deploy.lambda_, package, location, repository, upload=upload_rights(project))
 
 
 def stages(project: Project) -> Iterator[Stage]:

@@ -33,6 +33,7 @@ from mlspec.spec.types import SecretRef
 NAME: Final = "monitor"
 PROGRAMS: Final[dict[str, str]] = {"monitor": "mlspec.parts.monitor.work:main"}
 OBSERVERS: Final[dict[str, str]] = {"monitor": "mlspec.parts.monitor.remote_stack:monitor"}
+LEFT: Final = "mlspec.parts.monitor.stack_removal:left"
 MIN_BUDGET: Final = 100
 """Rows between two false alarms: with fewer, an alarm would say nothing."""
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
+from mlspec.elastic.api_key_provider import forget
 from mlspec.elastic.document_provider import owner
 from mlspec.elastic.installation import Installation
+from mlspec.parts.monitor.stack import KEYS
 from mlspec.shipping.removal import Removal
+from mlspec.spec.project import Project
+from mlspec.spec.shared_values import at
 
 _IN_USE = "the stored predictions need it"
 KEPT = "--predictions removes it too, with all stored predictions"
@@ -23,7 +28,21 @@ def carry_out(installed: Installation, removals: Iterable[Removal], say: Callabl
     for removal in removals:
         if not removal.kept:
             installed.providers[removal.action.kind].apply(removal.action)
+            for key in installed.desired.keys if removal.action.kind == "api-key" else ():
+                forget(key.file, removal.action.arguments["ids"])
             say(f"removed: {removal.action.resource}")
+
+
+def left(project: Project, root: Path) -> list[str]:
+    """Keys on this machine of an installation that no environment of the spec names."""
+    files = sorted((root / KEYS).glob("*.env"))
+    named = any(at(values, ("monitor", "elasticsearch")) is not None for values in project.variants.values())
+    if named or not files:
+        return []
+    return [
+        f"{KEYS}/{files[0].name} has a key of an installation in Elasticsearch, which the spec no longer names: to "
+        "remove it, put `monitor.elasticsearch` back, then: mlspec destroy"
+    ]
 
 
 def _kibana(installed: Installation) -> Iterator[Removal]:

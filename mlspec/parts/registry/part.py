@@ -8,6 +8,9 @@ from typing import Final
 from pydantic import ValidationError
 
 from mlspec.aws.ecr import ecr_location, github_trust, push_policy, repository
+from mlspec.aws.kms_key import key_region
+from mlspec.aws.owned_bucket import bucket_name
+from mlspec.aws.policies import destroy_data
 from mlspec.diagnostics import Finding
 from mlspec.parts.infrastructure_stages import after_infrastructure
 from mlspec.plan.artifact import Artifact
@@ -18,12 +21,15 @@ from mlspec.sections.package import Package
 from mlspec.sections.registry import Ecr, Registry
 from mlspec.sections.signature_files import signature_files
 from mlspec.spec.project import Project
-from mlspec.spec.shared_values import at, shared
+from mlspec.spec.shared_values import SharedResource, at, differing, shared
 
 NAME: Final = "registry"
 PROGRAMS: Final[dict[str, str]] = {"push": "mlspec.parts.registry.work:main"}
 _PLACE: Final = ("region", "account")
 OBSERVERS: Final[dict[str, str]] = {"push": "mlspec.shipping.remote_changes:push"}
+
+
+_REPOSITORY: Final = SharedResource("shared-repository", "repository", ("registry", "ecr"), "registry.ecr.repository")
 
 
 def check(project: Project) -> Iterator[Finding]:
@@ -32,7 +38,7 @@ def check(project: Project) -> Iterator[Finding]:
     if registry is None:
         return
     ecr, at = registry.ecr, ("registry", "ecr")
-    if ecr.kms_key is not None and (region := ecr.kms_key.split(":")[3]) != ecr.region:
+    if ecr.kms_key is not None and (region := key_region(ecr.kms_key)) != ecr.region:
         message = f"the KMS key is in {region}, and the repository in {ecr.region} needs one of its own region"
         yield Finding("key-elsewhere", (*at, "kms_key"), message, "name a key of that region, or leave `kms_key` out")
     yield from _shared(project)
@@ -44,16 +50,7 @@ def _shared(project: Project) -> Iterator[Finding]:
     ecr = ("registry", "ecr")
     for same in shared(project, (*ecr, "repository"), lambda values: [at(values, (*ecr, k)) for k in _PLACE]):
         one, other = (_settings(at(values, ecr)) for values in same.theirs)
-        for key in sorted(name for name, value in one.items() if other.get(name, value) != value):
-            message = (
-                f"{same.one} and {same.other} share the repository `{same.name}`, and give it another `{key}`: "
-                f"{one[key]} and {other[key]}; each apply would set it back"
-            )
-            help = (
-                f"give both the same registry.ecr.{key}, or set environments.{same.environment}.registry.ecr.repository"
-                " to another name"
-            )
-            yield Finding("shared-repository", ("environments", same.environment), message, help, on="key")
+        yield from differing(project, same, _REPOSITORY, one, other)
 
 
 def _settings(given: object) -> dict[str, object]:
@@ -106,5 +103,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         files["repository-policy"] = desired.policy.to_json()
     if ci is not None:
         files["github-trust"] = github_trust(location, ci.github.repository, ci.github.environment).to_json()
+    if not _on_lambda(project):  # that of the function has the same rights
+        files["destroy-policy"] = destroy_data(location, ecr.repository, bucket_name(project)).to_json()
     for name, value in files.items():
         yield Artifact(f"ecr/{name}.json", "ecr/settings.json.j2", {"value": value})

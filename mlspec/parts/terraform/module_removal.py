@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,8 +15,11 @@ from mlspec.aws.owned_bucket import bucket_name
 from mlspec.aws.repository import RepositoryProvider
 from mlspec.parts.terraform.infrastructure import TerraformModule
 from mlspec.parts.terraform.modules import FOLDER, FOUNDATION, SERVICE
+from mlspec.sections.delivery_tool import TERRAFORM
 from mlspec.shipping import removal
 from mlspec.shipping.removal import Removal
+from mlspec.spec.project import Project
+from mlspec.spec.shared_values import at
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,28 @@ def planned_removals(
                 left = removal.plan(desired, images=False)
                 removals.extend(one for one in left if one.action.kind == "log-group")
         yield ModuleRemovals(tuple(removals), desired, executors) if removals else None
+
+
+def left(project: Project, root: Path) -> list[str]:
+    """Local states of modules with resources, where no environment of the spec uses Terraform."""
+    if any(at(values, ("deploy", "iac")) == TERRAFORM.name for values in project.variants.values()):
+        return []
+    counts = {name: _resource_count(root / FOLDER / name / "terraform.tfstate") for name in (SERVICE, FOUNDATION)}
+    iac = f"iac: {TERRAFORM.name}"
+    return [
+        f"{FOLDER}/{name}/terraform.tfstate has {number} resources, and the spec has no `{iac}`: to remove them with "
+        f"Terraform, put `deploy` with `{iac}` back, then: mlspec destroy"
+        for name, number in counts.items()
+        if number
+    ]
+
+
+def _resource_count(state: Path) -> int:
+    try:
+        resources = json.loads(state.read_text(encoding="utf-8"))["resources"]
+        return sum(len(one["instances"]) for one in resources if one["mode"] == "managed")
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def _kept(desired: DesiredFunction, *, images: bool) -> str:

@@ -14,7 +14,7 @@ from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.cost_alarm import cost_alarm
 from mlspec.aws.ecr import ecr_location, github_trust, repository
 from mlspec.aws.function_spec import FunctionSpec, function_location
-from mlspec.aws.owned_bucket import owned_bucket
+from mlspec.aws.owned_bucket import owned_bucket, upload_rights
 from mlspec.aws.resource_tags import tags
 from mlspec.aws.resources import API_STATEMENT, ROLE_POLICY
 from mlspec.parts.ci.data_roles import data_roles
@@ -46,7 +46,11 @@ def deployed_function(project: Project) -> FunctionSpec | None:
         return None
     location = function_location(deploy.lambda_, registry)
     repository = registry.ecr.repository if registry else ""
-    return FunctionSpec(project.info, deploy.lambda_, package, _here(location), repository) if location else None
+    if location is None:
+        return None
+    return FunctionSpec(
+        project.info, deploy.lambda_, package, _here(location), repository, upload=upload_rights(project)
+    )
 
 
 def _here(location: AwsLocation) -> AwsLocation:
@@ -113,7 +117,7 @@ def _foundation(
         }
         shared["github.tf"] = "foundation/github.tf"
     bucket = owned_bucket(project)
-    values |= {"bucket": bucket, "bucket_skips": list(bucket_skips())}
+    values |= {"bucket": bucket, "bucket_skips": list(bucket_skips(own_key=bool(bucket and bucket.kms_key)))}
     shared |= {"bucket.tf": "foundation/bucket.tf"} if bucket is not None else {}
     shared |= {"budget.tf": "foundation/budget.tf"} if common["budget"] is not None else {}
     shared |= {"imports.tf": "imports.tf"} if known else {}

@@ -24,6 +24,7 @@ OBSERVERS: Final[dict[str, str]] = {
     TERRAFORM.service: "mlspec.parts.terraform.observed:service",
 }
 REMOVALS: Final = "mlspec.parts.terraform.module_removal:planned_removals"
+LEFT: Final = "mlspec.parts.terraform.module_removal:left"
 
 
 def check(project: Project) -> Iterator[Finding]:

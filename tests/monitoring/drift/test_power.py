@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from scipy.stats import invgauss
@@ -47,6 +50,18 @@ def test_rows_of_a_share_are_those_of_a_simulation(share: float) -> None:
 def test_a_change_within_the_tolerance_is_never_reported() -> None:
     (seen,) = shifts_seen(VALUE, THRESHOLD, (0.04,))
     assert seen.words(BUDGET) == "0.04 sd: never, it is within the tolerance"
+
+
+@pytest.mark.parametrize("tolerance", [0.015, 0.05, 0.0779, 0.0801, 0.12])
+@pytest.mark.parametrize("threshold", [1e4, 3.6e5, 1e8])
+def test_a_larger_shift_is_detected_earlier(tolerance: float, threshold: float) -> None:
+    """Close to the tolerance, too, where the evidence hardly grows."""
+    stream = Stream("age", "value", 0.5, tolerance, 0.8)
+    edge = NormalDist().inv_cdf(0.5 + tolerance) * math.sqrt(2)
+    shifts = np.concatenate([edge + np.geomspace(1e-6, 0.1, 40), np.arange(edge + 0.1, 2, 0.02)])
+    rows = [rows_to_detect(stream, shift_values(shift), threshold) for shift in shifts]
+    assert np.all(np.diff([each for each in rows if math.isfinite(each)]) <= 1e-6)
+    assert math.isfinite(rows[-1])
 
 
 def test_less_traffic_detects_less() -> None:

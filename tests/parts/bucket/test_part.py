@@ -18,6 +18,7 @@ from tests.shipping.cloud import watched
 
 REMOTE = BASE.replace("data:\n", "data:\n  remote: s3://team-models/dvc\n")
 ZIP = EXPORT + "package: {zip: {bucket: team-models}}\ndeploy: {lambda: {region: eu-west-1}}\n"
+KEY = "arn:aws:kms:eu-west-1:123456789012:alias/ml-data"
 ALONE = "train: {}\nbucket: {region: eu-west-1}\n"
 
 
@@ -42,6 +43,12 @@ ALONE = "train: {}\nbucket: {region: eu-west-1}\n"
         (LAMBDA + "bucket: {region: eu-north-1}\n", REMOTE, []),
         (LAMBDA.replace("deploy: {", "deploy: {iac: sam, ") + "bucket: {region: eu-north-1}\n", REMOTE, ["conflicting-options"]),
         (ALONE.replace("west-1}", "west-1, keep_replaced: 0}"), REMOTE, ["out-of-range"]),
+        (ALONE.replace("west-1}", f"west-1, kms_key: '{KEY}'}}"), REMOTE, []),
+        (ALONE.replace("west-1}", "west-1, kms_key: alias/data}"), REMOTE, ["bad-format"]),
+        (ALONE.replace("west-1}", f"north-1, kms_key: '{KEY}'}}"), REMOTE, ["key-elsewhere"]),
+        (ALONE + "environments: {prod: {bucket: {keep_replaced: 9}}}\n", REMOTE, ["shared-bucket"] * 2),
+        (ALONE + "environments: {prod: {bucket: {region: us-east-1}}}\n", REMOTE, ["shared-bucket"] * 2),
+        (ALONE + "environments: {prod: {bucket: {keep_replaced: 9, name: b-prod}, data: {remote: s3://b-prod/dvc}}}\n", REMOTE, []),
     ],
 )  # fmt: skip
 def test_faults(text: str, base: str, expected: list[str], tmp_path: Path) -> None:
@@ -86,3 +93,31 @@ def test_what_only_the_stages_of_an_account_read_is_in_a_file_of_its_own(tmp_pat
     assert "remote" not in generated["conf/data/default.yaml"]
     assert "conf/account.yaml" not in files(tmp_path, LAMBDA, REMOTE)
     assert "conf/account.yaml" not in generated["dvc.yaml"]
+
+
+def test_the_key_is_that_of_every_role_that_reads_or_writes(tmp_path: Path) -> None:
+    """Through Amazon S3 alone; a policy names the keys that have the alias."""
+    text = ZIP + f"bucket: {{kms_key: '{KEY}'}}\nci: {{github: {{repository: me/cola}}}}\n"
+    created = files(tmp_path, text, REMOTE)
+    rights = {
+        name: json.loads(created[name])["Statement"][-1] for name in ("s3/read-policy.json", "s3/write-policy.json")
+    }
+    assert rights["s3/read-policy.json"] == {
+        "Sid": "Key",
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt"],
+        "Resource": "arn:aws:kms:eu-west-1:123456789012:key/*",
+        "Condition": {
+            "StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"},
+            "ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/ml-data"},
+        },
+    }
+    assert rights["s3/write-policy.json"]["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+    deploy = json.loads(created["lambda/deploy-policy.json"])["Statement"]
+    assert [one["Action"] for one in deploy if one["Sid"] == "Key"] == [["kms:Decrypt", "kms:GenerateDataKey"]]
+    assert json.loads(created["s3/bucket-encryption.json"])["ServerSideEncryptionConfiguration"]["Rules"] == [
+        {
+            "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY},
+            "BucketKeyEnabled": True,
+        }
+    ]

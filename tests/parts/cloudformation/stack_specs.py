@@ -15,7 +15,7 @@ SPECS: Final = {
     + REGISTRY.replace("}}", ', kms_key: "arn:aws:kms:eu-west-1:123456789012:key/a", pull_accounts: ["210987654321"]}}')
     + _CI
     + """\
-bucket: {name: team-data, keep_replaced: 90}
+bucket: {name: team-data, keep_replaced: 90, kms_key: "arn:aws:kms:eu-west-1:123456789012:alias/data"}
 budget: {monthly: 20.50 USD, notify: [team@example.com, owner@example.com]}
 deploy:
   iac: IAC

@@ -127,15 +127,14 @@ def test_a_repository_may_be_shared_with_the_same_settings(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("chosen", [None, "prod"])
 def test_a_repository_with_two_settings_is_refused_and_names_both(tmp_path: Path, chosen: str | None) -> None:
-    ((code, message, help),) = findings(
-        tmp_path, SPEC + "environments: {prod: {registry: {ecr: {keep: 50}}}}\n", chosen
-    )
-    assert code == "shared-repository"
-    assert message == (
-        "the environment `prod` and the spec without an environment share the repository `cola`, and give it another "
-        "`keep`: 50 and 20; each apply would set it back"
-    )
-    assert "environments.prod.registry.ecr.repository" in help
+    both = findings(tmp_path, SPEC + "environments: {prod: {registry: {ecr: {keep: 50}}}}\n", chosen)
+    assert {code for code, _, _ in both} == {"shared-repository"}
+    start, end = "`keep` of the shared repository `cola` is ", ": each apply would set it back"
+    assert {message for _, message, _ in both} == {
+        f"{start}50 in the environment `prod`, and 20 in the spec without an environment{end}",
+        f"{start}20 in the spec without an environment, and 50 in the environment `prod`{end}",
+    }
+    assert all("environments.prod.registry.ecr.repository" in help for _, _, help in both)
     own = "environments: {prod: {registry: {ecr: {keep: 50, repository: cola-prod}}}}\n"
     assert function(tmp_path, SPEC + own, "prod") == "cola-prod"
 

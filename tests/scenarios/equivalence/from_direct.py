@@ -41,8 +41,8 @@ def _bucket(project: Project, target: AwsTarget) -> Iterator[CanonicalResource]:
     whole: dict[str, JsonValue] = {}
     for action in provider.diff(desired, None):
         whole |= action.arguments
-    del whole["CreateBucketConfiguration"]  # the region, which is that of the stack elsewhere
-    policy, tags = whole.pop("Policy"), whole.pop("Tagging")
+    tags = _in(whole.pop("CreateBucketConfiguration"), "Tags")  # the region is that of the stack elsewhere
+    policy = whole.pop("Policy")
     name, owner = str(whole.pop("Bucket")), whole.pop("ObjectOwnership")
     [encryption] = _in(whole.pop("ServerSideEncryptionConfiguration"), "Rules")
     properties: dict[str, JsonValue] = {
@@ -50,11 +50,11 @@ def _bucket(project: Project, target: AwsTarget) -> Iterator[CanonicalResource]:
         "OwnershipControls": {"Rules": [{"ObjectOwnership": owner}]},
         "BucketEncryption": {
             "ServerSideEncryptionConfiguration": [
-                {"ServerSideEncryptionByDefault": encryption["ApplyServerSideEncryptionByDefault"]}
+                {"ServerSideEncryptionByDefault": encryption.pop("ApplyServerSideEncryptionByDefault"), **encryption}
             ]
         },
         "LifecycleConfiguration": {"Rules": [_rule(one) for one in _in(whole["LifecycleConfiguration"], "Rules")]},
-        "Tags": list[JsonValue](_in(tags, "TagSet")),
+        "Tags": list[JsonValue](tags),
     }
     yield canonical("AWS::S3::Bucket", name, properties)
     yield canonical("AWS::S3::BucketPolicy", name, {"PolicyDocument": policy})

@@ -281,6 +281,7 @@ def _bucket(module: _Module, one: TerraformResource) -> Iterator[CanonicalResour
         return setting.values
 
     encrypted = _one(part("server_side_encryption_configuration")["rule"])
+    default = _one(encrypted["ApplyServerSideEncryptionByDefault"])
     access = ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets")
     properties: dict[str, JsonValue] = {
         "OwnershipControls": {"Rules": [_one(part("ownership_controls")["rule"])]},
@@ -289,8 +290,10 @@ def _bucket(module: _Module, one: TerraformResource) -> Iterator[CanonicalResour
             "ServerSideEncryptionConfiguration": [
                 {
                     "ServerSideEncryptionByDefault": {
-                        "SSEAlgorithm": _one(encrypted["ApplyServerSideEncryptionByDefault"])["SseAlgorithm"]
-                    }
+                        "SSEAlgorithm": default["SseAlgorithm"],
+                        "KMSMasterKeyID": default["KmsMasterKeyId"],
+                    },
+                    "BucketKeyEnabled": encrypted["BucketKeyEnabled"],
                 }
             ]
         },

@@ -3,7 +3,7 @@
 resource "aws_s3_bucket" "this" {
   # checkov:skip=CKV_AWS_18: An access log needs a second bucket; AWS CloudTrail records access where an account needs it.
   # checkov:skip=CKV_AWS_144: Versions protect from deletion; a copy in another region is a decision of who owns the data.
-  # checkov:skip=CKV_AWS_145: Amazon S3 encrypts objects with a key of its own.
+  # checkov:skip=CKV_AWS_145: Amazon S3 encrypts objects with a key of its own; `bucket.kms_key` names another.
   # checkov:skip=CKV2_AWS_62: Nothing acts on an event of the bucket.
   bucket = "cola-data"
 
