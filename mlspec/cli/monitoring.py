@@ -101,7 +101,7 @@ def push_metrics(console: Console, model: WatchedModel, observation: Observation
         console.say(f"nothing is pushed to Prometheus: not set: {given if isinstance(given, str) else given.env}")
         return
     try:
-        push(url, f"{model.project}-monitor", metrics_text(observation.state.metrics))
+        push(url, f"{model.project}-monitor", metrics_text(observation.state.metrics), model.environment)
     except StageError as error:
         console.say(f"{console.paint('warning', 'yellow')}: {error.message}")
         console.say(f"  = help: {error.help}")

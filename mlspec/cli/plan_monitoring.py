@@ -20,7 +20,7 @@ _VARIANCE = 1 / 12
 
 
 def detectable_changes(project: Project, artifacts: Path) -> list[str]:
-    """Two lines; none without `monitor.drift`, or without the packages of monitoring.
+    """Two lines; one without the packages of monitoring, none without `monitor.drift`.
 
     A small training set is noisy, which hides small changes; it counts as large until its rows are known.
     """
@@ -31,8 +31,11 @@ def detectable_changes(project: Project, artifacts: Path) -> list[str]:
         from mlspec.monitoring.drift.budget import drift_budget
         from mlspec.monitoring.drift.power import power_words
         from mlspec.monitoring.drift.streams import REFERENCE_ERRORS, Stream
-    except ModuleNotFoundError:
-        return []
+    except ModuleNotFoundError as error:
+        return [
+            f"what can be seen at this traffic is not computed: the package {error.name} is missing; "
+            "pip install 'mlspec[monitor]'"
+        ]
     drift, budget = monitor.drift, drift_budget(monitor.drift)
     kinds = [column.type for name, column in data.columns.items() if not drift.columns or name in drift.columns]
     columns = sum(_TEXT if kind == "text" else _PREDICTIONS if kind == "image" else 1 for kind in kinds)

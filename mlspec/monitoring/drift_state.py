@@ -56,6 +56,8 @@ class SavedDrift(BaseModel):
     """None in a file of an earlier version."""
     slices: Mapping[str, str] = {}
     """The definition of each slice: with another one, its detector starts again."""
+    compared: datetime = _FIRST
+    """The latest `until` of all looks; `until` is earlier once the clock of this machine was set back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftL
     last = last._replace(until=since)
     stored = _stored_rows(model, last.until, until)
     late = last.late_rows(stored)
-    rows = _take(model, monitor, last.until, until)
+    rows = _take_new(model, monitor, last, until)
     behind = 0
     if late and last.taken is not None:
         behind = _take(model, monitor, until - WINDOW, last.until, last.taken.others())
@@ -107,6 +109,7 @@ def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftL
         behind=last.behind + behind,
         taken=_taken(model, last, until, late=bool(late)),
         slices=_definitions(model),
+        compared=max(until, last.compared),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, state.model_dump_json() + "\n")
@@ -204,6 +207,7 @@ class _LastLook(NamedTuple):
     late: int = 0
     behind: int = 0
     taken: TakenRows | None = None
+    compared: datetime = _FIRST
 
     def late_rows(self, stored: Mapping[date, _DayRows]) -> int:
         """The rows that arrived since, of the time before it."""
@@ -218,6 +222,13 @@ class _DayRows(NamedTuple):
 
     before: int
     now: int
+
+
+def _take_new(model: WatchedModel, monitor: DriftMonitor, last: _LastLook, until: datetime) -> int:
+    """Take the rows since the last look. Up to the latest time of an earlier one, those whose id is not known yet."""
+    known = min(last.compared, until) if last.taken is not None else last.until
+    again = _take(model, monitor, last.until, known, last.taken.others()) if last.taken is not None else 0
+    return again + _take(model, monitor, max(known, last.until), until)
 
 
 def _stored_rows(model: WatchedModel, last: datetime, until: datetime) -> dict[date, _DayRows]:
@@ -250,7 +261,8 @@ def _restore(path: Path, model: WatchedModel, columns: Sequence[ColumnReference]
             return unchanged if digest is None else saved.references.get(version, saved.reference) == digest
 
         monitor.restore(saved.monitor, keeps)
-        return _LastLook(saved.until, "", saved.stored, saved.late, saved.behind, saved.taken)
+        compared = max(saved.compared, saved.until)
+        return _LastLook(saved.until, "", saved.stored, saved.late, saved.behind, saved.taken, compared)
     except FileNotFoundError:
         return _LastLook(_FIRST)
     except (OSError, ValidationError, ValueError) as error:

@@ -13,9 +13,10 @@ from mlspec.runtime.counters import CONTENT_TYPE
 _SECONDS: Final = 10
 
 
-def push(url: str, job: str, text: str) -> None:
-    """Replace the gauges of that job. Raises StageError if the Pushgateway does not take them."""
-    address = f"{url.rstrip('/')}/metrics/job/{urllib.parse.quote(job, safe='')}"
+def push(url: str, job: str, text: str, environment: str = "") -> None:
+    """Replace the gauges of that job in that environment. Raises StageError if the Pushgateway does not take them."""
+    parts = ("job", job, *(("environment", environment) if environment else ()))
+    address = f"{url.rstrip('/')}/metrics/{'/'.join(urllib.parse.quote(part, safe='') for part in parts)}"
     request = urllib.request.Request(address, text.encode(), {"Content-Type": CONTENT_TYPE}, method="PUT")  # noqa: S310
     try:
         urllib.request.urlopen(request, timeout=_SECONDS).close()  # noqa: S310 - http or https, by the spec

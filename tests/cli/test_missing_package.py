@@ -60,3 +60,14 @@ def test_a_module_of_an_installed_package_is_a_bug() -> None:
     assert missing_package(ModuleNotFoundError("x", name="json.gone"), ["run"]) is None
     assert missing_package(ModuleNotFoundError("x", name="mlspec.gone"), ["run"]) is None
     assert missing_package(ImportError("x"), ["run"]) is None
+
+
+def test_a_plan_says_why_it_does_not_know_what_monitoring_can_see(tmp_path: Path) -> None:
+    write(tmp_path, {"mlproject.yaml": SPEC, "data/a.csv": "size,kind\n1,a\n"})
+    done = subprocess.run([sys.executable, "-c", _BARE, "plan"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    _, _, section = done.stdout.partition("\nMonitoring\n")
+    line = (
+        "what can be seen at this traffic is not computed: the package numpy is missing; pip install 'mlspec[monitor]'"
+    )
+    assert section.splitlines()[0].strip() == line

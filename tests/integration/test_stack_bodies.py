@@ -182,7 +182,8 @@ def test_the_dashboard_answers_the_questions(trees: dict[str, dict[str, Any]]) -
     assert panels["errors"]["metrics"][0]["subtitle"] == "alert at 2 %"
     layers = panels["errors-by-version"]["layers"]
     assert [layer["x"]["column"] for layer in layers] == ["time", "time", "deployed"]
-    assert "EVAL limit = 0.02" in layers[1]["data_source"]["query"]
+    assert "limit = 0.02 | KEEP" in layers[1]["data_source"]["query"]
+    assert "STATS documents = COUNT(*) | EVAL" in layers[1]["data_source"]["query"]  # a row without traffic, too
     assert layers[2]["y"][0]["axis"] == "y2"
     assert all(panel["grid"]["x"] + panel["grid"]["w"] <= 48 for panel in body["panels"])
 

@@ -260,6 +260,23 @@ def test_rows_of_a_server_whose_clock_is_always_behind_reach_the_evidence(tmp_pa
     assert (look.behind, look.skipped) == (600, 0)  # the first look has no earlier one
 
 
+def test_a_clock_that_is_set_back_and_corrected_compares_no_row_twice(tmp_path: Path) -> None:
+    """The rows that arrived meanwhile are compared: with the look of the early clock, or after its correction."""
+    service = Service(tmp_path / "set back")
+    alone = Service(tmp_path / "alone")
+    options = service.model.options.drift
+    assert options is not None
+    taken = []
+    for number, clock in ((0, 306), (300, 106), (300, 606), (300, 606), (600, 906)):
+        if number + 300 > len(list((service.folder / "log").rglob("a*.jsonl"))) * 300:
+            for each in (service, alone):
+                two_servers(number, 60.0, each.folder, timedelta(0))
+        taken.append(look_for_drift(service.model, options, DAY + timedelta(seconds=clock)).rows)
+    assert taken == [600, 0, 600, 0, 600]
+    once = look_for_drift(alone.model, options, DAY + timedelta(seconds=906))
+    assert look_for_drift(service.model, options, DAY + timedelta(seconds=906)).evidence == once.evidence
+
+
 def test_rows_of_a_state_that_does_not_know_what_it_took_are_counted_and_later_ones_taken(tmp_path: Path) -> None:
     service = Service(tmp_path)
     model = service.model

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from mlspec.cli.monitor_server import LatestState, monitor_server
+from mlspec.compiler import compile_project
 from mlspec.errors import StageError
 from mlspec.monitoring.drift.drift_alarm import RowGroup
 from mlspec.monitoring.drift.drift_monitor import ColumnScore
@@ -30,6 +31,7 @@ from mlspec.report.monitor_page import monitor_page
 from tests.monitoring.log_lines import DAY
 from tests.monitoring.prometheus_servers import Api, free_port, prometheus, promtool, pushgateway
 from tests.monitoring.watched import Service
+from tests.parts.targets import BASE
 from tests.runtime.callers import until
 
 CONFIG = """\
@@ -132,6 +134,37 @@ def test_a_pushgateway_keeps_the_gauges_of_the_last_run(state: MonitorState, tmp
             push(f"http://127.0.0.1:{gateway.port}", "shop-monitor", "broken{\n")
     with pytest.raises(StageError, match="the Pushgateway cannot be reached"):
         push(f"http://127.0.0.1:{free_port()}", "shop-monitor", "")
+
+
+SHARED = """\
+environments: {prod: {}, staging: {}}
+monitor: {prometheus: {targets: ["127.0.0.1:1"], monitor_target: "127.0.0.1:PORT", scrape_interval: 1s}}
+"""
+
+
+def test_the_environments_of_a_project_share_a_pushgateway(tmp_path: Path) -> None:
+    """Each replaces its own gauges, and the Prometheus of an environment reads those alone."""
+    spec = tmp_path / "mlproject.yaml"
+    with pushgateway(tmp_path) as gateway:
+        url = f"http://127.0.0.1:{gateway.port}"
+        for environment, versions in (("prod", 3), ("staging", 2), ("prod", 1)):
+            push(url, "shop-monitor", gauges(look_of(versions, 1)), environment)
+        push(url, "other-monitor", gauges(look_of(5, 1)).replace('"shop"', '"other"'))
+        with urllib.request.urlopen(f"{url}/metrics", timeout=10) as response:
+            text = response.read().decode()
+        spec.write_text(BASE.replace("cola", "shop", 1) + SHARED.replace("PORT", str(gateway.port)), encoding="utf-8")
+        for file in compile_project(spec, "prod").files:
+            if file.path.startswith("prometheus/"):
+                (tmp_path / file.path).parent.mkdir(exist_ok=True)
+                (tmp_path / file.path).write_text(file.text, encoding="utf-8")
+        with prometheus(tmp_path / "prometheus" / "prometheus.yml", tmp_path) as api:
+            until(lambda: bool(api.query("mlspec_monitor_drift_share")))
+            scraped = api.query("mlspec_monitor_drift_share")
+    pairs = re.findall(r'^mlspec_monitor_drift_share\{environment="(.*?)".*version="(.*?)"\}', text, re.M)
+    assert pairs == [("prod", "0"), ("staging", "0"), ("staging", "1")]
+    metrics = [row["metric"] for row in scraped]
+    assert [m["version"] for m in metrics if m.get("environment") == "prod"] == ["0"]
+    assert {m.get("environment", "") for m in metrics} == {"prod", ""}
 
 
 def look_of(versions: int, columns: int) -> DriftLook:

@@ -96,11 +96,11 @@ def _limit(panel: Panel, limit: Limit) -> ChartValue:
 
 
 def _constant(stream: str, limit: Limit) -> str:
-    """The limit at each point in time that has documents."""
-    time = f"BUCKET({esql.TIME}, 50, ?_tstart, ?_tend)"
-    within = f"WHERE {esql.TIME} >= ?_tstart AND {esql.TIME} <= ?_tend"
-    count = f"STATS documents = COUNT(*) BY time = {time}"
-    return f"FROM {stream} | {within} | {count} | EVAL limit = {limit.value:.15g} | KEEP time, limit | SORT time"
+    """The limit at both ends of the time range. A count of all documents has a row where there are none, too."""
+    ends = 'EVAL place = SPLIT("start,end", ",") | MV_EXPAND place'
+    time = 'time = CASE(place == "start", TO_DATETIME(?_tstart), TO_DATETIME(?_tend))'
+    limits = f"EVAL {time}, limit = {limit.value:.15g}"
+    return f"FROM {stream} | STATS documents = COUNT(*) | {ends} | {limits} | KEEP time, limit | SORT time"
 
 
 def shown_limit(panel: Panel) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -55,7 +56,7 @@ def files(project: Project, options: Prometheus) -> Iterator[Artifact]:
     yield from _rules(project, options)
     external = {"environment": project.environment} if project.environment else {}
     configured = {**values, "targets": targets(project, options), "external": external}
-    configured |= {"monitor_target": options.monitor_target}
+    configured |= {"monitor_target": options.monitor_target, "own": f"|{re.escape(project.environment or '')}"}
     yield Artifact("prometheus/prometheus.yml", "prometheus/prometheus.yml.j2", configured)
     repeat = prometheus_rules.duration(duration_seconds(options.repeat))
     config = alertmanager_config.config(monitor.notify, repeat)
