@@ -94,7 +94,7 @@ def _lines(console: Console, report: IncidentReport) -> Iterator[str]:
             after = f"after {fired.rows:,} rows" + (f", {fired.minutes:.3g} min" if fired.minutes else "")
             yield f"  {console.paint('fires', 'green', stream='out')}  {fired.alert}, {after}"
         if each.reason:
-            yield f"  {each.reason}; lower monitor.alerts.min_requests, or set a longer window"
+            yield f"  {each.reason}"
         elif not each.fired:
             key = each.incident.key
             watched = each.incident.alert in report.watched

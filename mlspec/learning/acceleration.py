@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
+from mlspec.learning.dropout import quicken
 from mlspec.learning.inductor import compile_module
 from mlspec.learning.learner import Learner
 from mlspec.learning.networks import ImageNetwork, PretrainedNetwork, TextNetwork
@@ -36,6 +37,8 @@ def accelerate(module: pl.LightningModule, trainer: pl.Trainer, train: TrainSpec
     """
     if train.gradient_checkpointing:
         _checkpointing(module)
+    if isinstance(module, Learner) and trainer.strategy.root_device.type == "cpu" and train.compile != "inductor":
+        quicken(of(module))
     if isinstance(of(module), ImageNetwork) and trainer.strategy.root_device.type == "cpu":
         # oneDNN convolves a third faster where the channels of a pixel lie side by side.
         of(module).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

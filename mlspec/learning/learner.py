@@ -14,10 +14,11 @@ from torch.nn import functional
 from mlspec.learning import ranks
 from mlspec.learning.batches import Batch
 from mlspec.learning.metrics import Scores
-from mlspec.learning.optimize import on_device, optimizers
+from mlspec.learning.optimize import on_device, optimizers, with_decay
 from mlspec.learning.repeatable import repeatable
 from mlspec.learning.step_graphs import NotCapturable, StepGraphs
 from mlspec.learning.update_graph import UpdateGraph
+from mlspec.learning.used_rows import WordRows
 from mlspec.sections.metric_names import Task
 from mlspec.sections.train import TrainSpec
 from mlspec.stage_result import decide
@@ -40,6 +41,7 @@ class Learner(pl.LightningModule):
         self.graphs: StepGraphs | None = None
         self.update = UpdateGraph(train.gradient_clip)
         self._known = self._replayed = False
+        self.words: WordRows | None = None
         self.metrics = metrics
         self.counts = True
         """Whether the rows of this process count: with fewer rows than processes some processes only repeat rows."""
@@ -182,11 +184,17 @@ class Learner(pl.LightningModule):
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
-        """Save the sums of an unfinished epoch, those of each process."""
+        """Save the sums of an unfinished epoch, those of each process; and the optimizer's state of all words."""
+        if self.words is not None:
+            states: Any = checkpoint.get("optimizer_states", [])  # none in a checkpoint of weights
+            checkpoint["optimizer_states"] = [self.words.widen(state, self._word_index()) for state in states]
         checkpoint["sums"] = ranks.gathered({split: self._sum(split).tolist() for split in self.sums})
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the sums of the interrupted epoch. Fewer processes than before share the sums of all."""
+        if self.words is not None:
+            for state in checkpoint["optimizer_states"]:
+                self.words.narrow(state, self._word_index())
         mine = checkpoint["sums"][ranks.number() :: self.trainer.world_size]
         for split in self.sums:
             parts = [torch.tensor(sums[split], dtype=torch.float64) for sums in mine]
@@ -205,7 +213,18 @@ class Learner(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer and schedule of the `train` section."""
-        return optimizers(self.network, self.settings, int(self.trainer.estimated_stepping_batches))
+        steps = int(self.trainer.estimated_stepping_batches)
+        if self.words is None:
+            return optimizers(self.network, self.settings, steps)
+        created: dict[str, Any] = optimizers(self.network, self.settings, steps, self.words.begin())
+        self.words.follow(created["optimizer"])
+        return created
+
+    def _word_index(self) -> int:
+        """The number of the words among the optimizer's parameters."""
+        assert self.words is not None
+        weight = self.words.table.weight
+        return next(index for index, parameter in enumerate(with_decay(self.network)) if parameter is weight)
 
 
 def _exact(device: torch.device) -> torch.dtype:

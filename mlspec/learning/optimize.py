@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
 
 import torch
 from torch import nn
@@ -12,13 +14,19 @@ from mlspec.sections.train import TrainSpec
 
 ONE_CYCLE_START, ONE_CYCLE_END = 1 / 25, 1 / 250_000
 """Factors of the maximum rate, as in PyTorch's OneCycleLR: initial = max / 25, final = initial / 10 000."""
+_NONE: Final[Mapping[torch.Tensor, nn.Parameter]] = MappingProxyType({})
 
 
-def optimizers(network: nn.Module, train: TrainSpec, steps: int) -> dict[str, object]:
-    """The return value of `configure_optimizers`; `steps` is the number of optimizer steps of the whole run."""
+def optimizers(
+    network: nn.Module, train: TrainSpec, steps: int, instead: Mapping[torch.Tensor, nn.Parameter] = _NONE
+) -> dict[str, object]:
+    """The return value of `configure_optimizers`; `steps` is the number of optimizer steps of the whole run.
+
+    `instead`: parameters that are trained in place of some of the network's.
+    """
     settings = train.optimizer
     # No weight decay for biases and normalisation parameters, as is common practice.
-    decayed = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
+    decayed = [instead.get(p, p) for p in with_decay(network)]
     plain = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
@@ -39,6 +47,11 @@ def optimizers(network: nn.Module, train: TrainSpec, steps: int) -> dict[str, ob
     warmup = round(share * steps)
     schedule = scheduled(optimizer, train.learning_rate, lambda step: factor(train.schedule.type, step, warmup, steps))
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def with_decay(network: nn.Module) -> list[nn.Parameter]:
+    """The parameters with weight decay, which are the first of the optimizer."""
+    return [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
 
 
 def scheduled(

@@ -216,7 +216,8 @@ def _reason(alert: Alert, per_minute: float) -> str:
     if arriving < alert.least:
         kind = "predictions" if alert.enough is Counted.PREDICTIONS else "requests"
         minutes = f"{alert.window / 60:g} minutes"
-        return f"it needs {alert.least} {kind} in {minutes}, and about {arriving:.3g} arrive"
+        arrive = f"it needs {alert.least} {kind} in {minutes}, and about {arriving:.3g} arrive"
+        return f"{arrive}; lower monitor.alerts.min_requests, or set a longer window"
     return _NEVER
 
 

@@ -43,7 +43,9 @@ from mlspec.learning.gradient_shares import shared
 from mlspec.learning.inductor import compile_errors
 from mlspec.learning.learner import Learner
 from mlspec.learning.memory_limit import fitting_batch
+from mlspec.learning.padding import padding
 from mlspec.learning.split_rows import Rows, load
+from mlspec.learning.used_rows import used_rows
 from mlspec.parts.evaluate import undefined_metrics
 from mlspec.parts.train.logged_twice import LoggedTwice
 from mlspec.parts.train.minimum_rows import single_rows
@@ -186,10 +188,26 @@ class Fitting:
             if isinstance(model, Custom):
                 self._compare(model, rows, preprocess)
             loaders = {split: self._loader(rows[split], preprocess, split == "train") for split in rows}
-            with single_rows(self.train, len(rows["train"]), self.job.root):
+            words = self.words(module, rows["train"], preprocess)
+            with single_rows(self.train, len(rows["train"]), self.job.root), words:
                 self.trainer.fit(
                     module, loaders["train"], loaders["valid"], ckpt_path=resume, weights_only=not model.trust
                 )
+
+    @contextmanager
+    def words(self, module: pl.LightningModule, rows: Rows, preprocess: Preprocess) -> Iterator[None]:
+        """Train only the words that the rows have, where that gives the same result."""
+        pads = padding(preprocess, self.trainer.strategy.root_device, own=True)
+        if not isinstance(module, Learner) or pads is None or "input_ids" not in pads.values:
+            yield
+            return
+        texts = (feature["input_ids"] for feature in rows.features)
+        module.words = used_rows(module.network, self.trainer, self.train, texts, pads.values["input_ids"])
+        try:
+            yield
+        finally:
+            if module.words is not None:
+                module.words.end()
 
     def _fitting_batch(self, rows: Rows, preprocess: Preprocess) -> int | None:
         """The batch size that fits in the memory; None if it is unknown."""
