@@ -54,7 +54,7 @@ class ExpectedLook:
             problems.setdefault(problem, []).append(version)
         missing = [f"is not known for version {' and '.join(names)}: {why}" for why, names in problems.items()]
         known = [ASSUMPTION] if self.absolute else []
-        beyond = [f"of version {version} {words}" for version, words in sorted(self.beyond.items())]
+        beyond = [f"in version {version}, {words}" for version, words in sorted(self.beyond.items())]
         return "; ".join([*known, *beyond, *missing])
 
 
