@@ -92,7 +92,7 @@ def _require_stacks(plan: ApplyPlan) -> None:
     if tool not in ("sam", "serverless"):
         why = "with --target local" if deploy and tool != deploy.iac else f"with `deploy.iac: {tool}`"
         help = "leave it out; with `deploy.iac: sam` or `serverless` CloudFormation computes the changes"
-        raise UsageError(f"--change-set: there is no CloudFormation stack {why}", help=help)
+        raise UsageError(f"--change-set needs a CloudFormation stack, which does not exist {why}", help=help)
 
 
 def _show(console: Console, plan: ApplyPlan, saved: Path | None) -> None:
