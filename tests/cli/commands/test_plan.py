@@ -44,4 +44,6 @@ def test_a_change_set_needs_a_stack(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     numbers(tmp_path, more)
     assert main(["plan", "--change-set", *options]) == 2
-    assert capsys.readouterr().err.startswith(f"error: --change-set needs a CloudFormation stack, which does not exist {why}\n")
+    assert capsys.readouterr().err.startswith(
+        f"error: --change-set needs a CloudFormation stack, which does not exist {why}\n"
+    )
