@@ -59,14 +59,14 @@ def reports(
 
 
 def _drift(look: DriftLook) -> Iterator[MonitorReport]:
-    """Each column of all rows, with or without an alarm; of slices the alarms."""
-    moved = {(alarm.group, alarm.column): alarm for alarm in look.alarms}
+    """Each column of all rows, with or without an alarm; of slices the alarms. A column may have one of each kind."""
+    moved = {(alarm.group, alarm.column) for alarm in look.alarms}
     for score in look.scores:
         if not score.group.slice and (score.group, score.column) not in moved:
             share = score.evidence / score.threshold
             values: dict[str, JsonValue] = {"column": score.column, "drift_evidence": score.evidence, "alarm": 0}
             yield MonitorReport(score.group.version, values | {"drift_share": share})
-    for alarm in moved.values():
+    for alarm in look.alarms:
         yield MonitorReport(alarm.group.version, _alarm(alarm))
 
 
