@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MonitorReport:
-    """One document: about a column that moved, or about the quality of a version."""
+    """One document: about a column that moved, about the quality of a version, or, without a version, about a run."""
 
     version: str
     values: Mapping[str, JsonValue]
@@ -31,9 +31,14 @@ class MonitorReport:
         return {
             "@timestamp": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "event": {"kind": "metric"},
-            "service": {"name": model, "version": self.version},
+            "service": {"name": model, **({"version": self.version} if self.version else {})},
             "monitor": dict(self.values),
         }
+
+
+def run_report(alarms: int) -> MonitorReport:
+    """That `mlspec monitor` has run, with the number of open alarms: all that there is without traffic."""
+    return MonitorReport("", {"alarms": alarms})
 
 
 def reports(

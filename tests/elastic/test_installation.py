@@ -57,7 +57,7 @@ def test_everything_is_created_in_the_order_of_its_needs(
         "_security",
     ]  # fmt: skip
     assert "PUT /_data_stream/predictions-cola-default/_lifecycle" in server.writes
-    assert len([path for path in server.stored if path.startswith("/api/alerting")]) == 5
+    assert len([path for path in server.stored if path.startswith("/api/alerting")]) == 6
     for role in ("server", "reader"):
         file = tmp_path / ".mlspec" / "elasticsearch" / f"{role}.env"
         key = server.key(f"predictions-cola-default-{role}")

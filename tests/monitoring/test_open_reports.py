@@ -22,6 +22,7 @@ from mlspec.monitoring.reports import MonitorReport, reports
 from mlspec.parts.monitor.rules import alert_rules, queries
 from tests.esql_as_sql import create, flat, translated
 from tests.monitoring.incidents_store import incidents, incidents_model
+from tests.monitoring.watched import Service
 from tests.runtime.elastic_proxy import ElasticProxy, cluster
 
 NO_LABELS = QualityLook((), 0, 0, {})
@@ -48,12 +49,13 @@ class Stored:
         self.client.indices.refresh(index=self.stream)
         return [hit["_source"] for hit in self.client.search(index=self.stream, size=1000)["hits"]["hits"]]
 
-    def rows(self, rule: str) -> list[dict[str, Any]]:
-        """The rows of a rule, each of which is an alert, on all that is stored."""
+    def rows(self, rule: str, since: datetime = NOW) -> list[dict[str, Any]]:
+        """The rows of a rule, each of which is an alert; Kibana filters by time."""
         rules = alert_rules((), incidents_model().shape, "shop", "predictions", "reports", "dashboard")
         query = dict(zip((each.name for each in rules), queries(rules), strict=True))[rule]
         with duckdb.connect() as connection:
             create(connection, "reports", flat(self.documents()))
+            connection.execute('DELETE FROM reports WHERE "@timestamp" < ?', [since])
             result = connection.execute(translated(query))
             names = [column[0] for column in result.description or ()]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
@@ -93,6 +95,16 @@ def test_the_rules_fire_for_a_version_and_end_once_it_no_longer_answers(stored: 
     assert stored.rows("drift") == stored.rows("quality") == []
     stored.run(of_version("8"))
     assert len(stored.rows("drift")) == len(stored.rows("quality")) == 1
+
+
+def test_a_rule_fires_without_a_run_of_the_monitor_and_not_after_one_without_traffic(
+    stored: Stored, tmp_path: Path
+) -> None:
+    observed = Service(tmp_path).observe().reports
+    assert [dict(each.values) for each in observed] == [{"alarms": 0}]
+    stored.run(observed)
+    assert stored.rows("not-monitored") == []
+    assert stored.rows("not-monitored", since=stored.time + timedelta(days=1)) == [{"reports": 0}]
 
 
 def test_an_alarm_of_a_removed_version_is_closed_once(stored: Stored) -> None:

@@ -129,6 +129,7 @@ _REPORT: Final[dict[str, JsonValue]] = {
     "since": {"type": "date"},
     "rows": _number("long"),
     "alarm": _number("byte"),
+    "alarms": _number("long"),
     "slice": _KEYWORD,
     "quality_alarm": _number("byte"),
     "metric": _KEYWORD,
@@ -139,7 +140,7 @@ _REPORT: Final[dict[str, JsonValue]] = {
     **{f"{name}{end}": _number("double") for name in ("measure", "measure_estimated") for end in ("", "_low", "_high")},
     "labelled_share": _number("float"),
 }
-"""A report of `mlspec monitor`: drift of a column, the quality of a version, or one measure of it."""
+"""A report of `mlspec monitor`: drift of a column, the quality of a version, one measure of it, or that it has run."""
 
 
 def _group(properties: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -116,7 +116,8 @@ def test_rules_are_asked_for(tmp_path: Path) -> None:
     rendered = files(tmp_path, f"monitor: {{elasticsearch: {{index: mine}}, {alerts}}}\n")
     rules = {path: json.loads(text) for path, text in rendered.items() if path.startswith("kibana/rules/")}
     assert set(rules) == {
-        f"kibana/rules/{name}.json" for name in ("error-rate", "latency", "silence", "drift", "quality")
+        f"kibana/rules/{name}.json"
+        for name in ("error-rate", "latency", "silence", "drift", "quality", "not-monitored")
     }
     error = rules["kibana/rules/error-rate.json"]
     query = error["params"]["esqlQuery"]["esql"]
@@ -124,6 +125,8 @@ def test_rules_are_asked_for(tmp_path: Path) -> None:
     assert query.endswith("WHERE requests >= 7 AND measured > 0.02")
     assert (error["schedule"]["interval"], error["params"]["timeWindowSize"]) == ("10s", 30)
     assert rules["kibana/rules/silence.json"]["params"]["timeWindowSize"] == 120
+    late = rules["kibana/rules/not-monitored.json"]  # an hour of runs in a row, in each of which the day has no report
+    assert (late["params"]["timeWindowSize"], late["alert_delay"]["active"]) == (1440, 360)
 
 
 def test_drift_alone_writes_nothing(tmp_path: Path) -> None:
