@@ -35,7 +35,7 @@ from mlspec.monitoring.queries import sql
 from mlspec.monitoring.queries.dashboard_model import dashboard
 from mlspec.monitoring.queries.measure import Count, Counted, Percentile
 from mlspec.monitoring.queries.query import Query, Series
-from mlspec.monitoring.reports import MonitorReport, reports
+from mlspec.monitoring.reports import MonitorReport, reports, run_report
 from mlspec.monitoring.retention_clock import retention_time
 from mlspec.monitoring.sealing import Sealed
 from mlspec.monitoring.watched_model import WatchedModel
@@ -163,7 +163,7 @@ class Observer:
         book = self.model.state / ALARMS
         changes = remember(book, self.model.project, active, self.now, store=self.notifies)
         measures = tuple(quality_measures(self.model, self._run, self.viewed, quality))
-        documents = tuple(reports(self._harmful(look), quality, measures))
+        documents = (run_report(len(active)), *reports(self._harmful(look), quality, measures))
         return Observation(self._state(look, quality, changes.alarms, measures), changes, documents)
 
     def _harmful(self, look: DriftLook | None) -> DriftLook | None:
