@@ -12,6 +12,7 @@ from mlspec.monitoring.alarm_book import AlarmChanges, remember
 from mlspec.monitoring.answering_versions import answering_versions, drift_of, quality_of
 from mlspec.monitoring.drift.drift_alarm import Alarm, column_title
 from mlspec.monitoring.drift_state import DriftLook, look_for_drift
+from mlspec.monitoring.dropped_records import dropped_note, dropped_records
 from mlspec.monitoring.input_views import input_views
 from mlspec.monitoring.log_panels import quality_panel, shift_panel
 from mlspec.monitoring.monitor_metrics import monitor_metrics
@@ -148,6 +149,9 @@ class Observer:
 
     def _observed(self, look: DriftLook | None) -> Observation:
         self._note_future()
+        folders, viewed = self.model.store.folders, self.viewed
+        if note := dropped_note(dropped_records(folders, viewed.since, viewed.until)):
+            self.notes.append(note)
         versions = answering_versions(self._run, self.model.version)
         look = drift_of(look, versions) if look is not None else None
         quality = quality_of(self._quality(look), versions)

@@ -158,7 +158,7 @@ class PredictionStore:
         """
         old: set[date] = set()
         with self.folders.deleting() as alone:
-            for folder in (self.folders.log, self.folders.data, self.folders.refused) if alone else ():
+            for folder in self.folders.by_day if alone else ():
                 days = [day for day in self.folders.days(folder) if day < before]
                 for day in days:
                     shutil.rmtree(folder / day.isoformat())

@@ -38,6 +38,11 @@ class StoreFolders:
         return self.root / "labels"
 
     @property
+    def dropped(self) -> Path:
+        """How many records the servers could not store, a folder for each day."""
+        return self.root / "dropped"
+
+    @property
     def refused(self) -> Path:
         """Documents that Elasticsearch refused for good, a folder for each day."""
         return self.root / "refused"
@@ -51,6 +56,11 @@ class StoreFolders:
     def state(self) -> Path:
         """State of detectors, notifications and readers, and the locks."""
         return self.root / "state"
+
+    @property
+    def by_day(self) -> tuple[Path, ...]:
+        """The folders that have one for each day."""
+        return (self.log, self.data, self.refused, self.dropped)
 
     def days(self, folder: Path) -> list[date]:
         """The days that `folder` has, in order."""

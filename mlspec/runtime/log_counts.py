@@ -84,6 +84,11 @@ class LogCounts:
         with self._lock:
             self._dropped[reason] += records
 
+    def lost(self) -> dict[str, int]:
+        """Records that are lost, by reason."""
+        with self._lock:
+            return dict(self._dropped)
+
     def failed(self, sink: str) -> None:
         """Count a failed write."""
         with self._lock:

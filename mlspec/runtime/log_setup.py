@@ -46,7 +46,7 @@ def attach(service: Service, front: Front, policy_file: Path, environment: Mappi
     log = service.log = _log(service, front, policy or LogPolicy())
     if policy is not None:
         folder = Path(environment.get("MLSPEC_LOG_FOLDER") or path.parent / policy.folder)
-        log.add_sink(_sink(to, folder))
+        log.add_sink(_sink(to, folder, log.counts))
         if policy.elastic is not None and front != "lambda":
             known = known_categories(service.model.preprocess) if isinstance(service.model, Predictor) else {}
             _send_to_elasticsearch(log, policy, policy.elastic, folder, environment, known)
@@ -110,10 +110,10 @@ def _log(service: Service, front: Front, policy: LogPolicy) -> PredictionLog:
     return PredictionLog(encoder, (), counts, flush=policy.flush)
 
 
-def _sink(to: str, folder: Path) -> Sink:
+def _sink(to: str, folder: Path, counts: LogCounts) -> Sink:
     if to == "stdout":
         return LogOutput()
-    segments = LogSegments(folder)
+    segments = LogSegments(folder, dropped=counts.lost)
     try:
         segments.check()
     except OSError as error:

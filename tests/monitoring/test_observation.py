@@ -192,6 +192,24 @@ def test_an_empty_store_says_who_writes_to_it(tmp_path: Path) -> None:
     assert service.observe().state.notes == ()
 
 
+def test_predictions_that_a_server_dropped_are_reported_for_the_viewed_range(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.answer(60)
+    lines = [
+        {"time": (service.now - timedelta(hours=ago)).isoformat(), "dropped": {reason: count}}
+        for ago, reason, count in ((1, "queue_full", 1200), (2, "write_error", 4), (3, "queue_full", 1), (9, "queue_full", 7))
+    ]  # fmt: skip
+    for each in lines:
+        path = service.model.store.folders.dropped / str(each["time"])[:10] / "host-1-1.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            file.write(json.dumps(each) + "\n{torn\n[]\n")
+    assert service.observe().state.notes == (
+        "1,205 predictions of this range are not in the log (1,201: the queue was full, 4: they could not be written), "
+        "and in none of the numbers. The output of the server has the cause",
+    )
+
+
 def test_labels_that_change_while_the_inputs_do_not_are_concept_drift(tmp_path: Path) -> None:
     service = Service(tmp_path)
     service.answer(1200)

@@ -239,10 +239,14 @@ def test_days_after_the_retention_are_removed(tmp_path: Path) -> None:
 
 
 def test_documents_for_elasticsearch_are_removed_with_their_day(tmp_path: Path) -> None:
-    """Refused ones, and batches that wait, whoever has claimed them and whenever they were tried last."""
-    refused = [tmp_path / "refused" / f"{DAY.date() + timedelta(days)}" / "1-a.jsonl" for days in (0, 1)]
+    """Refused ones, batches that wait, whoever has claimed them and whenever they were tried last; and counts."""
+    dated = [
+        tmp_path / folder / f"{DAY.date() + timedelta(days)}" / "1-a.jsonl"
+        for folder in ("refused", "dropped")
+        for days in (0, 1)
+    ]
     spool = ElasticSpool(tmp_path, 10_000)
-    for path in refused:
+    for path in dated:
         path.parent.mkdir(parents=True)
         path.write_text("{}\n")
     spool.put([b"new\n"])
@@ -253,9 +257,9 @@ def test_documents_for_elasticsearch_are_removed_with_their_day(tmp_path: Path) 
         path.write_text("{}\n")
     (spool.folder / "notes").write_text("not ours")
     store(tmp_path).forget(DAY.date())
-    assert all(path.exists() for path in (*refused, *left))
+    assert all(path.exists() for path in (*dated, *left))
     assert store(tmp_path).forget(DAY.date() + timedelta(1)) == 1
-    assert [path.exists() for path in refused] == [False, True]
+    assert [path.exists() for path in dated] == [False, True, False, True]
     assert sorted(path.name for path in spool.folder.iterdir()) == sorted([new.name, "notes"])
 
 

@@ -3,14 +3,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from mlspec.runtime.log_segments import LogSegments
+from mlspec.monitoring.dropped_records import dropped_records
+from mlspec.monitoring.store_folders import StoreFolders
+from mlspec.runtime.log_segments import DROPPED_SECONDS, LogSegments
 from tests.runtime.answered import largest_file
 
 DAY, NEXT = "2026-11-27", "2026-11-28"
+ALWAYS = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -32,6 +36,29 @@ def test_a_file_is_open_until_it_is_complete(tmp_path: Path) -> None:
     (name,) = [path.name for path in (tmp_path / "log" / DAY).iterdir()]
     assert name.split("-")[-3] == str(os.getpid())
     assert name.endswith("-1.jsonl")
+
+
+def test_what_is_dropped_is_counted_once_there_is_space(tmp_path: Path) -> None:
+    now, lost = [0.0], {"queue_full": 0, "write_error": 0}
+    segments = LogSegments(tmp_path, clock=lambda: now[0], dropped=lambda: lost)
+
+    def noted() -> dict[str, int]:
+        return dict(dropped_records(StoreFolders(tmp_path), *ALWAYS))
+
+    segments.tick()
+    assert not (tmp_path / "dropped").exists()
+    lost["queue_full"] = 3
+    with largest_file(10):
+        segments.tick()
+    assert noted() == {}
+    now[0] = DROPPED_SECONDS
+    segments.tick()
+    assert noted() == {"queue_full": 3}
+    lost["write_error"] = 2
+    segments.tick()
+    assert noted() == {"queue_full": 3}
+    segments.close()
+    assert noted() == {"queue_full": 3, "write_error": 2}
 
 
 def test_a_file_is_completed_by_size_age_and_day(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from mlspec.runtime.rows import RefusedError
 from mlspec.runtime.service import PendingRequest, Request
 from tests.conftest import CHECKOUT
 from tests.runtime import bundles
+from tests.runtime.answered import largest_file
 from tests.runtime.callers import ask, until
 from tests.runtime.elastic_proxy import ElasticProxy, cluster
 
@@ -123,6 +124,18 @@ def test_a_folder_that_cannot_be_written_sends_the_log_to_stdout(bundle: Path, t
     printed = [json.loads(line) for line in output.splitlines() if line.startswith(b'{"mlspec":"prediction",')]
     assert [record["inputs"] for record in printed] == [ROW] * 3
     assert errors.decode().count("prediction log: cannot write to") == 1
+
+
+def test_what_a_full_disk_loses_is_counted_beside_the_log(bundle: Path, tmp_path: Path) -> None:
+    with LoggedModel(bundle, {}) as model:
+        assert model.service.log is not None
+        with largest_file(10):
+            model.predict([ROW, ROW])
+            model.service.log.flush()
+        model.predict([ROW])
+    assert len(lines(tmp_path / "log-folder")) == 1
+    (file,) = (tmp_path / "log-folder" / "dropped").rglob("*.jsonl")
+    assert json.loads(file.read_bytes())["dropped"] == {"write_error": 2}
 
 
 def test_a_client_that_leaves_is_a_line(bundle: Path, tmp_path: Path) -> None:

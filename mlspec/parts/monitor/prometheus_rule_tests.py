@@ -296,12 +296,26 @@ def _server(group: RuleGroup, options: RuleOptions) -> Iterator[RuleTest]:
     shown = {key: text.replace("{{ $labels.instance }}", up["instance"]) for key, text in rule.annotations.items()}
     fires = ExpectedAlert(rule.alert, {**rule.labels, **up}, shown)
     yield RuleTest("an unreachable server", 60, end, (CounterSeries("up", up, 0),), (fires,))
-    reason = {"version": "1", "reason": "queue_full"}
-    rule = labelled[rules.NOT_LOGGED]
-    dropped = CounterSeries(rules.DROPPED, {"model": options.model, **reason}, 1)
-    shown = {key: _labelled(text, reason) for key, text in rule.annotations.items()}
-    fires = ExpectedAlert(rule.alert, {**rule.labels, **reason}, shown)
-    yield RuleTest("predictions that are not logged", 60, _end(3600, options), (dropped,), (fires,))
+    rule, model = labelled[rules.NOT_LOGGED], {"model": options.model, "version": "1"}
+    full = CounterSeries(rules.DROPPED, {**model, "reason": "queue_full"}, 1)
+    yield _not_logged("predictions that are not logged", rule, full, "queue_full", options)
+    for outcome in ("dropped", "refused"):
+        unsent = CounterSeries(rules.NOT_SENT, {**model, "outcome": outcome}, 1)
+        name = f"predictions that Elasticsearch does not have: {outcome}"
+        yield _not_logged(name, rule, unsent, f"elasticsearch_{outcome}", options)
+    stored = CounterSeries(rules.NOT_SENT, {**model, "outcome": "stored"}, 1)
+    yield RuleTest(
+        "predictions that Elasticsearch has", 60, _end(3600, options), (stored,), (ExpectedAlert(rule.alert),)
+    )
+
+
+def _not_logged(
+    name: str, rule: rules.AlertingRule, series: CounterSeries, reason: str, options: RuleOptions
+) -> RuleTest:
+    labels = {"version": "1", "reason": reason}
+    shown = {key: _labelled(text, labels) for key, text in rule.annotations.items()}
+    fires = ExpectedAlert(rule.alert, {**rule.labels, **labels}, shown)
+    return RuleTest(name, 60, _end(3600, options), (series,), (fires,))
 
 
 def _monitored(group: RuleGroup, options: RuleOptions) -> Iterator[RuleTest]:

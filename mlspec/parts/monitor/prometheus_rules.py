@@ -18,6 +18,7 @@ MONITORED: Final = (DRIFT, QUALITY, NOT_MONITORED)
 """Alerts on what `mlspec monitor` measures."""
 NOT_LOGGED: Final = "ModelPredictionsNotLogged"
 DROPPED: Final = "mlspec_prediction_log_dropped_total"
+NOT_SENT: Final = "mlspec_elasticsearch_documents_total"
 _HOUR: Final = 3600
 DAY: Final = 86_400
 
@@ -157,11 +158,14 @@ def _of_server(options: RuleOptions) -> Iterator[AlertingRule]:
     }
     yield _rule(UNREACHABLE, f"{up} == 0", "critical", down, options)
     scope = promql.Scope(options.model, duration(_HOUR))
-    dropped = f"sum by (version, reason) ({scope.over('increase', DROPPED)}) > 0"
+    unsent = scope.over("increase", NOT_SENT, 'outcome=~"dropped|refused"')
+    unsent = f'label_replace({unsent}, "reason", "elasticsearch_$1", "outcome", "(.*)")'
+    dropped = f"sum by (version, reason) ({scope.over('increase', DROPPED)} or {unsent}) > 0"
     lost = {
         "summary": f"{options.model} {{{{ $labels.version }}}}: predictions are not logged ({{{{ $labels.reason }}}})",
-        "description": "The server answers, and some predictions are missing from the prediction log.",
-        "action": "read why in the log of the server, `mlspec logs serve`; free disk space, or store fewer",
+        "description": "The server answers, and some predictions are missing from the log or from Elasticsearch.",
+        "action": "read why in the log of the server, `mlspec logs serve`; free disk space, or store fewer; of "
+        "Elasticsearch correct the address, the key or the field that it names",
     }
     yield _rule(NOT_LOGGED, dropped, "warning", lost, options)
 
