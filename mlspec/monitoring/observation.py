@@ -103,7 +103,10 @@ class Observer:
         self._note_sealed(self.model.store.seal())
         if self.model.store.empty:
             folder = self.model.options.log.folder
-            self.notes.append(f"no prediction is stored in {folder} yet: `mlspec serve` and the image write there")
+            self.notes.append(
+                f"no prediction is stored in {folder} yet: `mlspec serve` writes there, and so does the container of "
+                "compose.yaml if its user may. For predictions that were written elsewhere: `mlspec monitor pull`"
+            )
         self._forget()
         look = look_for_drift(self.model, self.model.options.drift, self.now) if self.model.options.drift else None
         if look is not None and look.note:
