@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "mlspec"
 BASE = {
     "project": "project: {name: cola}\n",
     "data": (
-        "data:\n  source: data/cola.csv\n  inputs: {sentence: text}\n"
+        "data:\n  source: data/cola.csv\n  track: git\n  inputs: {sentence: text}\n"
         '  target: {column: label, type: class, labels: ["no", "yes"]}\n'
     ),
     "model": "model: {type: text-classifier}\n",

@@ -9,11 +9,14 @@ from pathlib import Path
 from mlspec.compiler import compile_project
 from mlspec.starters import STARTERS, contents
 from tests.conftest import CHECKOUT
-from tests.parts.targets import BASE, EXPORT, LAMBDA, PACKAGE
+from tests.parts.targets import BASE, EXPORT, IN_GIT, LAMBDA, PACKAGE
 
 CI = 'ci: {github: {schedule: "0 3 * * 1", train_on: [pull_request, push, dispatch], branches: [main, "release/**"]}}\n'
 REMOTE = BASE.replace("data:\n", "data:\n  remote: s3://my-bucket/dvc\n")
 TEST = "test:\n"
+SIGNED = EXPORT.replace(
+    "{onnx: {}}", "{onnx: {}, sign: {key: {private: {env: MODEL_SIGNING_KEY}, public: mlproject.yaml}}}"
+)
 WATCHED = REMOTE.replace("data:\n", "data:\n  collected: data/collected\n")
 WATCH = """\
 monitor:
@@ -24,6 +27,8 @@ monitor:
 EXPERIMENTS = "experiments: {fast: {train.max_epochs: 1}}\n"
 CASES = {
     "smallest": (BASE, "ci:\n"),
+    "in git": (IN_GIT, EXPORT + "ci:\n"),
+    "signed": (IN_GIT, SIGNED + TEST + "ci:\n"),
     "everything": (
         REMOTE,
         LAMBDA

@@ -16,6 +16,7 @@ data:
   target: {column: label, type: class, labels: ["no", "yes"]}
 model: {type: text-classifier}
 """
+IN_GIT = BASE.replace("data:\n", "data:\n  track: git\n")
 EXPORT = "train: {}\nexport: {onnx: {}}\n"
 PACKAGE = EXPORT + "package: {docker: {}}\n"
 REGISTRY = 'registry: {ecr: {repository: cola, region: eu-west-1, account: "123456789012"}}\n'

@@ -17,6 +17,7 @@ from mlspec.parts.ci import (
     monitor_workflow,
     project_folder,
     release_workflow,
+    short_run,
     train_workflow,
 )
 from mlspec.parts.package.part import image_name
@@ -27,7 +28,6 @@ from mlspec.sections.ci import Ci, Github, package_of
 from mlspec.sections.data import DataSpec
 from mlspec.sections.delivery_tool import delivery_tool
 from mlspec.sections.deploy import Deploy, Lambda
-from mlspec.sections.export import ExportSpec
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
 from mlspec.sections.track import TrackSpec, tracked_extras
@@ -65,6 +65,7 @@ def check(project: Project) -> Iterator[Finding]:
         message = "GitHub runs a schedule every five minutes at most"
         help = "for example `*/5 * * * *`; once a day or a week is usual for a training"
         yield Finding("schedule-too-often", (*at, "schedule"), message, help)
+    yield from short_run.check(project)
     yield from monitor_workflow.check(project, ci.github)
     yield from train_workflow.check(project, ci.github)
     yield from job_minutes.check_limits(project, ci.github)
@@ -161,7 +162,8 @@ def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[s
         "install": package_of(github, mlspec.__version__, *_extras(project, data)),
         "tests": "test" in project.sections,
         "advice": _ADVICE,
-        "quick": _quick(project, data),
+        "quick": short_run.stages(project),
+        "untrained": short_run.untrained(project),
         "remote": bool(data and data.remote),
         "s3": bool(data and (data.remote or "").startswith("s3://")),
         "training_secrets": sorted(_secrets(train_workflow.secret_values(project))),
@@ -187,18 +189,6 @@ def _marker(project: Project) -> str:
     """The first line of a training's comment, which Markdown does not show."""
     environment = f", environment {project.environment}" if project.environment else ""
     return f"<!-- mlspec training report of {project.info.name}{environment} -->"
-
-
-def _quick(project: Project, data: DataSpec | None) -> list[str]:
-    """Stages that a short training runs in the test workflow: none where the raw data is not in git."""
-    if data is None or data.track != "git" or data.kind == "remote" or "train" not in project.sections:
-        return []
-    export = project.get(ExportSpec)
-    whole = export is not None and export.onnx.quantize == "none"
-    track = project.get(TrackSpec)
-    online = [name for name, tracker in track.trackers.items() if tracker.online] if track is not None else []
-    train = " ".join(["train train.max_steps=2", *(f"track.{name}.mode=disabled" for name in online)])
-    return ["data", train, *(["export"] if whole else [])]
 
 
 def _extras(project: Project, data: DataSpec | None) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.parts.targets import LAMBDA, codes, files
+from tests.parts.targets import IN_GIT, LAMBDA, codes, files
 
 TRAIN = ".github/workflows/mlspec-train.yaml"
 
@@ -38,7 +38,7 @@ def test_a_job_lasts_as_long_as_its_training(train: str, more: str, minutes: int
     ],
 )
 def test_limits_that_no_job_reaches(train: str, ci: str, run: str, count: int, tmp_path: Path) -> None:
-    assert codes(tmp_path, f"train: {train}\nci: {ci}\nrun: {run}\n") == ["time-limit-too-short?"] * count
+    assert codes(tmp_path, f"train: {train}\nci: {ci}\nrun: {run}\n", IN_GIT) == ["time-limit-too-short?"] * count
 
 
 @pytest.mark.parametrize(("interval", "short"), [("110m", False), ("111m", True)])

@@ -9,7 +9,7 @@ import yaml
 
 from mlspec.errors import SpecError
 from mlspec.parts.ci import action_pins
-from tests.parts.targets import BASE, EXPORT, LAMBDA, PACKAGE, REGISTRY, build, codes, files, write
+from tests.parts.targets import BASE, EXPORT, IN_GIT, LAMBDA, PACKAGE, REGISTRY, build, codes, files, write
 
 FOLDER = ".github/workflows/mlspec-"
 REMOTE = BASE.replace("data:\n", "data:\n  remote: s3://my-bucket/dvc\n")
@@ -32,7 +32,7 @@ REMOTE = BASE.replace("data:\n", "data:\n  remote: s3://my-bucket/dvc\n")
     ],
 )
 def test_faults(github: str, code: str, tmp_path: Path) -> None:
-    assert codes(tmp_path, f"ci: {{github: {github}}}\n") == [code]
+    assert codes(tmp_path, f"train: {{}}\nci: {{github: {github}}}\n", IN_GIT) == [code]
 
 
 def test_a_release_workflow_needs_something_to_release(tmp_path: Path) -> None:
@@ -156,6 +156,54 @@ def test_secrets_reach_only_the_step_that_trains(tmp_path: Path) -> None:
     assert "secrets" not in files(tmp_path, text)[FOLDER + "test.yaml"]
 
 
+SHORT = "Check the data and train two steps"
+
+
+def test_a_short_training_runs_without_a_section_of_tests(tmp_path: Path) -> None:
+    test = files(tmp_path, EXPORT + "ci:\n", IN_GIT)[FOLDER + "test.yaml"]
+    job = yaml.safe_load(test)["jobs"]["test"]
+    commands = str(script(job, SHORT)["run"]).splitlines()
+    assert commands == ["mlspec run data", "mlspec run train train.max_steps=2", "mlspec run export"]
+    assert "pytest" not in str(job["steps"])
+    assert "so it runs no tests" in test
+    assert codes(tmp_path, EXPORT + "ci:\n", IN_GIT) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "reason"),
+    [("train: {}\n", BASE, "the raw data is not in git"), ("", IN_GIT, "it has no model to train")],
+)
+def test_a_test_workflow_that_tests_nothing_says_so(text: str, base: str, reason: str, tmp_path: Path) -> None:
+    built = build(tmp_path, text + "ci:\n", base)
+    (warning,) = built.warnings
+    assert (warning.code, warning.severity) == ("nothing-tested", "warning")
+    assert warning.span is not None
+    assert warning.source[warning.span.column - 1 : warning.span.end - 1] == "ci"
+    assert reason in warning.message
+    (test,) = (file.text for file in built.files if file.path == FOLDER + "test.yaml")
+    head = " ".join(test.split("\nname:")[0].replace("#", " ").split())
+    assert f"It tests nothing: the spec has no section `test`, and {reason}." in head
+    assert "no test ran" not in head
+    assert SHORT not in test
+
+
+@pytest.mark.parametrize(("tests", "base"), [("test:\n", BASE), ("test:\n", IN_GIT)], ids=["dvc", "git"])
+def test_the_head_of_the_test_workflow_says_what_it_does(tests: str, base: str, tmp_path: Path) -> None:
+    text = files(tmp_path, EXPORT + tests + "ci:\n", base)[FOLDER + "test.yaml"]
+    head = text.split("\nname:")[0]
+    assert ("trains two steps" in head) == (SHORT in text) == (base == IN_GIT)
+    assert "no test ran" in head
+
+
+def test_a_short_run_signs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "model.pem").write_text("")
+    sign = "sign: {key: {private: {env: MODEL_SIGNING_KEY}, public: keys/model.pem}}"
+    text = EXPORT.replace("{onnx: {}}", f"{{onnx: {{}}, {sign}}}") + "test:\nci:\n"
+    test = jobs(tmp_path, "test", text, IN_GIT)["test"]
+    assert str(script(test, SHORT)["run"]).splitlines() == ["mlspec run data", "mlspec run train train.max_steps=2"]
+
+
 def test_a_signed_bundle_is_signed_where_it_is_exported_and_verified_where_it_is_deployed(tmp_path: Path) -> None:
     sign = "sign: {key: {private: {env: MODEL_SIGNING_KEY}, public: keys/model.pem}}"
     text = LAMBDA.replace("export: {onnx: {}}", f"export: {{onnx: {{}}, {sign}}}") + "ci: {github: {}}\n"
@@ -207,30 +255,30 @@ def test_mlspec_may_come_from_elsewhere_than_the_index(tmp_path: Path) -> None:
     "remote", ["gs://b/dvc", "azure://c/dvc", "ssh://host/dvc", "hdfs://h/dvc", "../dvc", "/mnt/dvc"]
 )
 def test_a_remote_that_the_runners_cannot_reach_is_refused(remote: str, tmp_path: Path) -> None:
-    base = BASE.replace("data:\n", f"data:\n  remote: {remote}\n")
+    base = IN_GIT.replace("data:\n", f"data:\n  remote: {remote}\n")
     with pytest.raises(SpecError) as caught:
-        build(tmp_path, "ci:\n", base)
+        build(tmp_path, "train: {}\nci:\n", base)
     (finding,) = caught.value.diagnostics
     assert (finding.code, finding.span is not None) == ("conflicting-options", True)
     assert remote in finding.message
     assert "s3://" in finding.help
     assert codes(tmp_path, "", base) == []
-    assert codes(tmp_path, "ci: {github: {runner: our-own}}\n", base) == []
+    assert codes(tmp_path, "train: {}\nci: {github: {runner: our-own}}\n", base) == []
 
 
 def test_a_copied_project_does_not_take_the_workflows_of_the_first(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     one, two, moved = tmp_path / "ml" / "one", tmp_path / "ml" / "two", tmp_path / "moved"
     one.mkdir(parents=True)
-    write(one, PACKAGE + "ci:\n", root=tmp_path)
+    write(one, PACKAGE + "ci:\n", IN_GIT, root=tmp_path)
     shutil.copytree(one, two)
     with pytest.raises(SpecError) as caught:
-        build(two, PACKAGE + "ci:\n")
+        build(two, PACKAGE + "ci:\n", IN_GIT)
     (finding,) = caught.value.diagnostics
     assert finding.code == "shared-workflow"
     assert "'ml/one' and 'ml/two'" in finding.message
-    assert codes(two, PACKAGE + "ci:\n", BASE.replace("name: cola", "name: mood")) == []
+    assert codes(two, PACKAGE + "ci:\n", IN_GIT.replace("name: cola", "name: mood")) == []
     shutil.rmtree(two)
-    assert codes(one, PACKAGE + "ci:\n") == []
+    assert codes(one, PACKAGE + "ci:\n", IN_GIT) == []
     one.rename(moved)
-    assert codes(moved, PACKAGE + "ci:\n") == []
+    assert codes(moved, PACKAGE + "ci:\n", IN_GIT) == []

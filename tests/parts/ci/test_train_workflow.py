@@ -110,4 +110,4 @@ def test_the_credentials_of_a_remote_on_dagshub_are_a_secret_of_the_environment(
         assert login < next(n for n, line in enumerate(words) if line.startswith("dvc pull"))
         assert read["steps"][login]["env"] == {"DAGSHUB_USER_TOKEN": "${{ secrets.DAGSHUB_USER_TOKEN }}"}
     assert "DAGSHUB_USER_TOKEN" not in text[".dvc/config"]
-    assert codes(tmp_path, "train: {}\nci:\n", base) == []
+    assert codes(tmp_path, "train: {}\nexport: {}\ntest:\nci:\n", base) == []
