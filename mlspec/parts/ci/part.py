@@ -131,7 +131,7 @@ def _monitor(project: Project, github: Github, values: Mapping[str, object]) -> 
     data = project.need(DataSpec)
     monitored = _secrets(monitor_workflow.read_by_monitor(project))
     own = monitor_workflow.values(project, github, _extras(project, data), monitored)
-    released = _secrets([train_workflow.secret_values(project), project.values.get("deploy")])
+    released = _secrets(train_workflow.secret_values(project)) | {*_ship_secrets(project)}
     released |= _secrets(monitor_workflow.read_by_stage(project))
     own |= {"release_secrets": sorted(released), "collected": data.collected or ""}
     path = workflow(project.info.name, project.surroundings.prefix, "monitor")
