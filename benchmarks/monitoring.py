@@ -30,6 +30,8 @@ CATEGORIES = tuple(f"category_{at}" for at in range(6))
 SIZES = (3, 10, 50, 200, 1000, 20)
 WORDS = np.array([f"word{at}" for at in range(5000)])
 BATCH = 250_000
+MOST_ROWS, MEMORY, SECONDS = 10_000_000, 1e9 / 2**20, {"raw": 60.0, "profiles": 2.0}
+"""The rows for which the memory in MiB and the seconds of two steps are asked."""
 STEPS = ("fill", "raw", "seal", "profiles", "export")
 
 
@@ -232,6 +234,15 @@ def run_step(name: str, folder: Path) -> tuple[float, float, float]:
     return measured([sys.executable, "-m", "benchmarks.monitoring", "--step", name, "--folder", str(folder)], folder)
 
 
+def limits(name: str, rows: int, seconds: float, memory: float) -> None:
+    """What is asked of 10 million rows, beside what was measured."""
+    if rows < MOST_ROWS or name not in SECONDS:
+        return
+    bound = SECONDS[name]
+    print(f"  seconds, at most {bound:g}: {'yes' if seconds <= bound else 'NO'}")
+    print(f"  MiB, at most {MEMORY:g}: {'yes' if memory <= MEMORY else 'NO'}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
@@ -259,6 +270,7 @@ def main() -> None:
                     f"{rows:>11,} rows  {label:24} {times[name]:7.2f} s  {cpu:7.2f} s of CPU  {memory:6.0f} MiB",
                     flush=True,
                 )
+                limits(name, rows, times[name], memory)
             if rows == options.evidently and (python := evidently(options.environment)):
                 compared(folder, python, times, rows)
     print(f"load after: {os.getloadavg()[0]:.1f}")

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Final
 
 from mlspec.audit.audit_entry import AuditEntry
-from mlspec.run.package_lock import MONITOR, RELEASE, RETRAIN, TRAIN
+from mlspec.run.needed_locks import needed_locks
 from mlspec.source import hash_lock, known_bad
+from mlspec.source.document import Document
+from mlspec.spec.project import Project
 
 SERVED: Final = "requirements-serve.txt"
 
 
-def entries(served: str, root: Path, spec: str) -> Iterator[AuditEntry]:
+def entries(project: Project, served: str, root: Path, document: Document) -> Iterator[AuditEntry]:
     """The entries of the locks in `root`, and of `served`, the text of requirements-serve.txt."""
     if served:
         yield from _locked(SERVED, served)
-    for name in (TRAIN, RELEASE, MONITOR, RETRAIN):
-        if (root / name).is_file():
-            yield from _locked(name, (root / name).read_text(encoding="utf-8"))
+    yield from _needed(project, root, document)
     for name in known_bad.FILES:
         text = (root / name).read_text(encoding="utf-8", errors="replace") if (root / name).is_file() else ""
         for pin in known_bad.pins(name, text):
@@ -28,7 +28,19 @@ def entries(served: str, root: Path, spec: str) -> Iterator[AuditEntry]:
     for bad in known_bad.RELEASES:
         release = _installed(bad.package)
         if release in bad.releases:
-            yield _bad(bad.package, release, spec, 1)
+            yield _bad(bad.package, release, document.path, 1)
+
+
+def _needed(project: Project, root: Path, document: Document) -> Iterator[AuditEntry]:
+    """The locks that the spec needs, and those that are not there. What is served without one has no hash in
+    requirements-serve.txt, which says so for each package."""
+    for lock in needed_locks(project):
+        if (root / lock.path).is_file():
+            yield from _locked(lock.path, (root / lock.path).read_text(encoding="utf-8", errors="replace"))
+        elif lock.path != hash_lock.FILE:
+            detail, line = f"{lock.path} is missing: mlspec lock", document.span((lock.section,), "key").line
+            name = f"packages of {lock.what}"
+            yield AuditEntry("package", name, document.path, line, detail, "package-without-hash", "warning")
 
 
 def _installed(package: str) -> str:

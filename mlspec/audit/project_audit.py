@@ -19,7 +19,7 @@ def audit(built: Build, spec: Path) -> tuple[AuditEntry, ...]:
     entries = {
         *generated_files.entries(built.files, own),
         *spec_entries.entries(built.project, document, root),
-        *locked_packages.entries(served, root, document.path),
+        *locked_packages.entries(built.project, served, root, document),
     }
     order = list(TITLES)
     return tuple(sorted(entries, key=lambda e: (order.index(e.kind), not e.rule, e)))

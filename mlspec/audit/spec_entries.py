@@ -9,7 +9,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from mlspec.audit.audit_entry import AuditEntry
-from mlspec.run.package_lock import TRAIN
 from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.model import ModelSpec, TextClassifier
@@ -38,11 +37,6 @@ def entries(project: Project, document: Document, root: Path) -> Iterator[AuditE
     yield from _remote_secrets(project, document)
     for host, at in _services(project):
         yield AuditEntry("host", host, document.path, document.span((*at,)).line, dotted(at))
-    if "train" in project.sections and not (root / TRAIN).is_file():
-        detail, line = "they are not locked: mlspec lock", document.span(("train",), "key").line
-        yield AuditEntry(
-            "package", "packages of training", document.path, line, detail, "package-without-hash", "warning"
-        )
     yield from _pickles(project, root)
 
 

@@ -14,7 +14,6 @@ from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.ecr import ecr_location
 from mlspec.aws.function_resource import Function
 from mlspec.aws.function_spec import FunctionSpec, function_location
-from mlspec.aws.owned_bucket import upload_rights
 from mlspec.errors import StageError
 from mlspec.sections.delivery_tool import DIRECT, DeliveryTool
 from mlspec.sections.deploy import Deploy
@@ -100,8 +99,7 @@ def desired_function(target: AwsTarget, spec: Spec, digest: str, archive: ZipArc
     assert options is not None, "a spec without deploy.lambda has no stage that deploys"
     package = spec.need(Package)
     repository = repository_name(target, registry.ecr.repository) if registry else ""
-    source, upload = target.owner.source, upload_rights(spec)
-    function = FunctionSpec(spec.need(ProjectInfo), options, package, location, repository, source, upload)
+    function = FunctionSpec(spec.need(ProjectInfo), options, package, location, repository, target.owner.source)
     image = "" if package.zip else f"{repository_uri(target, location, repository)}@{digest}"
     tool = target.tool(spec)
     variables = _variables(options.environment, secrets=not tool.reads_secrets)

@@ -42,7 +42,7 @@ class FunctionSpec(NamedTuple):
     source: str = ""
     """The project's address, for the tags."""
     upload: tuple[Statement, ...] = ()
-    """Rights on the key of the bucket that its zip is uploaded through."""
+    """Rights on the key of the bucket that its zip is uploaded through; only generated policies have them."""
 
     @property
     def name(self) -> str:

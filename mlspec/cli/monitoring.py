@@ -61,9 +61,9 @@ def send_notifications(console: Console, model: WatchedModel, observation: Obser
 def report_to_elasticsearch(console: Console, spec: str | None, model: WatchedModel, observation: Observation) -> None:
     """Store the reports where the rules of Kibana read them; what prevents it is reported, and stops nothing."""
     options = model.options.elasticsearch
-    if options is None or not observation.reports:
+    if options is None:
         return
-    from mlspec.monitoring.reports import send
+    from mlspec.monitoring.open_reports import FILE, ObservedModel, OpenReports
     from mlspec.parts.monitor.stack_names import report_stream
     from mlspec.runtime.elastic_sink import connect
 
@@ -75,10 +75,10 @@ def report_to_elasticsearch(console: Console, spec: str | None, model: WatchedMo
         find_spec(spec, model.environment or None).spec, model.environment or None, compiled=template_cache()
     ).project
     url = options.url if isinstance(options.url, str) else os.environ[options.url.env]
-    documents = [report.document(model.project, observation.state.until) for report in observation.reports]
+    about = ObservedModel(model.project, observation.state.until)
     try:
         with connect(url, os.environ[options.api_key.env]) as client:
-            send(client, report_stream(project), documents)
+            OpenReports(model.state / FILE).report(client, report_stream(project), observation.reports, about)
     except ModuleNotFoundError as error:
         console.say(f"nothing is reported to Elasticsearch: the package {error.name} is missing")
         console.say("  = help: pip install 'mlspec[elastic]'")

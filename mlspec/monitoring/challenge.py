@@ -33,15 +33,22 @@ class LabelledRows:
     inputs: tuple[dict[str, JsonValue], ...]
     actual: tuple[object, ...]
     ids: tuple[str, ...]
-    newest: datetime
-    """The time of the newest prediction."""
+    added: tuple[datetime, ...]
+    """When each label was added."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def divided(self, holdout: float) -> tuple[LabelledRows, LabelledRows]:
-        """Rows to train on, and rows to compare models on. A row is in the same part in every call."""
-        for_test = [_fraction(id) < holdout for id in self.ids]
+    def since(self, judged: datetime) -> LabelledRows:
+        """The rows whose labels were added later."""
+        return self._where([time > judged for time in self.added], True)
+
+    def divided(self, holdout: float, judged: datetime) -> tuple[LabelledRows, LabelledRows]:
+        """Rows to train on, and rows to compare models on: of these only some whose labels were added after `judged`.
+
+        A row is in the same part in every call with that time.
+        """
+        for_test = [time > judged and _fraction(id) < holdout for id, time in zip(self.ids, self.added, strict=True)]
         return self._where(for_test, False), self._where(for_test, True)
 
     def _where(self, marks: Sequence[bool], value: bool) -> LabelledRows:
@@ -50,26 +57,28 @@ class LabelledRows:
             tuple(self.inputs[i] for i in at),
             tuple(self.actual[i] for i in at),
             tuple(self.ids[i] for i in at),
-            self.newest,
+            tuple(self.added[i] for i in at),
         )
 
 
 def labelled_rows(model: WatchedModel, since: datetime, until: datetime = LATEST) -> LabelledRows:
-    """The labelled predictions after `since`, up to `until`. Raises StageError where the log lacks the inputs."""
+    """The predictions whose labels were added after `since`, up to `until`.
+
+    Raises StageError where the log lacks the inputs.
+    """
     if hidden := sorted(model.hashed | model.redacted):
         message = f"the prediction log does not have the values of {', '.join(hidden)}, so no model can train on them"
         raise StageError(message, help="set monitor.log.columns so that every input is stored in full")
     names = [i.name for i in model.signature.inputs]
     columns = ", ".join(f"{quoted_name(f'input.{name}')} AS {quoted_name(name)}" for name in names)
     table = model.store.query(
-        f'SELECT CAST(id AS VARCHAR) AS "id ", time AS "time ", actual AS "actual ", {columns} FROM labelled '
-        "WHERE time > ? AND time <= ? AND actual IS NOT NULL ORDER BY time, id",
+        f'SELECT CAST(id AS VARCHAR) AS "id ", added_at AS "added ", actual AS "actual ", {columns} FROM labelled '
+        "WHERE added_at > ? AND added_at <= ? AND actual IS NOT NULL ORDER BY time, id",
         [since, until],
     )
     rows = table.select(names).to_pylist()
-    times = table["time "].to_pylist()
-    newest = times[-1] if times else since
-    return LabelledRows(tuple(rows), tuple(table["actual "].to_pylist()), tuple(table["id "].to_pylist()), newest)
+    actual, ids, added = (tuple(table[name].to_pylist()) for name in ("actual ", "id ", "added "))
+    return LabelledRows(tuple(rows), actual, ids, added)
 
 
 def write_collected(path: Path, rows: LabelledRows, target: str) -> None:

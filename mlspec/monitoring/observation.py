@@ -34,7 +34,7 @@ from mlspec.monitoring.queries import sql
 from mlspec.monitoring.queries.dashboard_model import dashboard
 from mlspec.monitoring.queries.measure import Count, Counted, Percentile
 from mlspec.monitoring.queries.query import Query, Series
-from mlspec.monitoring.reports import MonitorReport, reports
+from mlspec.monitoring.reports import MonitorReport, reports, run_report
 from mlspec.monitoring.retention_clock import retention_time
 from mlspec.monitoring.sealing import Sealed
 from mlspec.monitoring.watched_model import WatchedModel
@@ -103,7 +103,10 @@ class Observer:
         self._note_sealed(self.model.store.seal())
         if self.model.store.empty:
             folder = self.model.options.log.folder
-            self.notes.append(f"no prediction is stored in {folder} yet: `mlspec serve` and the image write there")
+            self.notes.append(
+                f"no prediction is stored in {folder} yet: `mlspec serve` writes there, and so does the container of "
+                "compose.yaml if its user may. For predictions that were written elsewhere: `mlspec monitor pull`"
+            )
         self._forget()
         look = look_for_drift(self.model, self.model.options.drift, self.now) if self.model.options.drift else None
         if look is not None and look.note:
@@ -156,7 +159,7 @@ class Observer:
         book = self.model.state / ALARMS
         changes = remember(book, self.model.project, active, self.now, store=self.notifies)
         measures = tuple(quality_measures(self.model, self._run, self.viewed, quality))
-        documents = tuple(reports(self._harmful(look), quality, measures))
+        documents = (run_report(len(active)), *reports(self._harmful(look), quality, measures))
         return Observation(self._state(look, quality, changes.alarms, measures), changes, documents)
 
     def _harmful(self, look: DriftLook | None) -> DriftLook | None:

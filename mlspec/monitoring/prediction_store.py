@@ -152,10 +152,13 @@ class PredictionStore:
                 update_profile(self.folders, self.profiler, connection, day)
 
     def forget(self, before: date) -> int:
-        """Delete all days before `before`; returns their number. Does nothing while a query reads."""
+        """Delete all days before `before`; returns their number. Does nothing while a query reads.
+
+        What Elasticsearch refused, or has not received since, is deleted with them: it has their inputs too.
+        """
         old: set[date] = set()
         with self.folders.deleting() as alone:
-            for folder in (self.folders.log, self.folders.data) if alone else ():
+            for folder in (self.folders.log, self.folders.data, self.folders.refused) if alone else ():
                 days = [day for day in self.folders.days(folder) if day < before]
                 for day in days:
                     shutil.rmtree(folder / day.isoformat())
@@ -164,6 +167,9 @@ class PredictionStore:
                 for day in self.folders.days(folder):
                     if day < before:
                         (folder / f"{day}.parquet").unlink(missing_ok=True)
+            for path in _files(self.folders.spool) if alone else ():
+                if (written := _spooled(path)) is not None and written < before:
+                    path.unlink(missing_ok=True)
         return len(old)
 
     def _batches(
@@ -238,6 +244,18 @@ def _hours(table: pa.Table, since: datetime, until: datetime, day: date | None =
     first, last = (moment.timestamp() * 1_000_000 for moment in (since, until))
     start, end = np.searchsorted(hours, (first, last)).tolist()
     return table.slice(start, max(0, end - start))
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
+
+
+def _spooled(path: Path) -> date | None:
+    """When a batch was spooled, by its name: the time of the file changes with every attempt to send it."""
+    try:
+        return datetime.fromtimestamp(int(path.name.partition("-")[0]) / 1e9, UTC).date()
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _midnight(day: date) -> datetime:

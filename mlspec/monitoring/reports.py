@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MonitorReport:
-    """One document: about a column that moved, or about the quality of a version."""
+    """One document: about a column that moved, about the quality of a version, or, without a version, about a run."""
 
     version: str
     values: Mapping[str, JsonValue]
@@ -31,9 +31,14 @@ class MonitorReport:
         return {
             "@timestamp": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "event": {"kind": "metric"},
-            "service": {"name": model, "version": self.version},
+            "service": {"name": model, **({"version": self.version} if self.version else {})},
             "monitor": dict(self.values),
         }
+
+
+def run_report(alarms: int) -> MonitorReport:
+    """That `mlspec monitor` has run, with the number of open alarms: all that there is without traffic."""
+    return MonitorReport("", {"alarms": alarms})
 
 
 def reports(
@@ -59,14 +64,14 @@ def reports(
 
 
 def _drift(look: DriftLook) -> Iterator[MonitorReport]:
-    """Each column of all rows, with or without an alarm; of slices the alarms."""
-    moved = {(alarm.group, alarm.column): alarm for alarm in look.alarms}
+    """Each column of all rows, with or without an alarm; of slices the alarms. A column may have one of each kind."""
+    moved = {(alarm.group, alarm.column) for alarm in look.alarms}
     for score in look.scores:
         if not score.group.slice and (score.group, score.column) not in moved:
             share = score.evidence / score.threshold
             values: dict[str, JsonValue] = {"column": score.column, "drift_evidence": score.evidence, "alarm": 0}
             yield MonitorReport(score.group.version, values | {"drift_share": share})
-    for alarm in moved.values():
+    for alarm in look.alarms:
         yield MonitorReport(alarm.group.version, _alarm(alarm))
 
 

@@ -17,6 +17,7 @@ from mlspec.spec.types import duration_seconds
 
 Verdict = Literal["released", "approved", "waiting", "lost", "undecided", "failed", "running"]
 """`waiting`: the new model won, and a person has to approve. `running`: not finished, or killed."""
+_RELEASED: Final = ("released", "approved")
 _FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -28,13 +29,28 @@ class Retraining(BaseModel):
     started: datetime
     verdict: Verdict
     rows: int
-    """Labelled predictions that were new to it."""
+    """Labelled predictions on which no earlier training was judged."""
     cause: str
-    until: datetime
-    """The time of the newest of these predictions."""
+    labels_until: datetime | None = None
+    """When the newest of their labels was added; None in histories of earlier versions."""
     file: str = ""
     """The file of collected rows, relative to the project."""
     detail: str = ""
+    compared: bool = False
+    """Whether the comparison began."""
+
+    @property
+    def until(self) -> datetime:
+        """The labels that were added up to this time were known to it."""
+        return self.labels_until or self.started
+
+    @property
+    def judged(self) -> bool:
+        """Whether the comparison led to a decision that stands: its rows compare no models again.
+
+        A model whose release failed is trained and compared again on the same rows.
+        """
+        return self.verdict not in ("failed", "running")
 
 
 class RetrainingHistory(BaseModel):
@@ -51,8 +67,24 @@ class RetrainingHistory(BaseModel):
 
     @property
     def used_until(self) -> datetime:
-        """The time of the newest labelled prediction that a released model was trained on."""
-        return max((r.until for r in self.retrainings if r.verdict in ("released", "approved")), default=_FIRST)
+        """Labels that were added up to this time belong to predictions that a released model was trained on."""
+        return max((r.until for r in self.retrainings if r.verdict in _RELEASED), default=_FIRST)
+
+    @property
+    def judged_until(self) -> datetime:
+        """Labels that were added up to this time have decided about an earlier model, or could have."""
+        return max((r.until for r in self.retrainings if r.judged), default=_FIRST)
+
+    @property
+    def attempt(self) -> int:
+        """The number of the next comparison with the current model, from 1."""
+        released = [at for at, r in enumerate(self.retrainings, 1) if r.verdict in _RELEASED]
+        return 1 + sum(r.compared or r.judged for r in self.retrainings[max(released, default=0) :])
+
+    @property
+    def without_last(self) -> RetrainingHistory:
+        """The history before the last one."""
+        return RetrainingHistory(retrainings=self.retrainings[:-1])
 
     def with_last(self, retraining: Retraining) -> RetrainingHistory:
         """The history with `retraining` in place of the last one."""
@@ -95,8 +127,8 @@ def decide(
 ) -> RetrainDecision:
     """Whether to train now.
 
-    `alarms` are the titles of those that call for a new model; `labelled` counts the labelled predictions that no
-    training has used. A clock that was set back never shortens a pause.
+    `alarms` are the titles of those that call for a new model; `labelled` counts the labelled predictions on which no
+    earlier model was judged. A clock that was set back never shortens a pause.
     """
     last = history.last
     if last is not None and last.verdict == "waiting":
@@ -106,6 +138,8 @@ def decide(
         return RetrainDecision(False, "no alarm calls for a new model", "to train anyway: mlspec monitor retrain --now")
     if labelled < policy.min_rows:
         reason = f"{labelled} new labelled predictions, {policy.min_rows} are needed"
+        if history.judged_until > _FIRST:
+            reason += " (those that have compared models before do not count)"
         return RetrainDecision(False, reason, "add labels: mlspec labels add FILE")
     if last is not None and now < (free := last.started + timedelta(seconds=duration_seconds(policy.cooldown))):
         return RetrainDecision(False, f"the last training was at {_moment(last.started)}; next at {_moment(free)}")
@@ -117,6 +151,15 @@ def decide(
         )
         return RetrainDecision(False, reason, help)
     return RetrainDecision(True, "; ".join(alarms))
+
+
+def allowed_error(confidence: float, attempt: int) -> float:
+    """The probability with which this comparison with the current model may be wrong.
+
+    1 / (1 * 2) + 1 / (2 * 3) + ... is 1, so all of them together are wrong with at most 1 - `confidence`, however many
+    there are and whether or not they share rows.
+    """
+    return (1 - confidence) / (attempt * (attempt + 1))
 
 
 def _moment(time: datetime) -> str:

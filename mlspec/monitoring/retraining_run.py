@@ -27,6 +27,7 @@ from mlspec.monitoring.retraining import (
     Retraining,
     RetrainingHistory,
     Verdict,
+    allowed_error,
     decide,
     read_history,
     write_history,
@@ -79,12 +80,13 @@ class RetrainingRun:
                 raise _busy()
             history = self._recovered()
             rows = labelled_rows(self.model, history.used_until)
-            decision = decide(self.model.options.retrain, history, alarms, len(rows), now)
+            fresh = len(rows.since(history.judged_until))
+            causes = alarms or (["started manually"] if anyway else [])
+            decision = decide(self.model.options.retrain, history, causes, fresh, now)
             waiting = history.last is not None and history.last.verdict == "waiting"
-            if not decision.train and (waiting or not anyway or not len(rows)):
+            if not decision.train and (waiting or not anyway or not fresh):
                 return RetrainingOutcome(None, decision.reason, decision.help, waiting)
-            cause = "; ".join(alarms) or "started manually"
-            return self._train(history, rows, cause, now)
+            return self._train(history, rows, "; ".join(causes), now)
 
     def decide_waiting(self, *, approve: bool) -> RetrainingOutcome:
         """Release the model that waits for approval, or drop it."""
@@ -104,7 +106,8 @@ class RetrainingRun:
                     self.train()  # gives back the current model; the one that waits can be approved again
                     raise StageError("the release failed, see above", help="fix it, then: mlspec monitor approve")
                 rows = labelled_rows(self.model, history.used_until, last.until)
-                self._accept(*rows.divided(self.model.options.retrain.holdout))
+                earlier = history.without_last.judged_until
+                self._accept(*rows.divided(self.model.options.retrain.holdout, earlier))
             candidate.unlink(missing_ok=True)
             return self._ended(history, last, "approved" if approve else "lost", last.detail)
 
@@ -120,10 +123,13 @@ class RetrainingRun:
         return ended
 
     def _train(self, history: RetrainingHistory, rows: LabelledRows, cause: str, now: datetime) -> RetrainingOutcome:
-        for_training, for_test = rows.divided(self.model.options.retrain.holdout)
+        judged = history.judged_until
+        for_training, for_test = rows.divided(self.model.options.retrain.holdout, judged)
         self.say(f"{len(for_training)} labelled predictions join the training data, {len(for_test)} compare the models")
         file = f"{self.collected}/{now:%Y-%m-%dT%H%M%S}.parquet"
-        begun = Retraining(started=now, verdict="running", rows=len(rows), cause=cause, until=rows.newest, file=file)
+        fresh, newest = len(rows.since(judged)), max(rows.added)
+        begun = Retraining(started=now, verdict="running", rows=fresh, cause=cause, labels_until=newest, file=file)
+        error = allowed_error(self.model.options.retrain.confidence, history.attempt)
         history = history.with_new(begun)
         champion = self.model.state / _CHAMPION
         shutil.rmtree(champion, ignore_errors=True)
@@ -133,7 +139,9 @@ class RetrainingRun:
             write_collected(self.root / file, for_training, Schema.read(self.model.artifacts).target.column)
             if self.train() != 0:
                 return self._restored(history, begun, "failed", "the training or its gates failed, see above")
-            comparison = self._compared(champion, for_test)
+            begun = begun.model_copy(update={"compared": True})  # also if it is killed: the error it may have is spent
+            write_history(self.history_file, history.with_last(begun))
+            comparison = self._compared(champion, for_test, error)
         except BaseException:
             (self.root / file).unlink(missing_ok=True)
             self._ended(history, begun, "failed", "interrupted or failed")
@@ -163,13 +171,16 @@ class RetrainingRun:
             reference = live_reference(artifacts, digest, splits, Path(folder), self.model.hidden)
         store_reference(self.model.state, model_version(artifacts), reference)
 
-    def _compared(self, champion: Path, rows: LabelledRows) -> Comparison:
-        """The new model against the current one. An error of a number is measured in the spread of the true values."""
+    def _compared(self, champion: Path, rows: LabelledRows, error: float) -> Comparison:
+        """The new model against the current one, wrong with the probability `error` at most.
+
+        An error of a number is measured in the spread of the true values.
+        """
         scale = None if self.model.signature.labels else _error_scale(rows)
         old = losses(champion, rows, scale or 1.0)
         new = losses(self.model.artifacts / "bundle", rows, scale or 1.0)
         mixed = np.random.default_rng(0).permutation(len(rows))  # the interval weighs the first rows most
-        paired = PairedComparison(BettingInterval(1 - self.model.options.retrain.confidence), scale=scale)
+        paired = PairedComparison(BettingInterval(error), scale=scale)
         paired.update(old[mixed], new[mixed])
         result = paired.result()
         self.say(result.words())

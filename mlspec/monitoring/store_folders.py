@@ -38,6 +38,16 @@ class StoreFolders:
         return self.root / "labels"
 
     @property
+    def refused(self) -> Path:
+        """Documents that Elasticsearch refused for good, a folder for each day."""
+        return self.root / "refused"
+
+    @property
+    def spool(self) -> Path:
+        """Batches that wait for Elasticsearch; their names begin with the time in ns."""
+        return self.root / "spool"
+
+    @property
     def state(self) -> Path:
         """State of detectors, notifications and readers, and the locks."""
         return self.root / "state"

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,28 +15,15 @@ from typing import Final
 
 from mlspec.errors import StageError
 from mlspec.job import write_text
-from mlspec.parts.ci import monitor_workflow
 from mlspec.parts.test import textattack_environment
-from mlspec.run.capabilities import BASE, EXTRAS
+from mlspec.run.needed_locks import NeededLock, needed_locks
 from mlspec.sections.ci import Ci
-from mlspec.sections.data import DataSpec
-from mlspec.sections.deploy import Deploy
-from mlspec.sections.experiments import Sweep
-from mlspec.sections.export import ExportSpec
 from mlspec.sections.lock import LockSpec
-from mlspec.sections.monitor import Monitor
 from mlspec.sections.package import Package
-from mlspec.sections.registry import Registry
-from mlspec.sections.test import TestSpec
-from mlspec.sections.track import TrackSpec, tracked_extras
 from mlspec.source import hash_lock, known_bad
 from mlspec.spec.project import Project
 from mlspec.spec.types import duration_seconds
 
-TRAIN: Final = "requirements-train.lock"
-RELEASE: Final = "requirements-release.lock"
-MONITOR: Final = "requirements-monitor.lock"
-RETRAIN: Final = "requirements-retrain.lock"
 _ABOUT: Final = """\
 # Packages of {what} with their hashes, for every platform, without mlspec itself.
 # `mlspec lock` writes this file; commit it.
@@ -72,45 +59,26 @@ class PackageLock:
 
     def files(self) -> Iterator[LockedFile]:
         """Every lock that the spec needs. Raises StageError if a package cannot be resolved."""
-        package = self.project.get(Package)
-        if "train" in self.project.sections:
-            yield self._requirements(TRAIN, "training and its tests", _training(self.project), own=True)
-        if self.project.get(Registry) is not None or self.project.get(Deploy) is not None:
-            yield self._requirements(RELEASE, "a release", _releasing(self.project), own=False)
-        test = self.project.get(TestSpec)
-        if test is not None and test.textattack is not None:
-            yield self._attacks()
-        if monitor_workflow.has_workflow(self.project):
-            watching = monitor_workflow.extras(self.project)
-            yield self._requirements(MONITOR, "watching a served model", watching, own=False)
-            if self.project.need(Monitor).on_drift == "retrain":
-                both = [*dict.fromkeys([*watching, *_training(self.project)])]
-                yield self._requirements(RETRAIN, "a training after an alarm, and its release", both, own=True)
-        if package is not None and package.requirements:
-            python = package.zip.python if package.zip else package.docker.python
-            text = self._serving(package.requirements, python)
-            yield self._file(hash_lock.FILE, text)
+        for lock in needed_locks(self.project):
+            text = self._serving(lock) if lock.path == hash_lock.FILE else self._requirements(lock)
+            yield self._file(lock.path, text)
 
-    def _requirements(self, path: str, what: str, extras: Sequence[str], *, own: bool) -> LockedFile:
-        lines = dict.fromkeys([*BASE, *(need for extra in extras for need in EXTRAS[extra])])
-        files = ["requirements.txt"] if own and (self.root / "requirements.txt").is_file() else []
-        constraints = ["--constraint", "constraints.txt"] if (self.root / "constraints.txt").is_file() else []
+    def _requirements(self, lock: NeededLock) -> str:
+        """TextAttack's environment has no other package of the project, and so none of its constraints."""
+        files = ["requirements.txt"] if lock.own and (self.root / "requirements.txt").is_file() else []
+        constrained = lock.path != textattack_environment.LOCK and (self.root / "constraints.txt").is_file()
+        constraints = ["--constraint", "constraints.txt"] if constrained else []
         options = ["--universal", "--python-version", self._python, *constraints, *files]
-        return self._file(path, _ABOUT.format(what=what, file=path) + self._resolved(lines, options, path))
+        about = _ABOUT.format(what=lock.what, file=lock.path)
+        return about + self._resolved(lock.packages, options, lock.path)
 
-    def _attacks(self) -> LockedFile:
-        """The packages of TextAttack's environment, which has no other one of the project."""
-        path = textattack_environment.LOCK
-        about = _ABOUT.format(what="the environment of TextAttack", file=path)
-        options = ["--universal", "--python-version", self._python]
-        return self._file(path, about + self._resolved(textattack_environment.PACKAGES, options, path))
-
-    def _serving(self, releases: Mapping[str, str], python: str) -> str:
-        pins = [f"{name}=={release}" for name, release in releases.items()]
+    def _serving(self, lock: NeededLock) -> str:
+        package = self.project.need(Package)
+        python = package.zip.python if package.zip else package.docker.python
         options = ["--no-deps", "--python-version", python, "--python-platform", "x86_64-manylinux_2_28"]
-        return hash_lock.dump(hash_lock.requirements(self._resolved(pins, options, hash_lock.FILE)))
+        return hash_lock.dump(hash_lock.requirements(self._resolved(lock.packages, options, lock.path)))
 
-    def _resolved(self, lines: Sequence[str] | Mapping[str, None], options: Sequence[str], path: str) -> str:
+    def _resolved(self, lines: Sequence[str], options: Sequence[str], path: str) -> str:
         """The output of `uv pip compile`. An existing lock is preferred, unless `upgrade`."""
         with tempfile.TemporaryDirectory() as folder:
             output = Path(folder) / "lock.txt"
@@ -158,22 +126,6 @@ def write(root: Path, files: Sequence[LockedFile]) -> None:
     for file in files:
         if file.changed:
             write_text(root / file.path, file.text)
-
-
-def _training(project: Project) -> list[str]:
-    data, track, export = project.get(DataSpec), project.get(TrackSpec), project.get(ExportSpec)
-    chosen = {
-        "sweep": project.get(Sweep) is not None,
-        "sign": export is not None and export.sign is not None,
-    }
-    stored = data.extras if data is not None else []
-    return ["train", *stored, *(extra for extra, needed in chosen.items() if needed), *tracked_extras(track)]
-
-
-def _releasing(project: Project) -> list[str]:
-    export, monitor = project.get(ExportSpec), project.get(Monitor)
-    signed = export is not None and export.sign is not None
-    return ["aws", *(["sign"] if signed else []), *(["elastic"] if monitor and monitor.elasticsearch else [])]
 
 
 _NETWORK: Final = "check the network, and the registry in uv's or pip's configuration (UV_DEFAULT_INDEX)"

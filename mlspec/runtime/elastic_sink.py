@@ -2,7 +2,7 @@
 
 Ids are those of the records and documents are only created, so that a repeated document is stored once. While
 Elasticsearch is down or slow, batches wait in memory, then on disk within a bound; beyond it they are dropped and
-counted. Documents that are refused for good go to `FOLDER/refused/`.
+counted. Documents that are refused for good go to `FOLDER/refused/DAY/PROCESS.jsonl`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Container, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -32,7 +33,7 @@ BATCH: Final = 1_000
 """Maximum number of documents in a request."""
 BATCH_BYTES: Final = 5 * 2**20
 MAX_REFUSED: Final = 64 * 2**20
-"""Maximum size of the file with the refused documents."""
+"""Maximum size of the files with the refused documents of a process."""
 _LONGEST: Final = 60.0
 """Longest pause between two attempts, in seconds."""
 _IDLE: Final = 1.0
@@ -70,7 +71,7 @@ class ElasticSink:
         self._counts, self._say, self._ids, self._low = counts, say, ids, low_confidence
         self._known = known or {}
         self._max_lines, self._pause = max_lines, pause
-        self._refused = spool.folder.parent / "refused" / f"{spool.process}.jsonl"
+        self._refused, self._refused_bytes = spool.folder.parent / "refused", 0
         self._lock, self._wake, self._stop = threading.Lock(), threading.Event(), threading.Event()
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
@@ -210,22 +211,24 @@ class ElasticSink:
                 self._counts.add(outcome, count)
 
     def _keep_refused(self, refused: Sequence[RefusedDocument]) -> None:
-        """Append refused documents to a file, within a bound."""
+        """Append refused documents to the file of the day, within a bound."""
         first = refused[0]
+        path = self._refused / datetime.now(UTC).date().isoformat() / f"{self._spool.process}.jsonl"
         if not self._refusals:
             help = f". help: {_FIELDS}" if "mapp" in first.reason or "pars" in first.reason else ""
             refusal = f"{self._stream} refused a document ({first.status}, {first.reason})"
-            self._say(f"{_PREFIX}{refusal}: see {self._refused}{help}")
+            self._say(f"{_PREFIX}{refusal}: see {path}{help}")
         self._refusals += len(refused)
         try:
-            self._refused.parent.mkdir(parents=True, exist_ok=True)
-            with self._refused.open("ab") as file:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab") as file:
                 for each in refused:
-                    if file.tell() < MAX_REFUSED:
+                    if self._refused_bytes < MAX_REFUSED:
                         entry = {"status": each.status, "reason": each.reason, "id": each.document.id}
-                        file.write(orjson.dumps(entry | {"document": each.document.source}) + b"\n")
+                        line = orjson.dumps(entry | {"document": each.document.source}) + b"\n"
+                        self._refused_bytes += file.write(line)
         except OSError as error:
-            self._report("refused", f"cannot write to {self._refused}: {error.strerror}")
+            self._report("refused", f"cannot write to {path}: {error.strerror}")
 
     def _report(self, kind: str, message: str) -> None:
         """Report the first failure of a kind, until it works again."""

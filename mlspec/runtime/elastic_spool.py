@@ -34,7 +34,9 @@ class ElasticSpool:
         """Store a batch. Raises OSError, and SpoolFullError if the bound would be exceeded."""
         data = b"".join(lines)
         if self.size() + len(data) > self._max_bytes:
-            raise SpoolFullError("the spool is full")
+            self._remove_partial()
+            if self.size() + len(data) > self._max_bytes:
+                raise SpoolFullError("the spool is full")
         self.folder.mkdir(parents=True, exist_ok=True)
         name = f"{time.time_ns():020d}-{self.process}-{next(self._numbers)}"
         partial = self.folder / f"{name}.partial"
@@ -59,12 +61,20 @@ class ElasticSpool:
         return None
 
     def recover(self) -> None:
-        """Make available what a process has claimed that no longer runs."""
+        """Make available what a process has claimed that no longer runs, and remove what it did not finish writing."""
+        self._remove_partial()
         for path in self._files(""):
             with contextlib.suppress(OSError):
                 name, dot, _ = path.name.partition(".jsonl.")
-                if dot and time.time() - path.stat().st_mtime > _STALE:
+                if dot and _stale(path):
                     path.rename(path.with_name(f"{name}.jsonl"))
+
+    def _remove_partial(self) -> None:
+        """Remove batches that a killed process left half-written: nothing sends them, and they take up the bound."""
+        for path in self._files(".partial"):
+            with contextlib.suppress(OSError):
+                if _stale(path):
+                    path.unlink()
 
     def size(self) -> int:
         """The size of all batches in bytes."""
@@ -79,6 +89,11 @@ class ElasticSpool:
             return [path for path in self.folder.iterdir() if path.name.endswith(suffix)]
         except OSError:
             return []
+
+
+def _stale(path: Path) -> bool:
+    """Whether the process of a file no longer runs. Raises OSError."""
+    return time.time() - path.stat().st_mtime > _STALE
 
 
 class SpooledBatch:

@@ -13,7 +13,7 @@ Url = Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
 class Elasticsearch(SpecModel):
     """The Elasticsearch cluster that stores predictions."""
 
-    UNREAD_KEYS: ClassVar[frozenset[str]] = frozenset({"sample", "ids", "spool"})
+    UNREAD_KEYS: ClassVar[frozenset[str]] = frozenset({"sample", "spool"})
 
     url: Url | SecretRef = Field(
         SecretRef(env="ELASTIC_URL"), description="URL of Elasticsearch, or the environment variable that contains it"

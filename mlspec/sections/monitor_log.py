@@ -16,8 +16,8 @@ class Log(SpecModel):
     folder: str = Field(
         ".mlspec/monitor",
         pattern=r"^[^\x00-\x1f\x7f]+$",
-        description="Folder where the server writes and `mlspec monitor` reads; a container writes to the volume "
-        "`/var/lib/mlspec`",
+        description="Folder where the server writes and `mlspec monitor` reads; `compose.yaml` mounts it into the "
+        "container as `/var/lib/mlspec`",
     )
     retention: Duration = Field("90d", description="How long predictions are stored in the folder")
     sample: float = Field(

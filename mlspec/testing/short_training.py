@@ -58,6 +58,7 @@ def _short(values: Mapping[str, JsonValue], steps: int) -> dict[str, JsonValue]:
         "strategy": "auto",
         "workers": 0,
         "compile": "off",
+        "tune": "off",
         "precision": "32-true" if precision in ("16-mixed", "auto") else precision,  # 16-mixed needs a GPU
     }
 

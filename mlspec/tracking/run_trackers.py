@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -33,8 +33,11 @@ class RunTrackers:
         """Key of the section `track` to the address of the run."""
         return {name: tracker.page for name, tracker in self._trackers.items() if tracker.page}
 
-    def finish(self, trained: TrainedModel) -> None:
-        """Record the results with each tracker."""
+    def finish(self, load: Callable[[], TrainedModel]) -> None:
+        """Record the results with each tracker. Without one nothing is loaded."""
+        if not self._trackers:
+            return
+        trained = load()
         for tracker in self._trackers.values():
             tracker.finish(trained)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
+from torch import nn
 
 from mlspec.job import Job
 from mlspec.learning.split_rows import Rows
@@ -21,7 +21,8 @@ from mlspec.sections.tracker import TrackerOptions
 class TrainedModel:
     """A training whose files are written, and its validation rows."""
 
-    module: pl.LightningModule
+    module: nn.Module
+    """The model of the best checkpoint."""
     valid: Rows
     preprocess: Preprocess
     schema: Schema

@@ -20,8 +20,10 @@ from mlspec.audit.sarif import sarif
 from mlspec.cli.app import main
 from mlspec.compiler import compile_project
 from mlspec.render.renderer import RenderedFile
+from mlspec.source.reader import read
 from tests.conftest import CHECKOUT
 from tests.parts.projects import written
+from tests.parts.targets import BASE, LAMBDA
 
 COMMIT = "3d3c42e5aac5ba805825da76410c181273ba90b1"
 WORKFLOW = f"""\
@@ -47,6 +49,12 @@ POLICY = {
         {"Sid": "No", "Effect": "Deny", "Action": "*", "Resource": "*"},
     ]
 }
+WATCHED = (
+    BASE.replace("data:\n", "data:\n  remote: s3://my-bucket/dvc\n  collected: data/collected\n")
+    + LAMBDA.replace("package: {", "package: {requirements: {scipy: '1.17.0'}, ")
+    + "test: {textattack: {recipes: [deepwordbug]}}\nci: {github: {}}\nmonitor: {drift: {}, on_drift: retrain}\n"
+)
+"""Every lock is needed."""
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +115,37 @@ def test_faults_of_generated_files() -> None:
 
 
 def test_faults_of_locks(tmp_path: Path) -> None:
-    written(tmp_path, {"requirements.txt": "lightning==2.6.3\n", "requirements-train.lock": "numpy==2.4.6\ntorch==2.13.0 \\\n    --hash=sha256:" + "0" * 64 + "\n"})  # fmt: skip
-    entries = list(locked_packages.entries("", tmp_path, "mlproject.yaml"))
-    assert rules(entries) == [("known-bad-release", "lightning==2.6.3", 1), ("package-without-hash", "numpy==2.4.6", 1)]
-    assert "2 packages, 1 with hashes" in [e.detail for e in entries]
+    locked = "numpy==2.4.6\ntorch==2.13.0 \\\n    --hash=sha256:" + "0" * 64 + "\n"
+    names = ("train", "release", "textattack", "monitor", "retrain", "serve")
+    written(tmp_path, {"mlproject.yaml": WATCHED})
+    built = compile_project(tmp_path / "mlproject.yaml")
+    written(tmp_path, {f"requirements-{name}.lock": locked for name in names})
+    written(tmp_path, {"requirements.txt": "lightning==2.6.3\n"})
+    entries = list(locked_packages.entries(built.project, "", tmp_path, read(tmp_path / "mlproject.yaml")))
+    assert [e for e in rules(entries) if e[0] == "known-bad-release"] == [("known-bad-release", "lightning==2.6.3", 1)]
+    bare = {entry.file: entry.name for entry in entries if entry.rule == "package-without-hash"}
+    assert bare == {f"requirements-{name}.lock": "numpy==2.4.6" for name in names}
+    assert [e.detail for e in entries].count("2 packages, 1 with hashes") == len(names)
+
+
+def test_each_missing_lock_is_a_warning_at_the_section_that_needs_it(tmp_path: Path) -> None:
+    written(tmp_path, {"mlproject.yaml": WATCHED})
+    spec = tmp_path / "mlproject.yaml"
+    missing = {
+        entry.detail: (entry.name, WATCHED.splitlines()[entry.line - 1].partition(":")[0])
+        for entry in audit(compile_project(spec), spec)
+        if entry.rule == "package-without-hash" and entry.file == "mlproject.yaml"
+    }
+    assert missing == {
+        "requirements-train.lock is missing: mlspec lock": ("packages of training and its tests", "train"),
+        "requirements-release.lock is missing: mlspec lock": ("packages of a release", "deploy"),
+        "requirements-textattack.lock is missing: mlspec lock": ("packages of the environment of TextAttack", "test"),
+        "requirements-monitor.lock is missing: mlspec lock": ("packages of watching a served model", "monitor"),
+        "requirements-retrain.lock is missing: mlspec lock": (
+            "packages of a training after an alarm, and its release",
+            "monitor",
+        ),
+    }
 
 
 class _Evil:

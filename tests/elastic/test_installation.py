@@ -57,7 +57,7 @@ def test_everything_is_created_in_the_order_of_its_needs(
         "_security",
     ]  # fmt: skip
     assert "PUT /_data_stream/predictions-cola-default/_lifecycle" in server.writes
-    assert len([path for path in server.stored if path.startswith("/api/alerting")]) == 5
+    assert len([path for path in server.stored if path.startswith("/api/alerting")]) == 6
     for role in ("server", "reader"):
         file = tmp_path / ".mlspec" / "elasticsearch" / f"{role}.env"
         key = server.key(f"predictions-cola-default-{role}")
@@ -83,8 +83,24 @@ def test_a_change_of_the_spec_updates_in_place(server: StandIn, installed: Calla
 
 def test_a_new_field_is_added_to_the_existing_stream(server: StandIn, installed: Callable[[str], Installation]) -> None:
     apply(installed(""))
-    del server.mappings["predictions-cola-default"]["properties"]["trace"]
-    assert apply(installed("")) == ["+ data stream predictions-cola-default trace.id: keyword"]
+    del server.mappings["predictions-cola-default"]["properties"]["error"]
+    assert apply(installed("")) == ["+ data stream predictions-cola-default error.type: keyword"]
+
+
+def test_fields_of_an_earlier_version_stay_and_are_no_difference(
+    server: StandIn, installed: Callable[[str], Installation]
+) -> None:
+    """Elasticsearch removes no field of an index; the template loses them with its next change."""
+    stream = "predictions-cola-default"
+    apply(installed(""))
+    template = f"/_component_template/{stream}@mappings"
+    earlier = {"trace": {"properties": {"id": {"type": "keyword"}}}}
+    server.mappings[stream]["properties"] |= earlier
+    server.stored[template]["template"]["mappings"]["properties"] |= earlier
+    assert apply(installed("")) == []
+    assert apply(installed("replicas: 0")) != []
+    assert "trace" not in server.stored[template]["template"]["mappings"]["properties"]
+    assert apply(installed("replicas: 0")) == []
 
 
 OTHERS = {
@@ -106,15 +122,15 @@ def test_a_field_that_becomes_another_one_gets_a_new_index_and_the_conflict_is_e
     field, old, new = OTHERS[other]
     stream = "predictions-cola-default"
     apply(installed(""))
-    server.mappings[stream]["properties"]["trace"]["properties"]["id"] = field
+    server.mappings[stream]["properties"]["error"]["properties"]["type"] = field
     opened, changed, explained = apply(installed(""))
     assert opened == f"+ data stream {stream} backing index: 1 field cannot be changed in the present one"
-    assert changed == f"~ data stream {stream} trace.id: {old} -> {new}"
-    assert explained.startswith(f"! data stream {stream} trace.id: {old} in its present index, {new} from then on.")
+    assert changed == f"~ data stream {stream} error.type: {old} -> {new}"
+    assert explained.startswith(f"! data stream {stream} error.type: {old} in its present index, {new} from then on.")
     assert server.writes[-1] == f"POST /{stream}/_rollover"
     before = len(server.writes)
     (still,) = apply(installed(""))
-    assert still.startswith(f"! data stream {stream} trace.id: {old} in .ds-{stream}-1, {new} from then on.")
+    assert still.startswith(f"! data stream {stream} error.type: {old} in .ds-{stream}-1, {new} from then on.")
     assert "until retention (30d) has deleted" in still
     assert "Index Management" in still
     assert len(server.writes) == before
@@ -125,7 +141,7 @@ def test_a_field_is_added_although_an_earlier_index_has_a_conflict(
 ) -> None:
     stream = "predictions-cola-default"
     apply(installed(""))
-    server.mappings[stream]["properties"]["trace"]["properties"]["id"] = {"type": "text"}
+    server.mappings[stream]["properties"]["error"]["properties"]["type"] = {"type": "text"}
     apply(installed(""))
     del server.mappings[stream]["properties"]["url"]
     assert apply(installed(""))[0] == f"+ data stream {stream} url.path: keyword"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from mlspec.docker.client import Docker, with_buildkit
 from mlspec.docker.container import READ_ONLY, Container, running
 from mlspec.errors import StageError
 from mlspec.job import Job
+from mlspec.monitoring.prediction_store import PredictionStore
 from mlspec.parts.package import base_image, image_build, lambda_emulator, work
 from mlspec.parts.package.image_check import prove
 from mlspec.records.bundle_provenance import read_provenance
@@ -36,6 +38,7 @@ from tests.bundles import text_bundle
 from tests.conftest import missing
 from tests.packaged import SIGNATURE
 from tests.parts.targets import LAMBDA, write
+from tests.runtime.callers import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
 TAG = f"mlspec-test-{os.environ.get('PYTEST_XDIST_WORKER', 'image')}"
@@ -45,6 +48,7 @@ mlspec: 1
 project: {name: NAME, description: 'A "hostile" $(touch x) `y` $${HOME} \\ \\n description'}
 data: {source: data/cola.csv, inputs: {sentence: text}, target: {labels: ["no", "yes"]}}
 model: {type: text-classifier}
+monitor: {}
 """.replace("NAME", TAG)
 SECRET = "hunter2-do-not-ship"
 FUNCTION = Lambda(memory=256)
@@ -351,14 +355,22 @@ def test_an_engine_that_does_not_run(project: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_compose_serves_it(project: Path, client: Docker) -> None:
-    """The generated file as it is, but for the port: another one may be taken here."""
+    """The generated file as it is, but for the port, and for a key that Compose 1 does not know."""
     command = [client.path, "compose"] if client.run("compose", "version").returncode == 0 else ["docker-compose"]
     if len(command) == 1 and shutil.which("docker-compose") is None:
         missing("docker compose, or docker-compose")
     text = (project / "compose.yaml").read_text()
     (project / "compose.yaml").write_text(text.replace("127.0.0.1:8080:8080", "127.0.0.1::8080"))
     if len(command) == 1:
-        (project / "docker-compose.yml").write_text((project / "compose.yaml").read_text())
+        text = (project / "compose.yaml").read_text()
+        older = re.sub(r" +bind:\n +create_host_path: false.*\n", "", text)  # Compose 1 never creates it
+        (project / "docker-compose.yml").write_text(older)
+
+    owner = 12345 if os.geteuid() == 0 else os.geteuid()
+    log = project / ".mlspec" / "monitor"
+    log.mkdir(parents=True)
+    os.chown(log, owner, -1)
+    (project / ".env").write_text(f"MLSPEC_USER={owner}:{os.getegid()}\n")
 
     def compose(*words: str) -> str:
         environment = {**os.environ, "DOCKER_BUILDKIT": "1", "COMPOSE_DOCKER_CLI_BUILD": "1"}
@@ -375,6 +387,10 @@ def test_compose_serves_it(project: Path, client: Docker) -> None:
         with urllib.request.urlopen(f"http://{compose('port', 'serve', '8080')}/v2/health/ready") as answer:
             assert answer.status == 200
         assert container.ask(8080, "POST", "/predict", row)[1]["label"] in ("no", "yes")
+        until(lambda: any(file.stat().st_size for file in log.rglob("*.open")))
+        assert {file.stat().st_uid for file in log.rglob("*")} == {owner}
+        store = PredictionStore(log, BundleSignature.read(project / "artifacts"))
+        assert store.query("SELECT status FROM predictions").to_pylist() == [{"status": 200}]
         assert client.output("inspect", "--format", "{{.HostConfig.ReadonlyRootfs}}", container.id) == "true"
     finally:
         compose("down")

@@ -185,6 +185,9 @@ def test_the_dashboard_answers_the_questions(trees: dict[str, dict[str, Any]]) -
     assert "limit = 0.02 | KEEP" in layers[1]["data_source"]["query"]
     assert "STATS documents = COUNT(*) | EVAL" in layers[1]["data_source"]["query"]  # a row without traffic, too
     assert layers[2]["y"][0]["axis"] == "y2"
+    charts = [panel["layers"] for panel in panels.values() if panel["type"] == "xy"]
+    assert len(charts) > 5
+    assert all(drawn[-1]["x"]["column"] == "deployed" for drawn in charts)
     assert all(panel["grid"]["x"] + panel["grid"]["w"] <= 48 for panel in body["panels"])
 
 

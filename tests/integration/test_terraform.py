@@ -55,18 +55,21 @@ def write_files(project: Shipped) -> None:
 BUCKET = "bucket: {name: team-models}\n"
 EMULATOR = """\
 # The emulated Lambda does not report the logging settings of a function.
-resource "aws_lambda_function" "this" {
-  lifecycle {
-    ignore_changes = [image_uri, logging_config]
-  }
-}
+resource "aws_lambda_function" "this" {{
+  lifecycle {{
+    ignore_changes = [{ignored}, logging_config]
+  }}
+}}
 """
 
 
 def for_the_emulator(project: Shipped) -> None:
-    """A file of the user's own beside the generated ones."""
+    """A file of the user's own beside the generated ones; it ignores what they ignore, and one setting more."""
     write_files(project)
-    (project.root / "terraform" / "service" / "emulator_override.tf").write_text(EMULATOR)
+    service = project.root / "terraform" / "service"
+    _, _, function = (service / "function.tf").read_text().partition('resource "aws_lambda_function" "this" {')
+    ignored = function.partition("ignore_changes = [")[2].partition("]")[0]
+    (service / "emulator_override.tf").write_text(EMULATOR.format(ignored=ignored))
 
 
 def planned(project: Shipped, stage: str) -> list[str]:

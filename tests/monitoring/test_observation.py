@@ -184,7 +184,8 @@ def test_right_predictions_before_a_change_do_not_hide_that_it_is_harmful(tmp_pa
 def test_an_empty_store_says_who_writes_to_it(tmp_path: Path) -> None:
     service = Service(tmp_path)
     assert service.observe().state.notes == (
-        "no prediction is stored in .mlspec/monitor yet: `mlspec serve` and the image write there",
+        "no prediction is stored in .mlspec/monitor yet: `mlspec serve` writes there, and so does the container of "
+        "compose.yaml if its user may. For predictions that were written elsewhere: `mlspec monitor pull`",
     )
     service.count = 60
     service.answer(1)

@@ -39,7 +39,9 @@ def test_alarms_and_quality_are_stored_with_their_version(client: Elasticsearch,
     assert (quality["metric"], quality["labelled_share"]) == ("accuracy", 0.5)
     (estimated,) = [each["monitor"] for each in stored if "quality_estimated" in each["monitor"]]
     assert estimated["quality_estimated"] == pytest.approx(seen.state.estimates[0].value)
-    assert {each["service"]["version"] for each in stored} == {"7"}
+    (run,) = [each for each in stored if "version" not in each["service"]]
+    assert run["monitor"] == {"alarms": len(seen.state.alarms)}
+    assert {each["service"]["version"] for each in stored if each is not run} == {"7"}
 
 
 def test_an_address_that_does_not_answer_is_an_error_with_help() -> None:

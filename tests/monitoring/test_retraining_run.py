@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -47,7 +48,7 @@ class Project:
     """A project whose pipeline makes a bundle: another one while there are collected rows."""
 
     def __init__(self, root: Path, **options: object) -> None:
-        self.root, self.steps, self.fails = root, list[str](), set[str]()
+        self.root, self.steps, self.fails, self.messages = root, list[str](), set[str](), list[str]()
         self.champion, self.challenger = text_bundle(root / "old"), text_bundle(root / "new")
         opposite(self.challenger)
         artifacts = root / "artifacts"
@@ -87,25 +88,27 @@ class Project:
         served = (self.model.artifacts / "bundle" / "model.onnx").read_bytes()
         return served == (self.challenger / "model.onnx").read_bytes()
 
-    def predictions(self, labels_of: Path, rows: int = ROWS) -> None:
-        """Predictions with the labels that a bundle would give."""
+    def predictions(self, labels_of: Path, rows: int = ROWS, *, first: int = 0, labelled: datetime = NOW) -> None:
+        """Predictions with the labels that a bundle would give, numbered from `first`."""
         texts = [TEXTS[i % len(TEXTS)] for i in range(rows)]
         predictor = Predictor(labels_of)
         prepared = [feature for _, feature in predictor.prepare([{"sentence": text} for text in texts])]
         answers = predictor.compute(prepared)
-        lines = [line(i, inputs={"sentence": text}) for i, text in enumerate(texts)]
-        segment(self.model.folder, lines)
-        labels = [{"request_id": f"r{i}", "label": a["label"]} for i, a in enumerate(answers) if "label" in a]
-        LabelStore(self.model.store).add(pa.Table.from_pylist(labels), NOW)
+        lines = [line(i, inputs={"sentence": text}) for i, text in enumerate(texts, first)]
+        segment(self.model.folder, lines, f"host-1-{first}-0")
+        labels = [{"request_id": f"r{i}", "label": a["label"]} for i, a in enumerate(answers, first) if "label" in a]
+        LabelStore(self.model.store).add(pa.Table.from_pylist(labels), labelled)
 
-    def run(self, alarms: tuple[str, ...] = ("sentence moved",), now: datetime = NOW) -> RetrainingOutcome:
-        return self._run().run([*alarms], now)
+    def run(
+        self, alarms: tuple[str, ...] = ("sentence moved",), now: datetime = NOW, *, anyway: bool = False
+    ) -> RetrainingOutcome:
+        return self._run().run([*alarms], now, anyway=anyway)
 
     def approve(self, *, approve: bool) -> RetrainingOutcome:
         return self._run().decide_waiting(approve=approve)
 
     def _run(self) -> RetrainingRun:
-        return RetrainingRun(self.model, self.root, "data/collected", self.train, self.release, lambda _: None)
+        return RetrainingRun(self.model, self.root, "data/collected", self.train, self.release, self.messages.append)
 
     def verdicts(self) -> list[Verdict]:
         return [r.verdict for r in read_history(self._run().history_file).retrainings]
@@ -135,7 +138,64 @@ def test_a_better_model_is_released_with_its_rows(project: Make) -> None:
     assert accepted.classes is not None
     assert sum(map(sum, accepted.classes.confusion)) == ROWS - rows.num_rows
     again = each.run(now=NOW + timedelta(days=2))
-    assert (again.retraining, again.reason) == (None, "0 new labelled predictions, 100 are needed")
+    assert (again.retraining, again.reason) == (
+        None,
+        "0 new labelled predictions, 100 are needed (those that have compared models before do not count)",
+    )
+
+
+@pytest.mark.parametrize("verdict", ["lost", "undecided", "rejected"])
+def test_rows_that_decided_about_a_model_decide_about_no_other(project: Make, verdict: str) -> None:
+    """They join the training of the next one; the comparison has only rows whose labels came later."""
+    each = project(approve=verdict == "rejected")
+    if verdict == "undecided":
+        opposite(each.challenger)
+    each.predictions(labels_of=each.champion if verdict == "lost" else each.challenger)
+    each.run()
+    if verdict == "rejected":
+        each.approve(approve=False)
+    assert each.verdicts() == ["undecided" if verdict == "undecided" else "lost"]
+    later = NOW + timedelta(days=2)
+    assert each.run(now=later).reason.startswith("0 new labelled predictions, 100 are needed")
+    assert each.run((), now=later, anyway=True).reason.startswith("0 new labelled predictions, 100 are needed")
+
+    each.predictions(labels_of=each.champion, rows=60, first=ROWS, labelled=later)
+    assert each.run(now=later).reason.startswith("60 new labelled predictions, 100 are needed")
+    each.predictions(labels_of=each.champion, rows=60, first=ROWS + 60, labelled=later)
+    each.messages.clear()
+    assert each.run(now=later).retraining is not None
+    trained, compared = (int(words.split()[0]) for words in each.messages[0].split(", "))
+    assert trained + compared == ROWS + 120
+    assert 30 < compared < 90
+    assert f"in {compared:,} rows" in each.messages[1]
+
+
+def test_labels_that_come_late_count_as_new(project: Make) -> None:
+    """Their predictions are older than those of the earlier comparison, which did not have them."""
+    each = project()
+    each.predictions(labels_of=each.champion, first=ROWS)
+    each.run()
+    later = NOW + timedelta(days=2)
+    each.predictions(labels_of=each.champion, labelled=later)
+    done = each.run(now=later).retraining
+    assert done is not None
+    assert (done.rows, done.labels_until) == (ROWS, later)
+
+
+def test_the_interval_of_the_second_comparison_is_wider(project: Make) -> None:
+    """The same losses again: the interval of the second comparison is wider."""
+    each, ends = project(), []
+    for day in range(2):
+        moment = NOW + timedelta(days=2 * day)
+        each.predictions(labels_of=each.champion, first=ROWS * day, labelled=moment)
+        each.messages.clear()
+        each.run(now=moment)
+        interval = re.search(r"\((.*) to .*\) in (\d+) rows", each.messages[1])
+        assert interval
+        ends.append((float(interval[1]), int(interval[2])))
+    (first, rows), (second, more_rows) = ends
+    assert second < first
+    assert abs(rows - more_rows) < 0.1 * ROWS
 
 
 def test_a_model_that_is_not_better_leaves_no_trace(project: Make) -> None:
@@ -168,12 +228,15 @@ def test_a_rejected_model_is_dropped(project: Make) -> None:
 
 
 @pytest.mark.parametrize("step", ["train", "release"])
-def test_a_failure_restores_the_current_model(project: Make, step: str) -> None:
+def test_a_failure_restores_the_current_model_and_can_be_repeated_with_its_rows(project: Make, step: str) -> None:
     each = project()
     each.predictions(labels_of=each.challenger)
     each.fails.add(step)
     each.run()
     assert (each.verdicts(), each.serves_challenger(), each.collected()) == (["failed"], False, [])
+    each.fails.clear()
+    assert each.run(now=NOW + timedelta(days=2)).retraining is not None
+    assert each.verdicts() == ["failed", "released"]
 
 
 def test_a_kill_in_training_is_cleaned_up_by_the_next_run(project: Make) -> None:
@@ -184,7 +247,7 @@ def test_a_kill_in_training_is_cleaned_up_by_the_next_run(project: Make) -> None
     file.parent.mkdir(parents=True)
     file.write_bytes(b"half")
     killed = Retraining(
-        started=NOW, verdict="running", rows=1, cause="x", until=NOW, file="data/collected/killed.parquet"
+        started=NOW, verdict="running", rows=1, cause="x", compared=True, file="data/collected/killed.parquet"
     )
     (state / "retraining.json").write_text(f'{{"retrainings": [{killed.model_dump_json()}]}}', encoding="utf-8")
     each.run(now=NOW + timedelta(hours=1))

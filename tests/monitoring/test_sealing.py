@@ -21,6 +21,7 @@ from mlspec.monitoring.log_columns import LogColumns
 from mlspec.monitoring.prediction_store import PredictionStore
 from mlspec.monitoring.sealing import DAMAGED, Sealer
 from mlspec.monitoring.store_folders import StoreFolders
+from mlspec.runtime.elastic_spool import ElasticSpool
 from tests.monitoring.log_lines import DAY, SIGNATURE, line, segment, text
 
 HOST = socket.gethostname()
@@ -235,6 +236,27 @@ def test_days_after_the_retention_are_removed(tmp_path: Path) -> None:
     store(tmp_path).seal()
     assert store(tmp_path).forget(DAY.date() + timedelta(1)) == 1
     assert ids(tmp_path) == ["r2"]
+
+
+def test_documents_for_elasticsearch_are_removed_with_their_day(tmp_path: Path) -> None:
+    """Refused ones, and batches that wait, whoever has claimed them and whenever they were tried last."""
+    refused = [tmp_path / "refused" / f"{DAY.date() + timedelta(days)}" / "1-a.jsonl" for days in (0, 1)]
+    spool = ElasticSpool(tmp_path, 10_000)
+    for path in refused:
+        path.parent.mkdir(parents=True)
+        path.write_text("{}\n")
+    spool.put([b"new\n"])
+    (new,) = spool.folder.iterdir()
+    old = f"{int(DAY.timestamp()) * 10**9:020d}"
+    left = [spool.folder / f"{old}-1-{name}" for name in ("0.jsonl", "1.jsonl.2-b", "2.partial")]
+    for path in left:
+        path.write_text("{}\n")
+    (spool.folder / "notes").write_text("not ours")
+    store(tmp_path).forget(DAY.date())
+    assert all(path.exists() for path in (*refused, *left))
+    assert store(tmp_path).forget(DAY.date() + timedelta(1)) == 1
+    assert [path.exists() for path in refused] == [False, True]
+    assert sorted(path.name for path in spool.folder.iterdir()) == sorted([new.name, "notes"])
 
 
 def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_one_refused_document_is_kept_in_a_file_and_the_others_are_stored(sendin
     sending.start().write("", sent)
     until(lambda: sending.counted("stored") + sending.counted("refused") == 3)
     assert sending.counted("refused") == 1
-    (file,) = (sending.folder / "refused").iterdir()
+    (file,) = (sending.folder / "refused").glob("*/*.jsonl")
     entry = json.loads(file.read_text())
     assert (entry["id"], entry["status"]) == (json.loads(sent[1])["id"], 400)
     assert entry["document"]["inputs"] == wrong
@@ -200,7 +200,7 @@ def test_a_batch_refused_because_of_one_document_is_stored_without_it(sending: S
     sending.start().write("", sent)
     until(lambda: sending.counted("stored") + sending.counted("refused") == 9)
     assert sending.counted("refused") == 1
-    (file,) = (sending.folder / "refused").iterdir()
+    (file,) = (sending.folder / "refused").glob("*/*.jsonl")
     entry = json.loads(file.read_text())
     assert (entry["id"], entry["status"]) == (bad, status)
     assert set(sending.stored()) == {json.loads(line)["id"] for line in sent} - {bad}

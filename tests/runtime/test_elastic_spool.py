@@ -45,6 +45,22 @@ def test_what_a_killed_process_has_claimed_is_sent_by_another(tmp_path: Path) ->
     assert again.lines == [b"1\n"]
 
 
+@pytest.mark.parametrize("recovers", [True, False], ids=["at-the-start", "when-it-is-full"])
+def test_what_a_killed_process_did_not_finish_takes_up_no_space(tmp_path: Path, recovers: bool) -> None:
+    spool = ElasticSpool(tmp_path, 10)
+    spool.folder.mkdir()
+    left, young = (spool.folder / f"1-{name}.partial" for name in ("killed", "young"))
+    left.write_bytes(b"123456")
+    os.utime(left, (0, 0))
+    young.write_bytes(b"1")
+    if recovers:
+        spool.recover()
+        assert spool.size() == 1
+    spool.put([b"12345\n"])
+    assert not left.exists()
+    assert young.exists()
+
+
 def test_a_folder_that_is_missing_is_empty(tmp_path: Path) -> None:
     spool = ElasticSpool(tmp_path / "none", 100)
     spool.recover()

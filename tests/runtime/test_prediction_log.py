@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,23 @@ def test_a_thread_writes_what_is_added() -> None:
     running.close()
     assert sink.closed
     assert counted(running, "mlspec_prediction_log_records_total") == {'sink="kept"': 4}
+
+
+def test_a_prediction_is_written_within_the_flush_interval() -> None:
+    """The shortest of several waits counts: a busy machine makes them longer, and never shorter."""
+    flush, sink = 0.3, Kept()
+    running = log(sink, flush=flush)
+
+    def wait() -> float:
+        count, begun = len(sink.lines), time.monotonic()
+        running.add(request())
+        until(lambda: len(sink.lines) > count)
+        return time.monotonic() - begun
+
+    running.start()
+    wait()  # the others begin right after the thread has written, and so last a whole interval of it
+    assert any(wait() <= flush for _ in range(5))
+    running.close()
 
 
 def test_what_is_queued_is_written_when_the_process_ends() -> None:

@@ -11,7 +11,7 @@ import random
 import re
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,6 +32,7 @@ from mlspec.runtime.counters import Counters
 from mlspec.runtime.log_counts import SCORES, LogCounts
 from mlspec.runtime.prediction_record import AnsweredRequest
 from mlspec.sections.monitor_alerts import Alerts
+from tests.esql_as_sql import create, flat, translated
 from tests.monitoring.incidents_store import incidents, incidents_model
 from tests.monitoring.prometheus_servers import Api, prometheus, promtool
 
@@ -110,17 +111,6 @@ def document(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def create(connection: duckdb.DuckDBPyConnection, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    columns = list(rows[0])
-    kinds = {"time": "TIMESTAMPTZ", "@timestamp": "TIMESTAMPTZ", "row": "BIGINT", "status": "BIGINT"}
-    text = {"version", "label", "input.town", "service.version", "prediction.label"}
-    text |= {f"monitor.{name}" for name in ("column", "kind", "direction", "since", "metric", "label", "slice")}
-    types = (f'"{c}" {kinds.get(c, "VARCHAR" if c in text else "DOUBLE")}' for c in columns)
-    connection.execute(f'CREATE TABLE "{name}" ({", ".join(types)})')
-    marks = ", ".join("?" * len(columns))
-    connection.executemany(f'INSERT INTO "{name}" VALUES ({marks})', [list(row.values()) for row in rows])
-
-
 def samples() -> str:
     """The metrics of the server in OpenMetrics, growing linearly from 0 to their value at the end."""
     lines = []
@@ -150,12 +140,7 @@ def reported_samples() -> list[str]:
 def reported_documents() -> list[dict[str, Any]]:
     """The documents of the same observation."""
     documents = [report.document("shop", END) for report in incidents().reports]
-    known = dict.fromkeys(key for document in documents for key in document["monitor"])  # type: ignore[union-attr]
-    return [
-        {"@timestamp": END, "service.version": document["service"]["version"]}  # type: ignore[index,call-overload]
-        | {f"monitor.{key}": document["monitor"].get(key) for key in known}  # type: ignore[union-attr]
-        for document in documents
-    ]
+    return flat([document | {"@timestamp": END} for document in documents])
 
 
 @pytest.fixture(scope="module")
@@ -208,59 +193,6 @@ def by_promql(stores: Stores, query: Query) -> Numbers:
             name = f"{series.name} {labels['input']}" if Grouping.COLUMN in query.by else series.name
             actual[name, *groups] = value
     return actual
-
-
-def translated(text: str) -> str:
-    """SQL of a pipe of ES|QL: each stage selects from the one before."""
-    result = ""
-    for stage in text.replace("==", "=").replace("`", '"').split(" | "):
-        command, _, rest = stage.partition(" ")
-        if command == "FROM":
-            result = f"SELECT * FROM {rest}"
-        elif command == "WHERE":
-            result = result if "?_tstart" in rest else f"SELECT * FROM ({result}) WHERE {fields(rest)}"
-        elif command == "EVAL":
-            values = (f"{fields(value)} AS {name}" for name, value in assignments(rest))
-            result = f"SELECT *, {', '.join(values)} FROM ({result})"
-        elif command == "STATS":
-            result = f"SELECT {aggregated(rest)} FROM ({result})" + (" GROUP BY ALL" if " BY " in rest else "")
-        elif command == "KEEP":
-            result = f"SELECT {rest} FROM ({result})"
-        elif command == "LIMIT":
-            result = f"SELECT * FROM ({result}) LIMIT {rest}"
-        elif command == "SORT":
-            order = rest.replace("column", '"column"')
-            result = f"SELECT * FROM ({result}) ORDER BY {order}"
-        else:
-            raise AssertionError(command)
-    return result
-
-
-def aggregated(rest: str) -> str:
-    values, _, groups = rest.partition(" BY ")
-    columns = [f"{fields(expr)} AS {name}" for name, expr in assignments(groups)]
-    for name, expr in assignments(values):
-        value, _, condition = expr.partition(" WHERE ")
-        value = re.sub(r"PERCENTILE\((.*), (\d+)\)", r"quantile_disc(\1, 0.01 * \2)", value)
-        columns.append(fields(value) + (f" FILTER (WHERE {fields(condition)})" if condition else "") + f" AS {name}")
-    return ", ".join(columns)
-
-
-def assignments(text: str) -> list[tuple[str, str]]:
-    """`name = expression` at the top level of a list."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += {"(": 1, ")": -1}.get(character, 0)
-        if character == "," and not depth:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [(name.strip(), value.strip()) for name, _, value in (p.partition(" = ") for p in parts) if value]
-
-
-def fields(text: str) -> str:
-    """Paths of documents as quoted columns."""
-    return re.sub(r"@timestamp|\b[a-z]+(?:\.[a-z_]+)+\b", lambda match: f'"{match[0]}"', text)
 
 
 PANELS = {

@@ -179,12 +179,13 @@ def test_command(spec: str | None, env: str | None, as_json: bool) -> int:
     return test_alarms(Console(as_json=as_json), spec, env)
 
 
-@command.command("pull", short_help="Fetch the predictions of a Lambda function.")
+@command.command("pull", short_help="Fetch the predictions of a Lambda function or a container.")
 @spec_options
 @target_option
 @click.option("--file", metavar="FILE", help="Read lines of the prediction log from FILE; `-`: standard input.")
 def pull_command(spec: str | None, env: str | None, as_json: bool, target: TargetName | None, file: str | None) -> int:
-    """Fetch the predictions that a Lambda function logged to CloudWatch into the store.
+    """Fetch the predictions that a Lambda function logged to CloudWatch into the store; with --file those that a
+    container wrote or printed: docker logs CONTAINER | mlspec monitor pull --file -
 
     Continues where the last pull stopped; a prediction is stored once, however often it is pulled.
     """

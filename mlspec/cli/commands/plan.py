@@ -18,7 +18,7 @@ from mlspec.cli.options import (
     target_option,
 )
 from mlspec.cli.paths import PathType
-from mlspec.errors import EXIT_OK
+from mlspec.errors import EXIT_OK, UsageError
 from mlspec.source.document import printable
 from mlspec.target_facts import TargetName
 from mlspec.workspace.spec_file import find_spec
@@ -67,6 +67,8 @@ def command(
     context = stage_context(where.root, target)
     context = replace(context, adopt=adopt or context.adopt, change_set=change_set)
     plan = make_apply_plan(ApplyRequest(where, context, Selection(until, only, force), engine or "dvc"))
+    if change_set:
+        _require_stacks(plan)
     conflict = plan.changes.conflict()
     saved = out if conflict is None else None
     if saved is not None:
@@ -79,6 +81,18 @@ def command(
     if saved is not None:
         console.say(f"plan saved; to execute it: mlspec apply {printable(str(saved))}")
     return EXIT_OK
+
+
+def _require_stacks(plan: ApplyPlan) -> None:
+    """Raise UsageError where no stack of CloudFormation is applied, which alone has change sets."""
+    from mlspec.sections.deploy import Deploy
+
+    deploy = plan.build.project.get(Deploy)
+    tool = deploy.iac if deploy and plan.context.facts.delivery_tools else "none"
+    if tool not in ("sam", "serverless"):
+        why = "with --target local" if deploy and tool != deploy.iac else f"with `deploy.iac: {tool}`"
+        help = "leave it out; with `deploy.iac: sam` or `serverless` CloudFormation computes the changes"
+        raise UsageError(f"--change-set needs a CloudFormation stack, which does not exist {why}", help=help)
 
 
 def _show(console: Console, plan: ApplyPlan, saved: Path | None) -> None:

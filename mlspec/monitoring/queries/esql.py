@@ -96,9 +96,13 @@ def rule(alert: Alert, shape: ModelShape, stream: str) -> str:
 
 
 def deployments(stream: str) -> str:
-    """The time of the first record of each version, without those that have records from the start of the range on."""
+    """The stretch of time of the first record of each version, without those that have records from the start on.
+
+    It is one of the chart: a bar is as wide as the smallest distance between two times.
+    """
     first = f"STATS deployed = MIN({TIME}) BY version = {VERSION}"
-    return f"{_from(stream)} | {_RANGE} | {first} | {_BEGAN} | SORT deployed"
+    marked = "STATS deployment = COUNT(*) BY deployed = BUCKET(deployed, 50, ?_tstart, ?_tend), version"
+    return f"{_from(stream)} | {_RANGE} | {first} | {_BEGAN} | {marked} | SORT deployed"
 
 
 def name(text: str) -> str:

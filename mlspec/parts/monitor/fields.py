@@ -1,7 +1,7 @@
 """One prediction as a document: its fields with their Elasticsearch types. Pure.
 
 Names are those of the Elastic Common Schema where it has them (https://www.elastic.co/docs/reference/ecs); predictions,
-inputs, labels and drift are mlspec's own. `failed`, `unsure` and `correct` are 0 or 1, so that their average is a rate
+inputs and reports are mlspec's own. `failed` and `unsure` are 0 or 1, so that their average is a rate
 in every tool that can average.
 """
 
@@ -39,7 +39,10 @@ def mappings(
     inputs: Mapping[str, str], redacted: Collection[str], task: Literal["classification", "regression"]
 ) -> dict[str, JsonValue]:
     """The mappings of the data streams: closed, so that an unknown key is kept in `_source` and adds no field."""
-    return {"dynamic": "false", "properties": {**_request(), **_model(inputs, redacted, task), **_later(task)}}
+    return {
+        "dynamic": "false",
+        "properties": {**_request(), **_model(inputs, redacted, task), "monitor": _group(_REPORT)},
+    }
 
 
 def _request() -> dict[str, JsonValue]:
@@ -62,8 +65,7 @@ def _request() -> dict[str, JsonValue]:
             }
         ),
         "url": _group({"path": _KEYWORD}),
-        "error": _group({"type": _KEYWORD, "message": _TEXT}),
-        "trace": _group({"id": _KEYWORD}),
+        "error": _group({"type": _KEYWORD}),
     }
 
 
@@ -112,13 +114,6 @@ def _flags(inputs: Mapping[str, str]) -> dict[str, JsonValue]:
     return {"missing": _group(missing), **({"unseen": _group(unseen)} if unseen else {})}
 
 
-def _later(task: str) -> dict[str, JsonValue]:
-    """What becomes known after the prediction: the true label, and what `mlspec monitor` reports."""
-    true: dict[str, JsonValue] = {"value": _number("double")} if task == "regression" else {"label": _KEYWORD}
-    error: dict[str, JsonValue] = {"error": _number("double")} if task == "regression" else {"correct": _number("byte")}
-    return {"actual": _group({**true, **error, "time": {"type": "date"}}), "monitor": _group(_REPORT)}
-
-
 _REPORT: Final[dict[str, JsonValue]] = {
     "column": _KEYWORD,
     "kind": _KEYWORD,
@@ -129,6 +124,7 @@ _REPORT: Final[dict[str, JsonValue]] = {
     "since": {"type": "date"},
     "rows": _number("long"),
     "alarm": _number("byte"),
+    "alarms": _number("long"),
     "slice": _KEYWORD,
     "quality_alarm": _number("byte"),
     "metric": _KEYWORD,
@@ -139,7 +135,7 @@ _REPORT: Final[dict[str, JsonValue]] = {
     **{f"{name}{end}": _number("double") for name in ("measure", "measure_estimated") for end in ("", "_low", "_high")},
     "labelled_share": _number("float"),
 }
-"""A report of `mlspec monitor`: drift of a column, the quality of a version, or one measure of it."""
+"""A report of `mlspec monitor`: drift of a column, the quality of a version, one measure of it, or that it has run."""
 
 
 def _group(properties: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -51,13 +51,16 @@ class DashboardSource(NamedTuple):
         return esql.panel(panel.query, self.shape, self.reports if reported else self.stream)
 
     def layers(self, panel: Panel) -> tuple[ChartLayer, ...]:
-        """A chart over time: its lines or bars, a line for each limit of an alert, and a bar for each deployment."""
+        """A chart over time: its lines or bars, a line for each limit of an alert, and a bar for each deployment.
+
+        Kibana's own annotations are the results of a filter, which cannot find the first request of a version.
+        """
         query = self.query(panel)
         groups = [group for group in query.groups if group != Grouping.TIME]
         drawn = ChartLayer(
             "data", query.text, _SHAPES[panel.chart], Grouping.TIME.value, values(query), groups[0] if groups else ""
         )
-        marks = [self._deployments()] if self.dashboard.deployments and Grouping.VERSION in query.groups else []
+        marks = [self._deployments()] if self.dashboard.deployments else []
         return (drawn, *self._limits(panel), *marks)
 
     def _limits(self, panel: Panel) -> Iterator[ChartLayer]:
@@ -67,8 +70,8 @@ class DashboardSource(NamedTuple):
             )
 
     def _deployments(self) -> ChartLayer:
-        query = f"{esql.deployments(self.stream)} | EVAL deployment = 1"
         value = ChartValue("deployment", "First request of a version", "count")
+        query = esql.deployments(self.stream)
         return ChartLayer("deployments", query, "bar_stacked", "deployed", (value,), "version", second=True)
 
 

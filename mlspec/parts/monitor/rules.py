@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
@@ -18,6 +19,8 @@ DELAY: Final = 2
 """Runs in a row in which a condition must hold before it is an alert: one bad window is not an incident."""
 _REPORTED_WITHIN: Final = 86_400
 """Seconds in which a report of drift is an alert: `mlspec monitor` may run once a day."""
+_LATE: Final = 3600
+"""Seconds by which a run may be later than a day after the last one."""
 
 
 class AlertRule(NamedTuple):
@@ -39,6 +42,10 @@ GUIDES: Final[Mapping[str, str]] = {
 1. `mlspec monitor` shows the version, the slices, and how many predictions have a label.
 2. If the version is new, go back: `mlspec rollback`.
 3. Otherwise train on the new labels: `mlspec monitor retrain`.""",
+    "not-monitored": """`mlspec monitor` does not run, or does not reach Elasticsearch: no rule sees drift or quality.
+
+1. Check that `mlspec monitor` runs on a schedule, at least once a day.
+2. Run it: what prevents a report to Elasticsearch is in its output.""",
 }
 """What to do about the alarms of `mlspec monitor`, in Markdown."""
 
@@ -54,6 +61,7 @@ def alert_rules(
     interval = max((alert.interval for alert in alerts), default=300)
     bodies["drift"] = _of_drift(shape.project, title, reports, interval)
     bodies["quality"] = _of_quality(shape.project, title, reports, interval)
+    bodies["not-monitored"] = _of_monitor(shape.project, title, reports, interval)
     guides = {**{alert.name: _guide(alert) for alert in alerts}, **GUIDES}
     for name, body in bodies.items():
         body["artifacts"] = {"dashboards": [{"id": dashboard}], "investigation_guide": {"blob": guides[name]}}
@@ -93,6 +101,13 @@ def _of_quality(project: str, title: str, reports: str, interval: int) -> Body:
     groups = "BY version = service.version"
     query = f"FROM {reports} | WHERE monitor.quality_alarm IS NOT NULL | STATS {values} {groups}{_NOW}"
     return _rule(f"{title}: quality", query, _REPORTED_WITHIN, interval, 1, ["mlspec", project, "critical"])
+
+
+def _of_monitor(project: str, title: str, reports: str, interval: int) -> Body:
+    """Without reports the other two rules are silent. A count of no document has a row."""
+    query = f"FROM {reports} | STATS reports = COUNT(*) | WHERE reports < 1"
+    delay = max(DELAY, math.ceil(_LATE / interval))
+    return _rule(f"{title}: not monitored", query, _REPORTED_WITHIN, interval, delay, ["mlspec", project, "warning"])
 
 
 def _open(alarm: str) -> str:

@@ -125,6 +125,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         "max_body": size_bytes(docker.max_body),
         "on_lambda": on_lambda,
         "logs": _logs(project),
+        **_log_folder(project),
         "memory": _memory(project),
         "unused": serving_pins.UNUSED,
         "epoch": serving_pins.EPOCH,
@@ -176,6 +177,13 @@ def _on_lambda(project: Project) -> bool:
 def _logs(project: Project) -> bool:
     """Whether there is a file with the policy of the prediction log."""
     return project.get(Monitor) is not None and project.get(DataSpec) is not None
+
+
+def _log_folder(project: Project) -> dict[str, str]:
+    """The folder of the log, and the same as the source of a mount, in which `$` begins a variable."""
+    folder = (project.get(Monitor) or Monitor()).log.folder
+    path = folder if folder.startswith("/") else f"./{folder}"
+    return {"log_folder": folder, "log_source": path.replace("$", "$$")}
 
 
 def _stores_in_elasticsearch(project: Project) -> bool:

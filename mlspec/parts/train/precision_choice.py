@@ -21,11 +21,13 @@ from mlspec.learning import ranks
 from mlspec.learning.batches import Buckets, lengths
 from mlspec.learning.bfloat16 import computes
 from mlspec.learning.device_use import name_of
+from mlspec.learning.devices import device
 from mlspec.learning.gradient_shares import shared
 from mlspec.parts.train.fitting import direct
 from mlspec.parts.train.run_fingerprint import fingerprint
 from mlspec.parts.train.tuning import Material, Precision, Search
 from mlspec.records.training import Tuned
+from mlspec.sections.train import TrainSpec
 
 FILE: Final = "precision.json"
 KEPT: Final = 100
@@ -51,8 +53,9 @@ def chosen(job: Job, material: Material) -> Tuned:
 
 
 def _key(job: Job) -> str:
-    """The training, the processor with its threads, and the release of torch."""
-    return f"{fingerprint(job)} {name_of(torch.device('cpu'))} {torch.__version__}"
+    """The training, its device, the processor with its threads, and the release of torch."""
+    used = device(job.need(TrainSpec).accelerator, "train.accelerator")
+    return f"{fingerprint(job)} {used.type} {name_of(torch.device('cpu'))} {torch.__version__}"
 
 
 def _known(path: Path) -> dict[str, Any]:

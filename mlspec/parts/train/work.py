@@ -16,7 +16,8 @@ from mlspec.diagnostics import Finding
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.learning import ranks
-from mlspec.learning.build import network
+from mlspec.learning.build import load_module, network
+from mlspec.learning.devices import of_evaluation
 from mlspec.learning.learner import Learner
 from mlspec.learning.metrics import Scores
 from mlspec.learning.networks import TabularNetwork
@@ -110,10 +111,16 @@ def train_here(job: Job) -> float | None:
         source = str(model.loader or "") if isinstance(model, Custom) else ""
         if (advice := fitting.times.advice(train.workers, source)) and ranks.first():
             warn(*advice)
-        trackers.finish(TrainedModel(module, rows["valid"], preprocess, schema, job.outputs))
+        trackers.finish(lambda: TrainedModel(_best(job, schema), rows["valid"], preprocess, schema, job.outputs))
     if ranks.first():
         shutil.rmtree(scratch, ignore_errors=True)
     return fitting.value()
+
+
+def _best(job: Job, schema: Schema) -> torch.nn.Module:
+    """The model of the checkpoint that was written, as `evaluate` loads it: not that of the last epoch, and in single
+    precision."""
+    return load_module(job.outputs / "model", schema, job.root).to(of_evaluation(job))
 
 
 def _tuned(job: Job, schema: Schema, vocab: int, rows: dict[str, Rows], preprocess: Preprocess) -> Tuned | None:

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import orjson
 import pytest
 
+from mlspec.elastic.stream_provider import leaves
 from mlspec.parts.monitor.fields import mappings
+from mlspec.runtime.elastic_document import document
+from tests.esql_as_sql import flat
 from tests.parts.targets import BASE, codes, files
 
 
@@ -29,6 +33,27 @@ def test_inputs_become_typed_fields() -> None:
     regression: Any = mappings(inputs, (), "regression")["properties"]
     assert "value" in regression["prediction"]["properties"]
     assert not {"label", "score"} & regression["prediction"]["properties"].keys()
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_every_field_is_written_by_a_server_the_pipeline_or_the_monitor(
+    task: Literal["classification", "regression"],
+) -> None:
+    """A field that is always empty is a promise in Kibana's list of fields that nothing keeps."""
+    inputs = {"sentence": "text", "age": "number", "city": "category", "photo": "image"}
+    fields: Any = mappings(inputs, (), task)["properties"]
+    predicted = {"label": "yes", "score": 0.4, "probabilities": {}} if task == "classification" else {"value": 2.5}
+    record = {
+        "id": "1", "time": "2026-11-27T10:00:00Z", "outcome": "failed", "latency_ms": 1.5, "model": "cola",
+        "version": "1", "request_id": "r", "status": 500, "route": "/predict", "error": "failed", "row": 0,
+        "front": "http", "weight": 1.0, "inputs": dict.fromkeys(inputs, "x"), "prediction": predicted,
+        "lengths": {"sentence": {"characters": 3, "words": 1}},
+        "images": {"photo": {"digest": "0", "mean": 0.5, "contrast": 0.1}},
+    }  # fmt: skip
+    source = document(orjson.dumps(record), 0.5, {"city": {"Bonn"}}).source
+    written = {path.removesuffix(".keyword") for path in flat([source])[0]} | {"event.ingested"}
+    fields.pop("monitor")
+    assert set(leaves(fields)) - {"prediction.probabilities"} == {p for p in written if "probabilities" not in p}
 
 
 def test_every_number_survives_a_malformed_value() -> None:
@@ -88,6 +113,10 @@ def test_keys_have_the_least_privileges(tmp_path: Path) -> None:
     assert server["indices"] == [
         {"names": ["predictions-cola-default"], "privileges": ["create_doc", "auto_configure", "read"]}
     ]
+    without = body(tmp_path, "server-key", "{elasticsearch: {ids: false}}")["role_descriptors"]["server"]
+    assert without["indices"] == [
+        {"names": ["predictions-cola-default"], "privileges": ["create_doc", "auto_configure"]}
+    ]
     reader = body(tmp_path, "reader-key", "{elasticsearch: {}}")["role_descriptors"]["reader"]
     assert "predictions-cola-default" not in [
         name for i in reader["indices"] if "create_doc" in i["privileges"] for name in i["names"]
@@ -116,7 +145,8 @@ def test_rules_are_asked_for(tmp_path: Path) -> None:
     rendered = files(tmp_path, f"monitor: {{elasticsearch: {{index: mine}}, {alerts}}}\n")
     rules = {path: json.loads(text) for path, text in rendered.items() if path.startswith("kibana/rules/")}
     assert set(rules) == {
-        f"kibana/rules/{name}.json" for name in ("error-rate", "latency", "silence", "drift", "quality")
+        f"kibana/rules/{name}.json"
+        for name in ("error-rate", "latency", "silence", "drift", "quality", "not-monitored")
     }
     error = rules["kibana/rules/error-rate.json"]
     query = error["params"]["esqlQuery"]["esql"]
@@ -124,6 +154,8 @@ def test_rules_are_asked_for(tmp_path: Path) -> None:
     assert query.endswith("WHERE requests >= 7 AND measured > 0.02")
     assert (error["schedule"]["interval"], error["params"]["timeWindowSize"]) == ("10s", 30)
     assert rules["kibana/rules/silence.json"]["params"]["timeWindowSize"] == 120
+    late = rules["kibana/rules/not-monitored.json"]  # an hour of runs in a row, in each of which the day has no report
+    assert (late["params"]["timeWindowSize"], late["alert_delay"]["active"]) == (1440, 360)
 
 
 def test_drift_alone_writes_nothing(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from mlspec.runtime import log_policy
 from tests.parts.targets import BASE, LAMBDA, PACKAGE, REGISTRY, files
 
@@ -45,12 +47,25 @@ def test_without_monitor_nothing_is_logged(tmp_path: Path) -> None:
     assert "elasticsearch" not in generated["requirements-serve.txt"]
 
 
+def test_compose_mounts_the_folder_that_is_read(tmp_path: Path) -> None:
+    compose = yaml.safe_load(files(tmp_path, PACKAGE + "monitor: {}\n")["compose.yaml"])
+    service = compose["services"]["serve"]
+    assert service["user"] == "${MLSPEC_USER:-10001:10001}"
+    assert service["volumes"] == [{
+        "type": "bind", "source": "./.mlspec/monitor", "target": "/var/lib/mlspec", "bind": {"create_host_path": False},
+    }]  # fmt: skip
+    other = files(tmp_path, PACKAGE + "monitor: {log: {folder: '/srv/a $b'}}\n")["compose.yaml"]
+    assert yaml.safe_load(other)["services"]["serve"]["volumes"][0]["source"] == "/srv/a $$b"
+    assert "#   mkdir -p '/srv/a $b'\n" in other
+    unwatched = yaml.safe_load(files(tmp_path, PACKAGE)["compose.yaml"])["services"]["serve"]
+    assert not unwatched.keys() & {"user", "volumes"}
+
+
 def test_the_image_holds_the_policy_a_volume_and_the_client(tmp_path: Path) -> None:
     generated = files(tmp_path, PACKAGE + "monitor: {elasticsearch: {}}\n")
     assert "COPY monitoring.json ./" in generated["Dockerfile"]
     assert "VOLUME /var/lib/mlspec" in generated["Dockerfile"]
     assert "!monitoring.json" in generated[".dockerignore"]
-    assert "predictions:/var/lib/mlspec" in generated["compose.yaml"]
     assert "elasticsearch==" in generated["requirements-serve.txt"]
     logged = files(tmp_path, PACKAGE + "monitor: {}\n")
     assert "elasticsearch==" not in logged["requirements-serve.txt"]

@@ -1,0 +1,89 @@
+"""ES|QL in DuckDB: no engine runs it outside of Elasticsearch, so its pipe is translated, stage by stage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import duckdb
+
+
+def create(connection: duckdb.DuckDBPyConnection, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    columns = list(rows[0])
+    kinds = {"time": "TIMESTAMPTZ", "@timestamp": "TIMESTAMPTZ", "row": "BIGINT", "status": "BIGINT"}
+    text = {"version", "label", "input.town", "service.version", "service.name", "event.kind",
+            "prediction.label"}  # fmt: skip
+    text |= {f"monitor.{name}" for name in ("column", "kind", "direction", "since", "metric", "label", "slice")}
+    types = (f'"{c}" {kinds.get(c, "VARCHAR" if c in text else "DOUBLE")}' for c in columns)
+    connection.execute(f'CREATE TABLE "{name}" ({", ".join(types)})')
+    marks = ", ".join("?" * len(columns))
+    connection.executemany(f'INSERT INTO "{name}" VALUES ({marks})', [list(row.values()) for row in rows])
+
+
+def flat(documents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row of paths for each document, all of them with the same paths."""
+    rows = [dict(_paths(document)) for document in documents]
+    empty = dict.fromkeys(path for row in rows for path in row)
+    return [empty | row for row in rows]
+
+
+def _paths(document: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in document.items():
+        if isinstance(value, Mapping):
+            yield from _paths(value, f"{above}{name}.")
+        else:
+            yield above + name, value
+
+
+def translated(text: str) -> str:
+    """SQL of a pipe of ES|QL: each stage selects from the one before."""
+    result = ""
+    for stage in text.replace("==", "=").replace("`", '"').split(" | "):
+        command, _, rest = stage.partition(" ")
+        if command == "FROM":
+            result = f"SELECT * FROM {rest}"
+        elif command == "WHERE":
+            result = result if "?_tstart" in rest else f"SELECT * FROM ({result}) WHERE {fields(rest)}"
+        elif command == "EVAL":
+            values = (f"{fields(value)} AS {name}" for name, value in assignments(rest))
+            result = f"SELECT *, {', '.join(values)} FROM ({result})"
+        elif command == "STATS":
+            result = f"SELECT {aggregated(rest)} FROM ({result})" + (" GROUP BY ALL" if " BY " in rest else "")
+        elif command == "KEEP":
+            result = f"SELECT {rest} FROM ({result})"
+        elif command == "LIMIT":
+            result = f"SELECT * FROM ({result}) LIMIT {rest}"
+        elif command == "SORT":
+            order = rest.replace("column", '"column"')
+            result = f"SELECT * FROM ({result}) ORDER BY {order}"
+        else:
+            raise AssertionError(command)
+    return result
+
+
+def aggregated(rest: str) -> str:
+    values, _, groups = rest.partition(" BY ")
+    columns = [f"{fields(expr)} AS {name}" for name, expr in assignments(groups)]
+    for name, expr in assignments(values):
+        value, _, condition = expr.partition(" WHERE ")
+        value = re.sub(r"PERCENTILE\((.*), (\d+)\)", r"quantile_disc(\1, 0.01 * \2)", value)
+        columns.append(fields(value) + (f" FILTER (WHERE {fields(condition)})" if condition else "") + f" AS {name}")
+    return ", ".join(columns)
+
+
+def assignments(text: str) -> list[tuple[str, str]]:
+    """`name = expression` at the top level of a list."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if character == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [(name.strip(), value.strip()) for name, _, value in (p.partition(" = ") for p in parts) if value]
+
+
+def fields(text: str) -> str:
+    """Paths of documents as quoted columns."""
+    return re.sub(r"@timestamp|\b[a-z]+(?:\.[a-z_]+)+\b", lambda match: f'"{match[0]}"', text)
