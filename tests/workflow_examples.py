@@ -43,6 +43,10 @@ CASES = {
     "watched": (WATCHED, LAMBDA + CI + WATCH),
     "watched, subfolder": (REMOTE, LAMBDA + CI + "monitor: {}\n"),
     "serverless": (BASE, LAMBDA.replace("deploy: {lambda: {", "deploy: {iac: serverless, lambda: {") + CI),
+    "watched, serverless": (
+        WATCHED,
+        LAMBDA.replace("deploy: {lambda: {", "deploy: {iac: serverless, lambda: {") + CI + WATCH,
+    ),
     "sam": (BASE, LAMBDA.replace("deploy: {lambda: {", "deploy: {iac: sam, lambda: {") + CI),
     "zip": (BASE, EXPORT + "package: {zip: {}}\ndeploy: {lambda: {region: eu-west-1}}\n" + CI),
     "package": (BASE, PACKAGE + "ci: {github: {train_on: [push], mlspec: 'git+https://github.com/octo/mlspec@v1'}}\n"),

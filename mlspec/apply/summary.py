@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypedDict
 
 from mlspec.apply.apply_plan import ApplyPlan, PlanJson, to_json
@@ -45,6 +45,11 @@ def exit_code(result: RunResult) -> int:
     failed = any(outcome.status == "failed" for outcome in result.outcomes)
     nothing_ran = missing_requirements(result.outcomes) and {o.status for o in result.outcomes} == {"skipped"}
     return EXIT_STAGE if failed or nothing_ran or result.push_error is not None else EXIT_OK
+
+
+def unfinished(outcomes: Sequence[Outcome], required: Collection[str]) -> list[Outcome]:
+    """The outcomes of the required stages that were skipped, so that their results are those of an earlier run."""
+    return [outcome for outcome in outcomes if outcome.stage in required and outcome.status == "skipped"]
 
 
 def counts(outcomes: Sequence[Outcome]) -> Mapping[Status, int]:

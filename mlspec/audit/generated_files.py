@@ -1,10 +1,9 @@
-"""Secrets, permissions, actions and images in the generated files: what the tools will read, not what is intended."""
+"""Secrets, rights, actions and images in generated files: what the tools will read, not what is intended."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import yaml
@@ -18,6 +17,9 @@ _SECRET: Final = re.compile(r"\$\{\{\s*(secrets|vars)\.([A-Za-z_][A-Za-z0-9_]*)"
 _FROM: Final = re.compile(r"^FROM\s+(?:--platform=\S+\s+)?(\S+)")
 _STAGE: Final = re.compile(r"^FROM\s+.*\sAS\s+(\S+)", re.IGNORECASE)
 _IMAGE: Final = re.compile(r"^\s*image:\s*[\"']?([^\s\"'#]+)")
+_PULLED: Final = re.compile(r"^\s*IMAGE:\s*[\"']?([^\s\"'#]+)")
+_NPM: Final = re.compile(r"\bnpm install\b(?: --\S+)* ([^\s#]+)")
+_PIP: Final = re.compile(r"^\s*PACKAGES:\s*[\"']?([^\s\"']+)")
 _DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
 
 
@@ -25,16 +27,14 @@ def entries(files: Iterable[RenderedFile], own_image: str) -> Iterator[AuditEntr
     """The entries of all generated files. `own_image` is the image that the project itself builds."""
     for file in files:
         if "/workflows/" in file.path:
-            yield from _workflow(file)
+            yield from _workflow(file, own_image)
         elif file.path == "Dockerfile":
             yield from _dockerfile(file)
         elif file.path.endswith((".yaml", ".yml")) and "compose" in file.path:
             yield from _compose(file, own_image)
-        elif file.path.endswith(".json") and '"Statement"' in file.text:
-            yield from _policy(file)
 
 
-def _workflow(file: RenderedFile) -> Iterator[AuditEntry]:
+def _workflow(file: RenderedFile, own_image: str) -> Iterator[AuditEntry]:
     for number, line in enumerate(file.text.splitlines(), 1):
         if (uses := _USES.match(line)) is not None:
             pinned = bool(_COMMIT.search(uses[1])) or uses[1].startswith("./")
@@ -44,7 +44,21 @@ def _workflow(file: RenderedFile) -> Iterator[AuditEntry]:
         for scope, name in _SECRET.findall(line):
             kind = "secret of GitHub" if scope == "secrets" else "variable of GitHub"
             yield AuditEntry("secret", name, file.path, number, kind)
+        yield from _installed(line, file.path, number, own_image)
     yield from _workflow_permissions(file)
+
+
+def _installed(line: str, path: str, number: int, own_image: str) -> Iterator[AuditEntry]:
+    """What a step brings onto the runner beside actions and locked packages. None of it has a hash that mlspec could
+    pin, and the guide says why: facts, not faults."""
+    if (package := _NPM.search(line)) is not None:
+        yield AuditEntry("package", package[1], path, number, "npm: its release is pinned, its dependencies are not")
+    if (package := _PIP.match(line)) is not None:
+        detail = "pip: its release is pinned, without a hash" if "==" in package[1] else "pip: without a hash"
+        yield AuditEntry("package", package[1], path, number, detail)
+    image = _PULLED.match(line)
+    if image is not None and image[1].partition(":")[0] != own_image:
+        yield AuditEntry("image", image[1], path, number, "by tag: only its Lambda emulator is used, for a test")
 
 
 def _workflow_permissions(file: RenderedFile) -> Iterator[AuditEntry]:
@@ -82,44 +96,6 @@ def _compose(file: RenderedFile, own_image: str) -> Iterator[AuditEntry]:
 def _image(image: str, path: str, line: int) -> AuditEntry:
     rule = "" if _DIGEST.search(image) else "image-without-digest"
     return AuditEntry("image", image, path, line, "", rule, "warning" if rule else "note")
-
-
-def _policy(file: RenderedFile) -> Iterator[AuditEntry]:
-    document = json.loads(file.text)
-    statements = document.get("Statement") if isinstance(document, dict) else None
-    for statement in statements if isinstance(statements, list) else ():
-        if isinstance(statement, dict) and statement.get("Effect") == "Allow":
-            yield _statement(file, statement)
-
-
-def _statement(file: RenderedFile, statement: Mapping[str, object]) -> AuditEntry:
-    actions, resources = _texts(statement.get("Action")), _texts(statement.get("Resource"))
-    sid = str(statement.get("Sid") or "")
-    who = "" if resources else f"for {json.dumps(statement.get('Principal'), sort_keys=True)}"
-    # Some actions have no resource (ecr:GetAuthorizationToken), and a condition may limit the others.
-    everything = any(action in ("*", "*:*") or action.endswith(":*") for action in actions)
-    everywhere = "*" in resources and "Condition" not in statement and not all(map(_without_resource, actions))
-    rule = "wildcard-permission" if everything or everywhere else ""
-    line = _line(file.text, rf'"Sid": "{re.escape(sid)}"') if sid else 1
-    detail = " ".join(filter(None, (f"on {', '.join(resources)}" if resources else who, f"({sid})" if sid else "")))
-    return AuditEntry("permission", ", ".join(actions), file.path, line, detail, rule, "warning" if rule else "note")
-
-
-def _without_resource(action: str) -> bool:
-    """Whether an action of AWS cannot be limited to a resource (AWS's service authorization reference)."""
-    service, _, name = action.partition(":")
-    return action in _NO_RESOURCE or (service in ("ec2", "cloudwatch") and name.startswith(("Describe", "Get", "List")))
-
-
-_NO_RESOURCE: Final = frozenset({
-    "cloudwatch:GetMetricData", "cloudwatch:PutMetricData", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
-    "ecr:GetAuthorizationToken", "logs:DescribeLogGroups", "sts:GetCallerIdentity", "tag:GetResources",
-    "xray:PutTelemetryRecords", "xray:PutTraceSegments",
-})  # fmt: skip
-
-
-def _texts(value: object) -> Sequence[str]:
-    return [value] if isinstance(value, str) else [str(item) for item in value] if isinstance(value, list) else []
 
 
 def _line(text: str, pattern: str) -> int:

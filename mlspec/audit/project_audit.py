@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlspec.audit import generated_files, locked_packages, spec_entries
+from mlspec.audit import generated_files, locked_packages, policy_statements, spec_entries
 from mlspec.audit.audit_entry import TITLES, AuditEntry
 from mlspec.compiler import Build
 from mlspec.parts.package.part import image_name
@@ -18,6 +18,7 @@ def audit(built: Build, spec: Path) -> tuple[AuditEntry, ...]:
     served = next((file.text for file in built.files if file.path == locked_packages.SERVED), "")
     entries = {
         *generated_files.entries(built.files, own),
+        *policy_statements.entries(built.project, built.files),
         *spec_entries.entries(built.project, document, root),
         *locked_packages.entries(built.project, served, root, document),
     }

@@ -12,7 +12,6 @@ from mlspec.audit.audit_entry import AuditEntry
 from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.model import ModelSpec, TextClassifier
-from mlspec.sections.monitor import Monitor
 from mlspec.sections.registry import Registry
 from mlspec.sections.track import TrackSpec
 from mlspec.source.document import Document, Plain
@@ -21,6 +20,8 @@ from mlspec.spec.project import Project
 from mlspec.spec.spec_model import dotted
 
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"']+")
+ADDRESSES: Final = frozenset({"kibana_url", "pushgateway", "slack", "uri", "url", "webhook"})
+"""Keys whose environment variable contains an address, and not a token or a password."""
 _SCANNED: Final = "picklescan found nothing in it"
 
 
@@ -32,6 +33,8 @@ def entries(project: Project, document: Document, root: Path) -> Iterator[AuditE
             yield AuditEntry(
                 "secret", str(value["env"]), document.path, line, f"environment variable, for {dotted(at)}"
             )
+            if at[-1] in ADDRESSES and at[:3] != ("deploy", "lambda", "environment"):
+                yield AuditEntry("host", f"the address in {value['env']}", document.path, line, dotted(at))
         elif isinstance(value, str) and _URL.match(value) and not _hosted(project, at):
             yield from _address(value, document.path, line, dotted(at))
     yield from _remote_secrets(project, document)
@@ -90,9 +93,6 @@ def _services(project: Project) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield f"https://api.ecr.{registry.ecr.region}.amazonaws.com", ("registry", "ecr")
     if deploy is not None and deploy.lambda_ is not None and region:
         yield f"https://lambda.{region}.amazonaws.com", ("deploy", "lambda")
-    monitor = project.get(Monitor)
-    if monitor is not None and monitor.elasticsearch is not None and not isinstance(monitor.elasticsearch.url, str):
-        yield f"the address in {monitor.elasticsearch.url.env}", ("monitor", "elasticsearch")
 
 
 def _pickles(project: Project, root: Path) -> Iterator[AuditEntry]:

@@ -108,7 +108,7 @@ def destroy(spec: FunctionSpec, bucket: str = "") -> PolicyDocument:
             _on_function("Function", spec, reads),
             *_own_role("Role", spec, role),
             *_logs(spec, "Logs", ("DeleteLogGroup", "ListTagsForResource")),
-            *_api(spec, "DELETE"),
+            *_api(spec, *(("DELETE",) if spec.api() else ())),
             alarm_rights(spec, ("DeleteAlarms", "DescribeAlarms", "ListTagsForResource")),
             *_removed_data(spec.location, repository, bucket),
             _FIND,
@@ -189,7 +189,12 @@ def _by_bucket(spec: FunctionSpec) -> list[Statement]:
 
 
 def _api(spec: FunctionSpec, *actions: str) -> list[Statement]:
-    """API Gateway's rights are HTTP's methods, on paths. GET is always needed: an API may be left to remove."""
+    """API Gateway's rights are HTTP's methods, on paths. GET is always needed: an API may be left to report.
+
+    The paths have the id that AWS chooses at creation. A condition on tags is not used: AWS documents it for REST APIs,
+    and not what it does to integrations, routes and stages of an HTTP API, which have no tags when they are created
+    (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-tagging-iam-policy.html).
+    """
     region = f"arn:{spec.location.partition}:apigateway:{spec.location.region}"
     resource = (f"{region}::/apis", f"{region}::/apis/*", f"{region}::/tags/*")
     return [Statement(tuple(f"apigateway:{action}" for action in ("GET", *actions)), resource, "Api")]

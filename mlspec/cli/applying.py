@@ -12,6 +12,7 @@ from mlspec.apply.apply_plan import ApplyPlan, ApplyRequest, make_apply_plan
 from mlspec.apply.execute import apply_hooks, dry_run_hooks, execute
 from mlspec.apply.plan_file import compare_plan, load_plan, request_of
 from mlspec.apply.preflight import check_compatibility, check_preflight
+from mlspec.apply.summary import unfinished
 from mlspec.cli import local_target
 from mlspec.cli.confirmation import confirmed
 from mlspec.cli.console import Console
@@ -19,7 +20,7 @@ from mlspec.cli.options import stage_context
 from mlspec.cli.plan_text import show
 from mlspec.cli.progress import Progress
 from mlspec.cli.result_text import close
-from mlspec.errors import EXIT_OK, UsageError
+from mlspec.errors import EXIT_OK, EXIT_STAGE, UsageError
 from mlspec.run.schedule import Selection
 from mlspec.stage_context import StageContext, target_in
 from mlspec.target_facts import TargetName
@@ -45,6 +46,8 @@ class ApplyOptions:
     dry_run: bool
     wait: bool = False
     push: bool = False
+    required: tuple[str, ...] = ()
+    """Stages that must have run or be up to date: the run fails where one is skipped."""
 
     def context(self, root: Path, target: TargetName | None) -> StageContext:
         """What the stages are passed: this process holds the project for them."""
@@ -106,7 +109,13 @@ def apply(console: Console, source: PlanSource, options: ApplyOptions) -> int:
         if not _agreed(console, source, plan, options):
             console.say("nothing was done")
             return EXIT_OK
-        return close(console, plan, execute(plan, hooks))
+        result = execute(plan, hooks)
+        code = close(console, plan, result)
+        missed = unfinished(result.outcomes, options.required) if code == EXIT_OK else []
+        for outcome in missed:
+            console.say(f"{console.paint('error', 'red', 'bold')}: {outcome.stage} was skipped: {outcome.reason}")
+            console.say(f"  = help: {outcome.help or 'mlspec plan'}")
+        return EXIT_STAGE if missed else code
 
 
 def warn_ignored_options(console: Console, plan: ApplyPlan, options: ApplyOptions, max_jobs: int) -> None:

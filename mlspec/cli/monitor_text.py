@@ -167,7 +167,9 @@ def _quality(state: MonitorState) -> Iterator[str]:
 
 def _label_mix(mix: LabelMix) -> Iterator[str]:
     """The estimated shares of the labels if one differs from training; of many labels those that differ most."""
-    differing = sorted(filter(_differs, mix.shares), key=lambda view: -abs(view.estimated - view.training))
+    if mix.problem:
+        yield from _wrapped(f"The shares of the true labels are not estimated: {mix.problem}.")
+    differing = sorted(filter(_differs, mix.shares), key=lambda view: -_distance(view))
     if not differing:
         return
     few = len(mix.shares) <= _LABELS
@@ -182,7 +184,13 @@ def _label_mix(mix: LabelMix) -> Iterator[str]:
 def _differs(view: LabelShareView) -> bool:
     """Whether the share is another than in training, and not by chance."""
     low, high = view.estimated_interval or (view.estimated, view.estimated)
-    return abs(view.estimated - view.training) > _NOTABLE and not low <= view.training <= high
+    inside = low is not None and high is not None and low <= view.training <= high
+    return _distance(view) > _NOTABLE and not inside
+
+
+def _distance(view: LabelShareView) -> float:
+    """Of the estimate from the share in training; 0 without one."""
+    return 0.0 if view.estimated is None else abs(view.estimated - view.training)
 
 
 def _measures(state: MonitorState) -> Iterator[str]:

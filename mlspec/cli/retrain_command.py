@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from mlspec.cli.applying import ApplyOptions, apply, plan_source
 from mlspec.cli.console import Console
@@ -13,7 +15,9 @@ from mlspec.errors import EXIT_OK, EXIT_STAGE, StageError
 from mlspec.monitoring.retraining_run import RetrainingOutcome, RetrainingRun
 from mlspec.run.schedule import Selection
 from mlspec.sections.data import DataSpec
+from mlspec.sections.delivery_tool import delivery_tool
 from mlspec.sections.deploy import Deploy
+from mlspec.spec.project import Project
 from mlspec.target_facts import TargetName
 from mlspec.workspace.spec_file import find_spec
 from mlspec.workspace.template_cache import template_cache
@@ -55,22 +59,54 @@ def _run(console: Console, spec: str | None, env: str | None, target: TargetName
     """The run, and whether the release deploys the model."""
     model = served_model(spec, env)
     where = find_spec(spec, env)
-    project = compile_project(where.spec, env, compiled=template_cache()).project
+    build = compile_project(where.spec, env, compiled=template_cache())
+    project = build.project
     data = project.need(DataSpec)
     if data.collected is None:
         help = "add to `data`: collected: data/collected, then: mlspec build"
         raise StageError("labelled predictions have no folder: `data.collected` is not set", help=help)
 
-    def pipeline(until: str | None) -> int:
+    def pipeline(selection: Selection, required: tuple[str, ...]) -> int:
         options = ApplyOptions(
-            Selection(until, (), ()), None, 1, target, (), allow_breaking=False, adopt=False, yes=True, dry_run=False
+            selection,
+            None,
+            1,
+            target,
+            (),
+            allow_breaking=False,
+            adopt=False,
+            yes=True,
+            dry_run=False,
+            required=required,
         )
         return apply(PipelineConsole(), plan_source(None, spec, env, options), options)
 
+    release = release_stages(project, [stage.name for stage in build.plan.stages])
     run = RetrainingRun(
-        model, where.root, data.collected, lambda: pipeline("export"), lambda: pipeline(None), console.say
+        model,
+        where.root,
+        data.collected,
+        lambda: pipeline(Selection("export"), ("export",)),
+        lambda: pipeline(Selection(None, release.selected), release.required),
+        console.say,
     )
     return run, project.get(Deploy) is not None
+
+
+class ReleaseStages(NamedTuple):
+    """The stages of a release: those that it selects, none for all, and those that must have run or be up to date."""
+
+    selected: tuple[str, ...]
+    required: tuple[str, ...]
+
+
+def release_stages(project: Project, stages: Sequence[str]) -> ReleaseStages:
+    """The stages that release a new model, as the release workflow does: the infrastructure is there already."""
+    tool = delivery_tool(project)
+    delivering = ("export", "push", *([tool.service] if tool.releases else []), "deploy")
+    others = {tool.foundation, tool.service} - set(delivering) if tool.creates else set()
+    selected = tuple(name for name in stages if name not in others) if others else ()
+    return ReleaseStages(selected, tuple(name for name in stages if name in delivering))
 
 
 def _print_outcome(console: Console, outcome: RetrainingOutcome, *, deployed: bool) -> int:

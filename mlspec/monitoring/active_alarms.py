@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -25,6 +25,7 @@ from mlspec.render.formatting import metric_value, number, share
 
 EXAMPLES: Final = 20
 """Rows that show an alarm."""
+_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 Examples = tuple[tuple[tuple[str, str], ...], ...]
 _UNITS: Final[Mapping[EffectUnit, FactUnit]] = {"sd": "sd", "ratio": "ratio", "share": "fraction"}
 _REQUEST: Final = ("time", "request_id", "version", "route", "status", "outcome", "error", "latency_ms")
@@ -39,16 +40,48 @@ class ActiveAlarms:
     run: RunQuery
     now: datetime
     viewed: ViewedRange
+    known: Mapping[str, datetime] = field(default_factory=dict)
+    """Since when the alarms of the last run fire, by id."""
 
     def service(self) -> Iterator[ActiveAlarm]:
         """Alerts of the spec whose condition holds."""
         for alert in self.model.alerts:
-            since = self.now - timedelta(seconds=alert.window)
-            for row in self.run(sql.rule(alert, self.model.shape), [since, self.now]).to_pylist():
+            window = self.now - timedelta(seconds=alert.window)
+            for row in self.run(sql.rule(alert, self.model.shape), [window, self.now]).to_pylist():
                 groups = {g.value: str(row[g.value]) for g in (Grouping.VERSION, Grouping.COLUMN) if row.get(g.value)}
                 value, *_ = measured = _measured(alert, row)
-                ends = self._percentile(alert.measure, groups, since)
-                yield self._service(alert, groups, (value, *ends) if ends else measured, since)
+                ends = self._percentile(alert.measure, groups, window)
+                yield self._service(alert, groups, (value, *ends) if ends else measured, window)
+
+    def _began(self, alert: Alert, groups: dict[str, str], window: datetime) -> datetime:
+        """The first record that the alert is about after the last time it was healthy; of silence the last request.
+
+        Before the present `window`, stretches of its length are judged: those with too few requests are skipped.
+        """
+        if alert.silence:
+            (last,) = self.run(sql.LAST_REQUEST, [_FIRST, self.now])["last"].to_pylist()
+            return last or window
+        column = groups.get(Grouping.COLUMN.value, "")
+        version = groups.get(Grouping.VERSION.value, "")
+        began = self._violated_since(sql.stretches(alert, self.model.shape, column), version, window)
+        (first,) = self.run(sql.beginning(alert, self.model.shape, column), [began, self.now, version])[
+            "first"
+        ].to_pylist()
+        return first or began
+
+    def _violated_since(self, stretches: str, version: str, window: datetime) -> datetime:
+        """The beginning of the first stretch after the last healthy one."""
+        (oldest,) = self.run("SELECT MIN(time) AS oldest FROM predictions")["oldest"].to_pylist()
+        days = 1
+        while True:  # most alarms are short, and the whole log is long
+            since, began = window - timedelta(days=days), window
+            for row in reversed(self.run(stretches, [since, window, version]).to_pylist()):
+                if not row["violates"]:
+                    return began
+                began = row["time"]
+            if oldest is None or since <= oldest:
+                return began
+            days *= 8
 
     def _percentile(self, measure: Measure, groups: dict[str, str], since: datetime) -> tuple[float, float] | None:
         """The ends of the interval of a percentile; None of other measures, and where there are too few requests."""
@@ -63,7 +96,7 @@ class ActiveAlarms:
         return low, high
 
     def _service(
-        self, alert: Alert, groups: dict[str, str], measured: tuple[float, float | None, float | None], since: datetime
+        self, alert: Alert, groups: dict[str, str], measured: tuple[float, float | None, float | None], window: datetime
     ) -> ActiveAlarm:
         where = ", ".join(f"{name} {value}" for name, value in groups.items())
         value, low, high = measured
@@ -73,14 +106,15 @@ class ActiveAlarms:
         minutes = alert.window // 60 or 1
         text = f"{alert.title}: {form(value)}{interval} in the last {minutes} min; the limit is {alert.sign} "
         unit: FactUnit = "fraction" if fraction else "milliseconds" if alert.name == "latency" else "count"
+        id = "/".join((alert.name, *groups.values()))
         return ActiveAlarm(
-            id="/".join((alert.name, *groups.values())),
+            id=id,
             group="service",
             title=f"{alert.title} ({where})" if where else alert.title,
             text=f"{text}{form(alert.limit)}.",
-            since=since,
+            since=self.known.get(id) or self._began(alert, groups, window),
             help=HELP[alert.name],
-            examples=self._requests(alert, groups, since),
+            examples=self._requests(alert, groups, window),
             facts=AlarmFacts(
                 column=groups.get(Grouping.COLUMN.value, ""),
                 version=groups.get(Grouping.VERSION.value, ""),

@@ -71,6 +71,11 @@ def remember(
     return AlarmChanges(kept, (*firing, *gone))
 
 
+def known_since(path: Path) -> Mapping[str, datetime]:
+    """Since when the alarms of the last run fire, by id."""
+    return {id: alarm.since for id, alarm in _read(path).alarms.items()}
+
+
 def _read(path: Path) -> RememberedAlarms:
     try:
         return RememberedAlarms.model_validate_json(path.read_bytes())

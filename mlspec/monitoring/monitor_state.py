@@ -202,13 +202,13 @@ class MeasureView:
 class LabelShareView:
     """One label: its share in training, among the predictions, and as it is estimated for the true labels.
 
-    The 95 % intervals are of the number of rows alone; None where they are not known.
+    The 95 % intervals are of the number of rows alone. None is what is not known.
     """
 
     label: str
     training: float
     predicted: float
-    estimated: float
+    estimated: float | None
     predicted_interval: tuple[float, float] | None = None
     estimated_interval: tuple[float, float] | None = None
 
@@ -219,6 +219,9 @@ class LabelMix:
 
     shares: tuple[LabelShareView, ...]
     assumption: str
+    """What the estimate assumes."""
+    problem: str = ""
+    """Why the shares are not estimated; empty if they are."""
 
 
 @dataclass(frozen=True, slots=True)

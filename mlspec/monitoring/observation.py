@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from mlspec.monitoring.active_alarms import ActiveAlarms, labelled_since, moment
-from mlspec.monitoring.alarm_book import AlarmChanges, remember
+from mlspec.monitoring.alarm_book import AlarmChanges, known_since, remember
 from mlspec.monitoring.answering_versions import answering_versions, drift_of, quality_of
 from mlspec.monitoring.drift.drift_alarm import Alarm, column_title
 from mlspec.monitoring.drift_state import DriftLook, look_for_drift
@@ -155,12 +155,12 @@ class Observer:
         versions = answering_versions(self._run, self.model.version)
         look = drift_of(look, versions) if look is not None else None
         quality = quality_of(self._quality(look), versions)
-        makes = ActiveAlarms(self.model, self._run, self.now, self.viewed)
+        book = self.model.state / ALARMS
+        makes = ActiveAlarms(self.model, self._run, self.now, self.viewed, known_since(book))
         moved = look.alarms if look else ()
         self._benign = self._without_harm(look, quality) if look else []
         drift = makes.drift([a for a in moved if a not in self._benign], quality)
         active = [*makes.service(), *makes.harmful(quality, moved), *drift]
-        book = self.model.state / ALARMS
         changes = remember(book, self.model.project, active, self.now, store=self.notifies)
         measures = tuple(quality_measures(self.model, self._run, self.viewed, quality))
         documents = (run_report(len(active)), *reports(self._harmful(look), quality, measures))

@@ -4,6 +4,7 @@ the true labels, and whether the labelled rows are like the others."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -13,7 +14,7 @@ from mlspec.monitoring.duckdb_session import quoted_name
 from mlspec.monitoring.monitor_state import EstimateView, LabelMix, LabelShareView, QualityView
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange
 from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated
-from mlspec.monitoring.quality.label_shift import ASSUMPTION, label_shift, share_intervals
+from mlspec.monitoring.quality.label_shift import ASSUMPTION, STEPS, label_shift, share_intervals
 from mlspec.monitoring.quality.live_quality import label_bias, wilson
 from mlspec.monitoring.quality_state import measured_quality
 from mlspec.monitoring.row_slices import DRIFT, QUALITY, slice_errors
@@ -26,6 +27,10 @@ _MOST_SLICED: Final = 5
 """Inputs whose values are slices, where the spec names none."""
 _NEWEST: Final = 20_000
 """Predictions that are compared, the newest ones."""
+_NOT_CONVERGED: Final = (
+    f"expectation maximisation did not converge in {STEPS:,} steps, "
+    "as where the probabilities are nearly the same in all rows"
+)
 _RANGE: Final = "\"row\" IS NOT NULL AND outcome = 'success' AND time >= ? AND time < ?"
 
 
@@ -126,12 +131,15 @@ def label_mix(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> LabelM
     shift = label_shift(corrected, training)
     rows = len(probabilities)
     counts = np.bincount(probabilities.argmax(axis=1), minlength=len(training)).tolist()
+    shares = [
+        LabelShareView(label, before, count / rows, None, wilson(count, rows))
+        for label, before, count in zip(classes.labels, training.tolist(), counts, strict=True)
+    ]
+    if not shift.converged:
+        return LabelMix(tuple(shares), ASSUMPTION, _NOT_CONVERGED)
     ends = share_intervals(corrected, training, shift.shares).tolist()
-    shares = zip(classes.labels, training.tolist(), counts, shift.shares.tolist(), ends, strict=True)
+    estimated = zip(shares, shift.shares.tolist(), ends, strict=True)
     return LabelMix(
-        tuple(
-            LabelShareView(label, before, count / rows, estimated, wilson(count, rows), (low, high))
-            for label, before, count, estimated, (low, high) in shares
-        ),
+        tuple(replace(view, estimated=value, estimated_interval=(low, high)) for view, value, (low, high) in estimated),
         ASSUMPTION,
     )

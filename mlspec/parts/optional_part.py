@@ -72,6 +72,11 @@ class OptionalPart:
         return getattr(self.module, "REMOVALS", "")
 
     @property
+    def POLICIES(self) -> str:
+        """The import path of the policies in the files of a delivery tool; empty for none."""
+        return getattr(self.module, "POLICIES", "")
+
+    @property
     def LEFT(self) -> str:
         """The import path of what `destroy` reports where only a record on this machine is left; empty for none."""
         return getattr(self.module, "LEFT", "")

@@ -5,7 +5,8 @@ part may have OBSERVERS too: stage name to the import path of a function `(proje
 says what a stage with effects would change; `plan` and `apply` call it, and only they. It may have NOTICES, the
 import path of a function `(project, texts of files by path, root) -> list[str]`: what `plan` reports about a system
 that no stage changes. The part of a delivery tool (`mlspec/sections/delivery_tool.py`) has REMOVALS, the import path
-of a context manager `(project, function, root, images) -> removals`: what `destroy` removes of what the tool created.
+of a context manager `(project, function, root, images) -> removals`: what `destroy` removes of what the tool created,
+and POLICIES, that of a function `(project) -> Iterator[ToolPolicy]`: the policies in its files, for an audit.
 LEFT is the import path of a function `(project, root) -> list[str]`: what `destroy` reports of resources that the
 spec no longer names and that only the part can remove.
 And a part may have a function `name_after(environment, given)`: it completes the values as given where the spec

@@ -97,13 +97,23 @@ def _quality(state: MonitorState) -> DrawnTable:
     return DrawnTable("by-slice", title, "with 95 % intervals", heads, tuple(rows), notes=tuple(notes))
 
 
+_LABEL_HEADS = (
+    TableHead("label"),
+    TableHead("in training", True),
+    TableHead("predicted", True),
+    TableHead("estimated true share", True),
+)
+
+
 def _labels(state: MonitorState) -> DrawnTable:
-    assert state.label_mix is not None
-    heads = (TableHead("label"), TableHead("in training", True), TableHead("predicted", True),
-             TableHead("estimated true share", True))  # fmt: skip
-    rows = tuple(tuple(map(TableCell, (s.label, share(s.training), *label_words(s)))) for s in state.label_mix.shares)
-    note = f"With 95 % intervals. The estimate (label shift by expectation maximisation) {state.label_mix.assumption}."
-    return DrawnTable("label-mix", "Mix of the true labels", "without labels", heads, rows, notes=(note,))
+    mix = state.label_mix
+    assert mix is not None
+    rows = tuple(tuple(map(TableCell, (s.label, share(s.training), *label_words(s)))) for s in mix.shares)
+    estimate = f"The estimate (label shift by expectation maximisation) {mix.assumption}."
+    if mix.problem:
+        estimate = f"The shares of the true labels are not estimated: {mix.problem}."
+    note = f"With 95 % intervals. {estimate}"
+    return DrawnTable("label-mix", "Mix of the true labels", "without labels", _LABEL_HEADS, rows, notes=(note,))
 
 
 _FEATURE_HEADS = (

@@ -66,9 +66,10 @@ def fact_words(facts: AlarmFacts) -> Iterator[tuple[str, str]]:
 
 
 def label_words(label: LabelShareView) -> tuple[str, str]:
-    """The predicted and the estimated share of a label: `40.0 % (38.1 % to 41.9 %)`."""
+    """The predicted and the estimated share of a label: `40.0 % (38.1 % to 41.9 %)`; empty without an estimate."""
     predicted = share(label.predicted) + _between(label.predicted_interval)
-    return predicted, share(label.estimated) + _between(label.estimated_interval)
+    estimated = "" if label.estimated is None else share(label.estimated) + _between(label.estimated_interval)
+    return predicted, estimated
 
 
 def _between(ends: tuple[float, float] | None) -> str:

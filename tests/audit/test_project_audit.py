@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pickle
+import pkgutil
 import re
 import shutil
 from pathlib import Path
@@ -13,17 +15,21 @@ from typing import Any
 import jsonschema
 import pytest
 
-from mlspec.audit import generated_files, locked_packages
+import mlspec
+from mlspec import sections
+from mlspec.audit import generated_files, locked_packages, policy_statements, spec_entries
 from mlspec.audit.audit_entry import RULES, AuditEntry
 from mlspec.audit.project_audit import audit
 from mlspec.audit.sarif import sarif
 from mlspec.cli.app import main
 from mlspec.compiler import compile_project
+from mlspec.parts.package.part import image_name
 from mlspec.render.renderer import RenderedFile
 from mlspec.source.reader import read
+from mlspec.spec.spec_model import SpecModel
 from tests.conftest import CHECKOUT
 from tests.parts.projects import written
-from tests.parts.targets import BASE, LAMBDA
+from tests.parts.targets import BASE, LAMBDA, build
 
 COMMIT = "3d3c42e5aac5ba805825da76410c181273ba90b1"
 WORKFLOW = f"""\
@@ -94,7 +100,6 @@ def test_everything_that_the_full_example_reaches(full: Path) -> None:
 def test_faults_of_generated_files() -> None:
     files = [
         RenderedFile(".github/workflows/x.yaml", WORKFLOW, "ci"),
-        RenderedFile("lambda/policy.json", json.dumps(POLICY, indent=2), "deploy"),
         RenderedFile("Dockerfile", f"FROM a:1 AS one\nFROM b@sha256:{'0' * 64} AS two\nFROM one AS three\n", "package"),
         RenderedFile(
             "compose.yaml",
@@ -107,11 +112,79 @@ def test_faults_of_generated_files() -> None:
         ("action-by-tag", "someone/action@v3", 8),
         ("broad-workflow-permission", "all", 10),
         ("image-without-digest", "a:1", 1),
-        ("wildcard-permission", "s3:*", 16),
-        ("wildcard-permission", "s3:GetObject", 24),
     ]
     assert {e.name for e in entries if e.kind == "secret"} == {"KEY", "ROLE"}
+
+
+def test_faults_of_policies(tmp_path: Path) -> None:
+    project = build(tmp_path, "").project
+    files = [RenderedFile("lambda/policy.json", json.dumps(POLICY, indent=2), "deploy")]
+    entries = list(policy_statements.entries(project, files))
+    assert rules(entries) == [("wildcard-permission", "s3:*", 16), ("wildcard-permission", "s3:GetObject", 24)]
     assert not any(e.detail.endswith("(No)") for e in entries)
+
+
+@pytest.mark.parametrize("tool", ["terraform", "sam", "serverless"])
+def test_rights_that_a_delivery_tool_gives(tmp_path: Path, tool: str) -> None:
+    """Every statement of the tool's files is shown at its line, and none of a file that the tool does not use."""
+    written(
+        tmp_path, {"mlproject.yaml": WATCHED.replace("{lambda: {}}", f"{{iac: {tool}, lambda: {{}}}}") + "bucket:\n"}
+    )
+    built = compile_project(tmp_path / "mlproject.yaml")
+    texts = {file.path: file.text for file in built.files if file.path.startswith(f"{tool}/")}
+    entries = list(policy_statements.entries(built.project, built.files))
+    shown: dict[str, set[int]] = {}
+    for entry in entries:
+        line = texts[entry.file].splitlines()[entry.line - 1]
+        sid = re.search(r"\((\w+)\)$", entry.detail)
+        assert (sid[1] if sid else entry.name.partition(",")[0]) in line, entry
+        shown.setdefault(entry.file, set()).add(entry.line)
+    written_sids = {
+        path: {number for number, line in enumerate(text.splitlines(), 1) if re.search(r"\bSid\b", line)}
+        for path, text in texts.items()
+    }
+    denied = {path for path, text in texts.items() if re.search(r"Effect\W+Deny", text)}
+    assert {path for path, lines in written_sids.items() if lines} - denied <= set(shown)
+    for path in set(shown) - denied:
+        assert written_sids[path] <= shown[path]
+    assert any("github" in path or "foundation" in path for path in shown)
+    assert any(e.name.startswith("sts:AssumeRoleWithWebIdentity") for e in entries)
+
+
+def test_what_a_workflow_installs_without_a_lock(tmp_path: Path) -> None:
+    built = build(tmp_path, LAMBDA.replace("{lambda: {}}", "{iac: serverless, lambda: {}}") + "ci: {github: {}}\n")
+    entries = list(generated_files.entries(built.files, image_name("cola")))
+    details = {entry.name: entry.detail for entry in entries if entry.kind in ("package", "image")}
+    assert details["osls@4.3.1"] == "npm: its release is pinned, its dependencies are not"
+    assert details["public.ecr.aws/lambda/python:3.12"].startswith("by tag")
+    assert details[f"mlspec[aws]=={mlspec.__version__}"] == "pip: its release is pinned, without a hash"
+    assert image_name("cola") not in {name.partition(":")[0] for name in details}
+
+
+def test_hosts_whose_addresses_are_in_the_environment(tmp_path: Path) -> None:
+    more = (
+        "track: {mlflow: {uri: {env: TRACKING}}}\nmonitor: {drift: {}, elasticsearch: {kibana_url: {env: KIBANA}}, "
+        "prometheus: {pushgateway: {env: GATEWAY}}, notify: {slack: {env: SLACK}, webhook: {env: HOOK}}}\n"
+    )
+    text = LAMBDA.replace("lambda: {}", "lambda: {environment: {url: {env: NOT_SHOWN}}}")
+    built = build(tmp_path, text + more)
+    spec = tmp_path / "mlproject.yaml"
+    entries = spec_entries.entries(built.project, read(spec), tmp_path)
+    hosts = {entry.name.removeprefix("the address in ") for entry in entries if entry.name.startswith("the address in")}
+    assert hosts == {"TRACKING", "ELASTIC_URL", "KIBANA", "GATEWAY", "SLACK", "HOOK"}
+
+
+def test_every_secret_that_is_an_address_counts_as_a_host() -> None:
+    """Options that may be an address or a variable with one, and variables described as one."""
+    names = set()
+    for module in pkgutil.iter_modules(sections.__path__):
+        for model in vars(importlib.import_module(f"mlspec.sections.{module.name}")).values():
+            if isinstance(model, type) and issubclass(model, SpecModel):
+                for name, field in model.model_fields.items():
+                    own = "SecretRef" in str(field.annotation)
+                    if own and re.search(r"(?i)\bURL\b|\baddress", field.description or ""):
+                        names.add(name)
+    assert names == spec_entries.ADDRESSES
 
 
 def test_faults_of_locks(tmp_path: Path) -> None:

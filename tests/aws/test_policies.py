@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mlspec.aws.policy_document import PolicyDocument
 from tests.parts.targets import EXPORT, LAMBDA, codes, files
 
 BOUNDARY = "arn:aws:iam::123456789012:policy/ml-functions"
@@ -53,6 +54,15 @@ def test_an_administrators_file_has_the_rights_that_ci_lacks(tmp_path: Path) -> 
         "iam:UpdateAssumeRolePolicy",
     }  # fmt: skip
     assert "lambda/role-admin-policy.json" not in files(tmp_path, OWN)
+
+
+@pytest.mark.parametrize("url", ["true", "{type: http-api}"])
+def test_only_a_project_with_an_http_api_may_change_one(url: str, tmp_path: Path) -> None:
+    own = files(tmp_path, LAMBDA.replace("{lambda: {}}", f"{{lambda: {{url: {url}}}}}"))
+    for name in ("deploy", "destroy"):
+        document = PolicyDocument.parse(json.loads(own[f"lambda/{name}-policy.json"]))
+        methods = {action for action in document.actions if action.startswith("apigateway:")} - {"apigateway:GET"}
+        assert bool(methods) == ("api" in url), name
 
 
 def test_a_boundary_is_a_policys_arn(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from mlspec.monitoring.observation import Observer
+from mlspec.monitoring.panel_data import ViewedRange
 from tests.monitoring.incidents_store import alarm, incidents_state
 from tests.monitoring.log_lines import DAY, line, segment
 from tests.monitoring.watched import Service
@@ -68,6 +70,56 @@ def test_the_next_decision_is_shown_for_each_version() -> None:
     assert output["8"].sentences[0] == "moved: age"
     assert "allowed is 29.9%" in output["8"].sentences[1]
     assert "mlspec rollback" in output["8"].help
+
+
+ALERTS = {"error_rate": "> 0.05", "p95_ms": "> 500", "missing_rate": "> 0.5", "silence": "10m", "min_requests": 20}
+
+
+def began(service: Service) -> dict[str, timedelta]:
+    """Since when the alarms of the alerts fire, after the first prediction, as a run that stores none sees it."""
+    now = service.now
+    state = Observer(service.model, now, ViewedRange(now - timedelta(hours=6), now), notifies=False).observe().state
+    return {alarm.id: alarm.since - service.start for alarm in state.alarms if alarm.group == "service"}
+
+
+def test_an_outage_that_is_older_than_the_window_is_dated_by_its_first_request(tmp_path: Path) -> None:
+    """50 minutes in which every request fails, an hour after another one, and a few by night are too few to judge."""
+    service = Service(tmp_path, alerts=ALERTS)
+    service.fail(1000)
+    service.answer(3600)
+    service.fail(600)
+    service.count += 1800
+    service.fail(5)
+    service.count += 1800
+    service.fail(3000)
+    assert began(service) == {"error-rate/7": timedelta(seconds=4601)}
+    service.fail(100)
+    assert began(service) == {"error-rate/7": timedelta(seconds=4601)}, "it does not move with the window"
+
+
+def test_the_stored_beginning_of_an_alarm_is_kept(tmp_path: Path) -> None:
+    service = Service(tmp_path, alerts=ALERTS)
+    service.answer(1000)
+    service.fail(3000)
+    (alarm,) = (each for each in service.observe().state.alarms if each.group == "service")
+    assert alarm.since == DAY + timedelta(seconds=1001)
+    book = tmp_path / "state" / "alarms.json"
+    stored = (DAY + timedelta(seconds=2000)).isoformat().replace("+00:00", "Z")
+    text = book.read_text(encoding="utf-8")
+    book.write_text(text.replace(alarm.since.isoformat().replace("+00:00", "Z"), stored), encoding="utf-8")
+    assert began(service) == {"error-rate/7": timedelta(seconds=2000)}
+
+
+def test_a_slow_version_missing_values_and_silence_are_dated(tmp_path: Path) -> None:
+    service = Service(tmp_path, alerts=ALERTS)
+    service.count = 4000
+    healthy = [line(number) for number in range(1, 2001)]
+    empty = {"age": None, "town": "Bonn", "sentence": "x"}
+    segment(tmp_path, [*healthy, *(line(n, latency_ms=900.0, inputs=empty) for n in range(2001, 4001))])
+    times = began(service)
+    assert times == dict.fromkeys(("latency/7", "missing-rate/7/age"), timedelta(seconds=2001))
+    service.count = 9000
+    assert began(service) == {"silence": timedelta(seconds=4000)}
 
 
 def test_alarms_of_latency_and_silence_have_intervals(tmp_path: Path) -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlspec.cli.console import Console
+from mlspec.cli.monitor_text import show_state, state_json
 from mlspec.errors import UsageError
 from mlspec.monitoring.baseline.reference import ScoreBin
 from mlspec.monitoring.quality_measures import area_error
+from mlspec.report.monitor_page import monitor_page
 from tests.monitoring.incidents_store import incidents_state
 from tests.monitoring.log_lines import line, segment
 from tests.monitoring.references import REFERENCE
@@ -178,3 +181,27 @@ def test_the_true_labels_are_estimated_from_calibrated_probabilities(tmp_path: P
         assert ends is not None
         assert ends[0] < value < ends[1] < ends[0] + 0.06
     assert "rows of one label look as they did in training" in state.label_mix.assumption
+
+
+def test_shares_of_labels_that_do_not_converge_are_not_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each row is the least bit more often `yes` than in training, so that the estimate moves slowly."""
+    calibration = tuple(ScoreBin(score=100 * s, correct=int(100 * s), count=100) for s in np.arange(0.525, 1, 0.05))
+    classes = REFERENCE.classes
+    assert classes is not None
+    reference = REFERENCE.model_copy(update={"classes": classes.model_copy(update={"calibration": calibration})})
+    service = Service(tmp_path, reference=reference)
+    prediction = {"label": "yes", "score": 0.606, "probabilities": {"no": 0.394, "yes": 0.606}}
+    segment(tmp_path, [line(number, prediction=prediction) for number in range(300)])
+    service.count = 300
+    state = service.observe().state
+    assert state.label_mix is not None
+    assert [share.estimated for share in state.label_mix.shares] == [None, None]
+    reason = "are not estimated: expectation maximisation did not converge in 1,000 steps"
+    show_state(Console(), state)
+    assert reason in " ".join(capsys.readouterr().out.split())
+    assert reason in monitor_page(state)
+    document = state_json(state)["label_mix"]
+    assert isinstance(document, dict)
+    assert document["problem"] in monitor_page(state)

@@ -12,7 +12,8 @@ from mlspec.monitoring.drift.arrays import Floats
 ASSUMPTION: Final = (
     "assumes that only the shares of the labels have changed: rows of one label look as they did in training"
 )
-_STEPS: Final = 1000
+STEPS: Final = 1000
+"""Most steps of the estimation."""
 _CLOSE: Final = 1e-6
 _Z: Final = 1.96
 """Standard deviations at each side of a 95 % interval."""
@@ -25,6 +26,7 @@ class LabelShift:
     shares: Floats
     corrected: Floats
     converged: bool
+    """If not, the shares depend on where the estimation began."""
 
     def words(self, labels: tuple[str, ...], before: Floats) -> str:
         """One sentence."""
@@ -39,7 +41,7 @@ def label_shift(probabilities: Floats, training: Floats) -> LabelShift:
     """
     known = np.maximum(training, 1e-12)
     shares, corrected = known / known.sum(), probabilities
-    for _ in range(_STEPS):
+    for _ in range(STEPS):
         weighted = probabilities * (shares / known)
         corrected = weighted / np.maximum(weighted.sum(axis=1, keepdims=True), 1e-300)
         before, shares = shares, corrected.mean(axis=0)

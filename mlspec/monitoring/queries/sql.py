@@ -6,7 +6,7 @@ A statement has two parameters: the first time of its range, and the first time 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from mlspec.monitoring.queries.alerts import Alert
@@ -29,6 +29,9 @@ _REQUEST: Final = f'("row" IS NULL OR "row" = 0) AND status NOT IN ({", ".join(m
 """A request is counted at its first row, and at its only record if it was not answered."""
 LAST_REQUEST: Final = f"SELECT MAX(time) AS last FROM predictions WHERE {_REQUEST} AND time >= ? AND time < ?"
 """The time of the newest request, in the column `last`."""
+_REQUESTS_OF_VERSION: Final = (
+    f"SELECT *, {_REQUEST} AS request FROM predictions WHERE time >= ? AND time < ? AND version = ?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,28 @@ def rule(alert: Alert, shape: ModelShape) -> str:
     return f"WITH measures AS ({_statement(wide, shape, 0)}) {rows}"
 
 
+def stretches(alert: Alert, shape: ModelShape, column: str) -> str:
+    """Each stretch of time of the length of the alert's window in which one version had enough requests: its beginning
+    in `time`, and in `violates` whether the condition held. Parameters: the range of time and the version."""
+    measure = replace(alert.measure, column=column) if isinstance(alert.measure, Rate) and column else alert.measure
+    series = (Series("enough", "", Count(alert.enough)), Series("measured", alert.title, measure))
+    inner = _statement(Query(series, (Grouping.TIME, Grouping.VERSION)), shape, alert.window)
+    return (
+        f"SELECT time, measured {alert.bound} AS violates FROM ({inner}) "
+        f"WHERE version = ? AND enough >= {alert.least} AND measured IS NOT NULL ORDER BY time"
+    )
+
+
+def beginning(alert: Alert, shape: ModelShape, column: str) -> str:
+    """The time of the first record that an alert is about, in the column `first`. Parameters: those of `showing`."""
+    shown = "request"
+    if isinstance(alert.measure, Rate):
+        shown = condition(alert.measure.part, shape, column or alert.measure.column)
+    elif isinstance(alert.measure, Percentile):
+        shown = f"request AND {_COLUMNS[alert.measure.quantity]} {alert.bound}"
+    return f"SELECT MIN(time) AS first FROM ({_REQUESTS_OF_VERSION}) WHERE {shown}"
+
+
 def showing(alert: Alert, shape: ModelShape, column: str, limit: int) -> str | None:
     """The newest records that an alert is about, of one version; `column` is its input. Parameters: the range of time
     and the version. None where no record can show it."""
@@ -71,8 +96,7 @@ def showing(alert: Alert, shape: ModelShape, column: str, limit: int) -> str | N
         shown = condition(alert.measure.part, shape, column or alert.measure.column)
     elif isinstance(alert.measure, Percentile):
         order = _COLUMNS[alert.measure.quantity]
-    records = f"SELECT *, {_REQUEST} AS request FROM predictions WHERE time >= ? AND time < ? AND version = ?"
-    return f"SELECT * FROM ({records}) WHERE {shown} ORDER BY {order} DESC, id LIMIT {limit}"
+    return f"SELECT * FROM ({_REQUESTS_OF_VERSION}) WHERE {shown} ORDER BY {order} DESC, id LIMIT {limit}"
 
 
 def ordered(percentile: Percentile, positions: Sequence[int]) -> str:

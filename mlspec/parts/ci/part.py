@@ -18,6 +18,7 @@ from mlspec.parts.ci import (
     project_folder,
     release_workflow,
     short_run,
+    signing_identity,
     train_workflow,
 )
 from mlspec.parts.package.part import image_name
@@ -68,6 +69,9 @@ def check(project: Project) -> Iterator[Finding]:
     yield from short_run.check(project)
     yield from monitor_workflow.check(project, ci.github)
     yield from train_workflow.check(project, ci.github)
+    if "project" in project.sections:
+        training = workflow(project.info.name, project.surroundings.prefix, "train")
+        yield from signing_identity.check(project, ci.github, training)
     yield from job_minutes.check_limits(project, ci.github)
     yield from release_workflow.check(project)
     chosen, known = ci.github.env, project.given.get("environments") or {}
@@ -131,7 +135,7 @@ def _monitor(project: Project, github: Github, values: Mapping[str, object]) -> 
     data = project.need(DataSpec)
     monitored = _secrets(monitor_workflow.read_by_monitor(project))
     own = monitor_workflow.values(project, github, _extras(project, data), monitored)
-    released = _secrets([train_workflow.secret_values(project), project.values.get("deploy")])
+    released = _secrets(train_workflow.secret_values(project)) | {*_ship_secrets(project)}
     released |= _secrets(monitor_workflow.read_by_stage(project))
     own |= {"release_secrets": sorted(released), "collected": data.collected or ""}
     path = workflow(project.info.name, project.surroundings.prefix, "monitor")
@@ -166,6 +170,7 @@ def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[s
         "untrained": short_run.untrained(project),
         "remote": bool(data and data.remote),
         "s3": bool(data and (data.remote or "").startswith("s3://")),
+        "keyless": signing_identity.keyless(project) is not None,
         "training_secrets": sorted(_secrets(train_workflow.secret_values(project))),
         "remote_login": data.dvc_remote.login if data and data.dvc_remote else {},
         "tracker_secrets": sorted(_secrets(train_workflow.tracker_values(project))),

@@ -84,14 +84,18 @@ def deployment_config(shift: TrafficShift) -> CloudFormationResource | None:
     return CloudFormationResource(CONFIG, "AWS::CodeDeploy::DeploymentConfig", properties)
 
 
+def codedeploy_trust() -> PolicyDocument:
+    """CodeDeploy alone assumes its role."""
+    return PolicyDocument((Statement("sts:AssumeRole", principal={"Service": "codedeploy.amazonaws.com"}),))
+
+
 def codedeploy_role(spec: FunctionSpec) -> CloudFormationResource:
     """The role with which CodeDeploy moves the alias and reads the alarms."""
-    service = Statement("sts:AssumeRole", principal={"Service": "codedeploy.amazonaws.com"})
     policy = f"arn:{spec.location.partition}:iam::aws:policy/service-role/AWSCodeDeployRoleForLambdaLimited"
     properties: dict[str, JsonValue] = {
         "RoleName": codedeploy_role_name(spec),
         "Description": f"Shifts the traffic of the Lambda function {spec.name}",
-        "AssumeRolePolicyDocument": PolicyDocument((service,)).to_json(),
+        "AssumeRolePolicyDocument": codedeploy_trust().to_json(),
         "PermissionsBoundary": spec.options.permissions_boundary,
         "ManagedPolicyArns": [policy],
         "Tags": tag_list(tags(spec.info.name)),

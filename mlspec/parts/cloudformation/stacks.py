@@ -67,7 +67,7 @@ def foundation(
     if ci is not None:
         rollout = project.need(Deploy).rollout
         session = max(_SESSION, min(ship_minutes(rollout) * 60, LONGEST_SESSION))
-        policies = {**_release_policies(spec, registry, stack, rollout), **more}
+        policies = {**release_policies(spec, registry, stack, rollout), **more}
         resources.append(foundation_resources.oidc_provider(spec.info.name))
         resources.append(foundation_resources.release_role(spec, ci.github, session, policies))
         roles = data_roles(project, spec.location, f"${{{GITHUB_REPOSITORY}}}")
@@ -78,7 +78,7 @@ def foundation(
     return (*resources, *([foundation_resources.budget(alarm)] if alarm else []))
 
 
-def _release_policies(
+def release_policies(
     spec: FunctionSpec, registry: Registry | None, stack: str, rollout: Rollout | None
 ) -> dict[str, PolicyDocument]:
     """What the releasing role may do, by the name of the policy: push, and deploy the stack."""

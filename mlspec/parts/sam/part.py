@@ -26,6 +26,7 @@ OBSERVERS: Final[dict[str, str]] = {
     SAM.foundation: "mlspec.parts.sam.stack_preview:foundation",
     SAM.service: "mlspec.parts.sam.stack_preview:service",
 }
+POLICIES: Final = "mlspec.parts.sam.template_policies:tool_policies"
 REMOVALS: Final = "mlspec.parts.sam.stack_deletion:stack_removals"
 
 

@@ -25,6 +25,7 @@ OBSERVERS: Final[dict[str, str]] = {
     SERVERLESS.foundation: "mlspec.parts.serverless.service_preview:foundation",
     SERVERLESS.service: "mlspec.parts.serverless.service_preview:service",
 }
+POLICIES: Final = "mlspec.parts.serverless.service_policies:tool_policies"
 REMOVALS: Final = "mlspec.parts.serverless.service_removal:service_removals"
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from mlspec.aws.function_spec import FunctionSpec
+from mlspec.aws.policy_document import PolicyDocument
 from mlspec.aws.resource_tags import tags
 from mlspec.aws.stack_policy import serverless_packages
 from mlspec.parts.cloudformation import codedeploy_resources, service_resources
@@ -85,10 +86,7 @@ def service_files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]:
 def foundation_files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]:
     """The files of the service with what must exist before the function; none where nothing must."""
     service, name, ci = service_name(spec.name), foundation_name(spec.name), project.get(Ci)
-    secrets = [
-        secret_name(spec.info.name, one) for one in spec.options.environment.values() if isinstance(one, SecretRef)
-    ]
-    resources = foundation(project, spec, service, {"packages": serverless_packages(spec, service, secrets)})
+    resources = foundation(project, spec, service, package_policies(spec))
     files = {
         "registry": tuple(one for one in resources if one.type.startswith("AWS::ECR::")),
         "github": tuple(one for one in resources if one.type.startswith("AWS::IAM::")),
@@ -104,6 +102,13 @@ def foundation_files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]
     yield Artifact(f"{folder}/serverless.yml", "serverless/foundation/serverless.yml.j2", values)
     for file, listed in files.items():
         yield _resource_file(f"{folder}/resources/{file}.yml", listed, spec)
+
+
+def package_policies(spec: FunctionSpec) -> dict[str, PolicyDocument]:
+    """What the releasing role may do besides, by the name of the policy."""
+    values = spec.options.environment.values()
+    secrets = [secret_name(spec.info.name, one) for one in values if isinstance(one, SecretRef)]
+    return {"packages": serverless_packages(spec, service_name(spec.name), secrets)}
 
 
 def _resource_file(path: str, resources: Iterable[CloudFormationResource], spec: FunctionSpec) -> Artifact:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from pydantic import JsonValue
-
 from mlspec.aws import policies
 from mlspec.aws.alarm_settings import MetricAlarm
 from mlspec.aws.cost_alarm import cost_alarm
 from mlspec.aws.ecr import push_policy
 from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.owned_bucket import bucket_name
+from mlspec.aws.policy_document import PolicyDocument
 from mlspec.aws.resources import API_STATEMENT, ROLE_POLICY
 from mlspec.parts.ci.data_roles import data_roles
 from mlspec.sections.budget import CostBudget
@@ -100,12 +99,12 @@ def _role_imports(key: str, role: str, policies: Mapping[str, object]) -> Iterat
         yield Import(f"{key}_role_{policy}", f"aws_iam_role_policy.{address}", f"{role}:{policy}")
 
 
-def release_policies(spec: FunctionSpec, registry: Registry | None) -> dict[str, JsonValue]:
+def release_policies(spec: FunctionSpec, registry: Registry | None) -> dict[str, PolicyDocument]:
     """What the releasing role may do: push and deliver, but change no infrastructure."""
-    documents: dict[str, JsonValue] = {"deliver": policies.deliver(spec).to_json()}
+    documents = {"deliver": policies.deliver(spec)}
     if registry is not None and spec.package.zip is None:
         push = push_policy(registry.ecr, spec.location, settle=False)
-        documents = {"push": push.to_json(), **documents}
+        documents = {"push": push, **documents}
     return documents
 
 

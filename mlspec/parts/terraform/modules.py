@@ -35,6 +35,7 @@ from mlspec.spec.types import SecretRef
 FOUNDATION: Final = "foundation"
 SERVICE: Final = "service"
 FOLDER: Final = "terraform"
+GITHUB_REPOSITORY: Final = "${var.github_repository}"
 _SESSION: Final = 3600
 """Seconds of a session of a role, unless the role allows more."""
 
@@ -49,11 +50,11 @@ def deployed_function(project: Project) -> FunctionSpec | None:
     if location is None:
         return None
     return FunctionSpec(
-        project.info, deploy.lambda_, package, _here(location), repository, upload=upload_rights(project)
+        project.info, deploy.lambda_, package, here(location), repository, upload=upload_rights(project)
     )
 
 
-def _here(location: AwsLocation) -> AwsLocation:
+def here(location: AwsLocation) -> AwsLocation:
     """The same place with Terraform's expression for an account that the spec does not name."""
     return AwsLocation(location.region, ACCOUNT) if "$" in location.account else location
 
@@ -105,7 +106,7 @@ def _foundation(
     shared = {"versions.tf": "versions.tf", "variables.tf": "foundation/variables.tf"}
     shared |= {"outputs.tf": "foundation/outputs.tf"}
     if registry is not None:
-        location = _here(ecr_location(registry.ecr))
+        location = here(ecr_location(registry.ecr))
         values["repository"] = repository(registry.ecr, location, spec.info.name, on_lambda=True)
         shared["registry.tf"] = "foundation/registry.tf"
     if github is not None:
@@ -113,7 +114,7 @@ def _foundation(
             "trust": _trust(spec, github),
             "session": max(_SESSION, min(ship_minutes(rollout) * 60, LONGEST_SESSION)),
             "policies": release_policies(spec, registry),
-            "data_roles": data_roles(project, spec.location, "${var.github_repository}"),
+            "data_roles": data_roles(project, spec.location, GITHUB_REPOSITORY),
         }
         shared["github.tf"] = "foundation/github.tf"
     bucket = owned_bucket(project)
@@ -126,7 +127,7 @@ def _foundation(
 
 
 def _trust(spec: FunctionSpec, github: Github) -> dict[str, JsonValue]:
-    return github_trust(spec.location, "${var.github_repository}", github.environment).to_json()
+    return github_trust(spec.location, GITHUB_REPOSITORY, github.environment).to_json()
 
 
 def _service(spec: FunctionSpec, common: Mapping[str, object]) -> Iterator[Artifact]:

@@ -23,6 +23,7 @@ OBSERVERS: Final[dict[str, str]] = {
     TERRAFORM.foundation: "mlspec.parts.terraform.observed:foundation",
     TERRAFORM.service: "mlspec.parts.terraform.observed:service",
 }
+POLICIES: Final = "mlspec.parts.terraform.module_policies:tool_policies"
 REMOVALS: Final = "mlspec.parts.terraform.module_removal:planned_removals"
 LEFT: Final = "mlspec.parts.terraform.module_removal:left"
 

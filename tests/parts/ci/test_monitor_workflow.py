@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mlspec.parts.ci.monitor_workflow import policy
-from tests.parts.targets import BASE, LAMBDA, build
+from tests.parts.targets import BASE, LAMBDA, build, files
 
 
 @pytest.mark.parametrize(("options", "function"), [("lambda: {}", "cola"), ("lambda: {name: cola-eu}", "cola-eu")])
@@ -18,3 +19,15 @@ def test_the_predictions_of_the_function_are_readable(options: str, function: st
     logs = policy(project, "123456789012").statements[0]
     group = f"arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/{function}"
     assert logs.resource == (group, f"{group}:*")
+
+
+def test_a_model_is_released_with_the_tool_that_the_release_workflow_installs(tmp_path: Path) -> None:
+    function = "{iac: serverless, lambda: {environment: {KEY: {env: THE_KEY}}}}"
+    text = LAMBDA.replace("{lambda: {}}", function) + "ci: {}\nmonitor: {on_drift: retrain}\n"
+    data = "data:\n  remote: s3://bucket/dvc\n  collected: data/collected\n"
+    monitor = files(tmp_path, text, BASE.replace("data:\n", data))[".github/workflows/mlspec-monitor.yaml"]
+    jobs = yaml.safe_load(monitor)["jobs"]
+    names = [step.get("name") for step in jobs["release"]["steps"]]
+    assert names.index("Install the Serverless Framework") < names.index("Release")
+    assert "osls" not in str(jobs["retrain"])
+    assert "THE_KEY" not in monitor

@@ -204,6 +204,62 @@ def test_a_short_run_signs_nothing(tmp_path: Path) -> None:
     assert str(script(test, SHORT)["run"]).splitlines() == ["mlspec run data", "mlspec run train train.max_steps=2"]
 
 
+IDENTITY = "https://github.com/octo-org/cola/.github/workflows/mlspec-train.yaml@refs/heads/main"
+ISSUER = "https://token.actions.githubusercontent.com"
+ON_S3 = IN_GIT.replace("data:\n", "data:\n  remote: s3://my-bucket/dvc\n  collected: data/collected\n")
+
+
+def keyless(text: str, identity: str = IDENTITY, issuer: str = ISSUER) -> str:
+    sign = f"sign: {{keyless: {{identity: '{identity}', issuer: '{issuer}'}}}}"
+    return text.replace("export: {onnx: {}}", f"export: {{onnx: {{}}, {sign}}}")
+
+
+@pytest.mark.parametrize(
+    ("base", "why"),
+    [
+        (IN_GIT, "to sign the bundle with Sigstore"),
+        (ON_S3, "to assume the role for the DVC remote, and to sign the bundle with Sigstore"),
+    ],
+    ids=["git", "s3"],
+)
+def test_the_training_may_sign_without_a_key(base: str, why: str, tmp_path: Path) -> None:
+    text = files(tmp_path, keyless(EXPORT) + "ci:\n", base)[FOLDER + "train.yaml"]
+    train = yaml.safe_load(text)["jobs"]["train"]
+    assert train["permissions"] == {"contents": "read", "id-token": "write"}
+    assert f"id-token: write # {why}\n" in text
+    assert "PIP_EXTRA_INDEX_URL" not in text, "any package on it could sign"
+    key = jobs(tmp_path, "train", EXPORT + "ci:\n", IN_GIT)["train"]
+    assert key["permissions"] == {"contents": "read"}
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "place"),
+    [
+        (keyless(PACKAGE) + "ci:\n", IN_GIT, "keyless"),
+        (keyless(LAMBDA) + "ci:\nmonitor: {on_drift: retrain}\n", ON_S3, "retrain"),
+        (keyless(EXPORT) + "ci: {github: {train_on: [dispatch, pull_request]}}\n", IN_GIT, "pull_request"),
+        (keyless(EXPORT, issuer="https://accounts.google.com") + "ci:\n", IN_GIT, "'https://accounts.google.com'"),
+        (keyless(EXPORT, IDENTITY.replace("train.yaml", "release.yaml")) + "ci:\n", IN_GIT, "'https://github"),
+        (keyless(EXPORT, IDENTITY.replace("heads/main", "tags/v1")) + "ci:\n", IN_GIT, "'https://github"),
+        (keyless(EXPORT) + "ci: {github: {repository: octo-org/other}}\n", IN_GIT, "'https://github"),
+    ],
+    ids=["a release", "a retraining", "a pull request", "the issuer", "the file", "a tag", "the repository"],
+)
+def test_an_export_under_another_identity_is_refused(text: str, base: str, place: str, tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        build(tmp_path, text, base)
+    (finding,) = (each for each in caught.value.diagnostics if each.severity == "error")
+    assert finding.code == "conflicting-options"
+    assert finding.span is not None
+    assert finding.source[finding.span.column - 1 :].startswith(place)
+    assert "export.sign.key" in finding.help
+
+
+def test_a_model_on_a_remote_is_released_with_the_signature_of_its_training(tmp_path: Path) -> None:
+    release = jobs(tmp_path, "release", keyless(PACKAGE) + "ci: {github: {repository: octo-org/cola}}\n", ON_S3)
+    assert "mlspec apply --until image" in str(release["build"]["steps"])
+
+
 def test_a_signed_bundle_is_signed_where_it_is_exported_and_verified_where_it_is_deployed(tmp_path: Path) -> None:
     sign = "sign: {key: {private: {env: MODEL_SIGNING_KEY}, public: keys/model.pem}}"
     text = LAMBDA.replace("export: {onnx: {}}", f"export: {{onnx: {{}}, {sign}}}") + "ci: {github: {}}\n"
