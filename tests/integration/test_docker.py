@@ -181,6 +181,8 @@ def test_the_image_is_locked_down_and_holds_nothing_that_trains(project: Path, c
     assert output == "['onnxruntime', 'awslambdaric', 'handler']"
     assert client.output("run", "--rm", TAG, "sh", "-c", "find /app -writable | head -3; id -u") == "10001"
     assert client.output("run", "--rm", TAG, "sh", "-c", "find /app/bundle -type f ! -perm 0444") == ""
+    owners = "touch /var/lib/mlspec/new && stat -c %u:%a /var /var/lib /var/lib/mlspec"
+    assert client.output("run", "--rm", TAG, "sh", "-c", owners).split() == ["0:755", "0:755", "10001:755"]
 
 
 def test_the_health_check_of_the_image_passes_in_it(project: Path, client: Docker) -> None:
