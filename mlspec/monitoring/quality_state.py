@@ -348,7 +348,8 @@ def expected_over_time(model: WatchedModel, run: RunQuery, viewed: ViewedRange) 
         return expected_errors_over_time(model, run, viewed)
     rows = run(
         f"SELECT version, time_bucket(INTERVAL {viewed.bucket} SECONDS, time) AS moment, ROUND(score, 3) AS score, "
-        "COUNT(*) AS count FROM predictions WHERE score IS NOT NULL AND time >= ? AND time < ? GROUP BY ALL",
+        "COUNT(*) AS count FROM predictions WHERE score IS NOT NULL AND time >= ? AND time < ? "
+        "GROUP BY ALL ORDER BY ALL",
         [viewed.since, viewed.until],
     ).to_pylist()
     groups: dict[str, dict[datetime, list[tuple[float, int]]]] = {}

@@ -33,7 +33,7 @@ IN_AWS = DEPLOYED | {"registry", "bucket", "environment"}
 ELASTIC = {"elastic"}
 COMMANDS: dict[str, tuple[set[str], int]] = {
     "plan": (set(), EXIT_OK),
-    "plan --adopt --change-set": (set(), EXIT_OK),
+    "plan --adopt": (set(), EXIT_OK),
     "status": (set(), EXIT_OK),
     "destroy": (IN_AWS | ELASTIC, EXIT_OK),
     "destroy --yes --images --predictions": (IN_AWS | ELASTIC, EXIT_OK),

@@ -85,12 +85,12 @@ def command(
 
 def _require_stacks(plan: ApplyPlan) -> None:
     """Raise UsageError where no stack of CloudFormation is applied, which alone has change sets."""
-    from mlspec.sections.deploy import Deploy
+    from mlspec.sections.delivery_tool import DIRECT, delivery_tool
 
-    deploy = plan.build.project.get(Deploy)
-    tool = deploy.iac if deploy and plan.context.facts.delivery_tools else "none"
-    if tool not in ("sam", "serverless"):
-        why = "with --target local" if deploy and tool != deploy.iac else f"with `deploy.iac: {tool}`"
+    chosen = delivery_tool(plan.build.project)
+    tool = chosen if plan.context.facts.delivery_tools else DIRECT
+    if not tool.releases:
+        why = "with --target local" if tool is not chosen else f"with `deploy.iac: {tool.name}`"
         help = "leave it out; with `deploy.iac: sam` or `serverless` CloudFormation computes the changes"
         raise UsageError(f"--change-set needs a CloudFormation stack, which does not exist {why}", help=help)
 
