@@ -6,6 +6,7 @@ chi-square, net of their noise, answer the same question. Hellinger's distance b
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -174,13 +175,18 @@ def models() -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]
 MODELS = models()
 
 
+def by_nannyml(code: str, models: Mapping[str, Sequence[np.ndarray]]) -> dict[str, dict[str, float]]:
+    """What the code of NannyML gives for each model: of the rows of the test split, their true values and live rows."""
+    arrays = {}
+    for name, (known, actual, live, _) in models.items():
+        arrays |= {f"{name}/known": known, f"{name}/actual": actual, f"{name}/live": live}
+    result: dict[str, dict[str, float]] = calculated("MLSPEC_NANNYML", "NannyML", code, arrays)
+    return result
+
+
 @pytest.fixture(scope="module")
 def cbpe() -> dict[str, dict[str, float]]:
-    arrays = {}
-    for name, (known, actual, live, _) in MODELS.items():
-        arrays |= {f"{name}/known": known, f"{name}/actual": actual, f"{name}/live": live}
-    result: dict[str, dict[str, float]] = calculated("MLSPEC_NANNYML", "NannyML", CBPE, arrays)
-    return result
+    return by_nannyml(CBPE, MODELS)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -233,11 +239,7 @@ NUMBER_MODELS = {
 
 @pytest.fixture(scope="module")
 def dle() -> dict[str, dict[str, float]]:
-    arrays = {}
-    for name, (known, actual, live, _) in NUMBER_MODELS.items():
-        arrays |= {f"{name}/known": known, f"{name}/actual": actual, f"{name}/live": live}
-    result: dict[str, dict[str, float]] = calculated("MLSPEC_NANNYML", "NannyML", DLE, arrays)
-    return result
+    return by_nannyml(DLE, NUMBER_MODELS)
 
 
 @pytest.mark.parametrize("name", NUMBER_MODELS)
