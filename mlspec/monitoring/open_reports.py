@@ -1,7 +1,7 @@
 """Which alarms are open in Kibana: the memory between two runs, and the reports that close the others.
 
-The rules of Kibana read the newest report of a column or of a version. A version that has stopped answering has no newer
-report, so its alarm would stay the newest until it is a day old.
+The rules of Kibana read the newest report of a column or of a version. A version that has stopped answering has no
+newer report, so its alarm would stay the newest until it is a day old.
 """
 
 from __future__ import annotations
