@@ -39,7 +39,7 @@ EDITS = (
     (r"(?ms)^experiments:.*?^evaluate:", "evaluate:"),
     (r"(?ms)^test:.*", MONITOR),
     ("  track: git", "  track: git\n  collected: data/collected"),
-    ("max_epochs: 40", "max_epochs: 12"),
+    ("max_epochs: 40", "max_epochs: 20"),
     ('accuracy: ">= 0.9", mcc: ">= 0.85"', 'accuracy: ">= 0.7"'),
 )
 """From the starter to a project that trains in seconds."""
@@ -172,7 +172,7 @@ def shop(applied: Path, warm: WarmPython, tmp_path: Path) -> Shop:
         copy.predict(port, rows[:60], labelled=60)
         assert copy.labels().startswith("added 60 of 60 labels")
         assert copy.mlspec("monitor", "--no-notify")[0] == 0
-        copy.predict(port, shifted(rows), labelled=240)
+        copy.predict(port, shifted(rows), labelled=len(rows))
     copy.labels()
     return copy
 
@@ -194,7 +194,7 @@ def test_the_loop_closes(shop: Shop) -> None:
     assert shop.mlspec("monitor")[0] == 4, "the earlier version still answers"
 
     with shop.serving() as port:
-        shop.predict(port, shifted(penguins(shop.root)), labelled=200)
+        shop.predict(port, shifted(penguins(shop.root)), labelled=100)
     shop.labels()
     code, text = shop.settled()
     assert code == 0, text
@@ -204,10 +204,10 @@ def test_the_loop_closes(shop: Shop) -> None:
 
     with shop.serving() as port:  # the next shift comes within the cool-down
         rows = [
-            row | {"flipper_length_mm": float(str(row["flipper_length_mm"])) / 2.54}
+            row | {"flipper_length_mm": float(str(row["flipper_length_mm"])) / 10, "body_mass_g": 1.0}
             for row in shifted(penguins(shop.root))
         ]
-        shop.predict(port, rows, labelled=200)
+        shop.predict(port, rows, labelled=len(rows))
     shop.labels()
     code, text = shop.settled()
     assert code == 4, text
