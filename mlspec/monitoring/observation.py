@@ -12,7 +12,7 @@ from mlspec.monitoring.alarm_book import AlarmChanges, known_since, remember
 from mlspec.monitoring.answering_versions import answering_versions, drift_of, quality_of
 from mlspec.monitoring.drift.drift_alarm import Alarm, column_title
 from mlspec.monitoring.drift_state import DriftLook, look_for_drift
-from mlspec.monitoring.dropped_records import dropped_note, dropped_records
+from mlspec.monitoring.dropped_records import DroppedRecords, dropped_notes, dropped_records, waiting_note
 from mlspec.monitoring.input_views import input_views
 from mlspec.monitoring.log_panels import quality_panel, shift_panel
 from mlspec.monitoring.monitor_metrics import monitor_metrics
@@ -98,6 +98,7 @@ class Observer:
     """Runs a statement in the session of this observation: all of it is about one state of the store."""
     _benign: list[Alarm] = field(default_factory=list)
     """Changes that are not harmful by the labels."""
+    _dropped: DroppedRecords = field(default_factory=dict)
 
     def observe(self) -> Observation:
         """Seal and forget, look for drift, check the alerts, and describe the state."""
@@ -150,8 +151,8 @@ class Observer:
     def _observed(self, look: DriftLook | None) -> Observation:
         self._note_future()
         folders, viewed = self.model.store.folders, self.viewed
-        if note := dropped_note(dropped_records(folders, viewed.since, viewed.until)):
-            self.notes.append(note)
+        self._dropped = dropped_records(folders, viewed.since, viewed.until)
+        self.notes += [*dropped_notes(self._dropped), *filter(None, [waiting_note(folders, self.now)])]
         versions = answering_versions(self._run, self.model.version)
         look = drift_of(look, versions) if look is not None else None
         quality = quality_of(self._quality(look), versions)
@@ -203,6 +204,7 @@ class Observer:
             deployments=tuple(self._deployments()),
             budget=look.budget if look else "",
             notes=tuple(self.notes),
+            dropped=self._dropped,
             metrics=metrics,
         )
 

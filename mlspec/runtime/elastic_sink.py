@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from mlspec.runtime.drop_notes import DropNotes
 from mlspec.runtime.elastic_counts import FAILURES, ElasticCounts
 from mlspec.runtime.elastic_document import ElasticDocument, document
 from mlspec.runtime.elastic_spool import ElasticSpool, SpooledBatch, SpoolFullError
@@ -79,6 +80,9 @@ class ElasticSink:
         self._known = known or {}
         self._max_lines, self._pause, self._patience = max_lines, pause, flush / 4
         self._clock, self._wait = clock, wait
+        self._notes = DropNotes(
+            spool.folder.parent, f"elasticsearch-{spool.process}", "elasticsearch", counts.lost, clock
+        )
         self._refused, self._refused_bytes = spool.folder.parent / "refused", 0
         self._lock, self._wake, self._stop = threading.Lock(), threading.Event(), threading.Event()
         self._waiting: deque[bytes] = deque()
@@ -112,6 +116,7 @@ class ElasticSink:
         """Put on disk what Elasticsearch has not confirmed for a while, so that a killed server does not lose it."""
         now = self._clock()
         self._spool.tend()
+        self._notes.tick()
         with self._lock:
             late = self._current and self._held is None and now - self._sent_since >= self._patience
             if late:
@@ -139,6 +144,7 @@ class ElasticSink:
         if lost := self._put_aside(rest):
             self._counts.add("dropped", len(lost))
         self._spool.complete()
+        self._notes.write()
 
     def _put_aside(self, lines: Sequence[bytes]) -> Sequence[bytes]:
         """Spool lines. Returns those that the disk does not take."""

@@ -9,11 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlspec.monitoring.dropped_records import dropped_records
+from mlspec.monitoring.store_folders import StoreFolders
 from mlspec.runtime.elastic_counts import ElasticCounts
 from mlspec.runtime.elastic_sink import ElasticSink, connect
 from mlspec.runtime.elastic_spool import ElasticSpool
@@ -83,6 +86,7 @@ def sending(server: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iter
 
 
 ENCODER = encoder()
+ALWAYS = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def lines(count: int) -> list[bytes]:
@@ -300,6 +304,9 @@ def test_a_cluster_that_is_down_for_an_hour_receives_everything_within_the_bound
     until(lambda: _later(simulated) and sending.counted("stored") + sending.counted("duplicate") == 1200 - dropped)
     assert len(sending.stored()) == 1200 - dropped
     assert set(on_disk) <= set(sending.stored())
+    sink.close()
+    noted = dropped_records(StoreFolders(sending.folder), *ALWAYS).get("elasticsearch", {})
+    assert noted == ({"dropped": dropped} if dropped else {})
     until(lambda: sending.spool.size() == 0)
 
 
@@ -312,6 +319,8 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from mlspec.runtime.contract import Contract
+from mlspec.monitoring.dropped_records import dropped_records
+from mlspec.monitoring.store_folders import StoreFolders
 from mlspec.runtime.elastic_counts import ElasticCounts
 from mlspec.runtime.elastic_sink import ElasticSink, connect
 from mlspec.runtime.elastic_spool import ElasticSpool
