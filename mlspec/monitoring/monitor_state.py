@@ -78,6 +78,8 @@ class ChartLine:
     points: tuple[tuple[datetime, float | None], ...]
     dashed: bool = False
     """Whether it is what was expected, and not what was measured."""
+    intervals: tuple[tuple[float, float] | None, ...] = ()
+    """The 95 % interval of each point, if they have one."""
 
 
 @dataclass(frozen=True, slots=True)
