@@ -23,6 +23,7 @@ from mlspec.monitoring.monitor_state import (
 from mlspec.render.formatting import rounded, share
 from mlspec.report.monitor_words import (
     QUALITY_HEADS,
+    corrected_words,
     label_words,
     measure_words,
     quality_cells,
@@ -179,6 +180,8 @@ def _label_mix(mix: LabelMix) -> Iterator[str]:
         parts.append(f"and {left} more (in --json)")
     of = "" if few else f" that differ from training ({len(differing)} of {len(mix.shares)})"
     yield from _wrapped(f"Estimated shares of the true labels{of}: {'; '.join(parts)}. This {mix.assumption}.")
+    if corrected := corrected_words(mix):
+        yield from _wrapped(corrected)
 
 
 def _differs(view: LabelShareView) -> bool:

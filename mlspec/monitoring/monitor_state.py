@@ -224,6 +224,8 @@ class LabelMix:
     """What the estimate assumes."""
     problem: str = ""
     """Why the shares are not estimated; empty if they are."""
+    accuracy: ValueInterval | None = None
+    """The expected accuracy with these shares."""
 
 
 @dataclass(frozen=True, slots=True)
