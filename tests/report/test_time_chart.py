@@ -28,8 +28,8 @@ def test_the_interval_of_a_point_is_a_whisker_inside_of_the_axis() -> None:
     measured = ChartLine("7", points, intervals=((0.7, 0.9), None, (0.2, 0.95)))
     chart = str(line_chart("Accuracy", [measured], "fraction", TimeRange(SINCE, SINCE + timedelta(days=1))))
     heights = [
-        [float(each) for each in re.findall(r' y[12]="([^"]+)"', found)]
-        for found in re.findall(r"<line[^>]*whisker s0[^>]*>", chart)
+        [float(each) for each in re.findall(r' y[12]="([^"]+)"', whisker)]
+        for whisker in re.findall(r"<line[^>]*whisker s0[^>]*>", chart)
     ]
     assert len(heights) == 2
     assert all(0 < height < 210 for pair in heights for height in pair)
