@@ -13,6 +13,7 @@ from typing import Final
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.profilers import PassThroughProfiler
 
 from mlspec.records.training import DeviceUse
 
@@ -20,6 +21,8 @@ SAMPLING: Final = 0.25
 """Seconds between two readings of a GPU's utilization."""
 LONG, LATE = 10.0, 0.3
 """Seconds of training, and the share of waiting in it, from which on advice is given."""
+_FETCH: Final = ".train_dataloader_next"
+"""The end of Lightning's name for fetching a batch of the training split."""
 Reading = Callable[[], float | None]
 """The share of time that a device computed lately, 0..1; None if the driver does not report it."""
 
@@ -55,17 +58,43 @@ class EpochUse:
         return ", ".join(filter(None, (f"{self.rows / self.seconds:,.0f} rows/s", busy, waiting, size)))
 
 
+class Fetching(PassThroughProfiler):
+    """The seconds that training waited for batches: those that Lightning spends in `next` of its data loader.
+
+    Lightning reports where it spends time to the profiler of its Trainer.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        super().__init__()
+        self.clock = clock
+        self.seconds = 0.0
+        self._began = 0.0
+
+    def start(self, action_name: str) -> None:
+        """Start the clock where a batch of the training split is fetched."""
+        if action_name.endswith(_FETCH):
+            self._began = self.clock()
+
+    def stop(self, action_name: str) -> None:
+        """Add the time since `start`."""
+        if action_name.endswith(_FETCH):
+            self.seconds += self.clock() - self._began
+
+
 class DeviceTimes(pl.Callback):
     """Measures the training part of each epoch. Reads clocks and the driver's counters; never waits for a device."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.fetching = Fetching(clock)
+        """To be the profiler of the Trainer."""
         self.rows, self.seconds, self.waited, self.computed = 0, 0.0, 0.0, 0.0
         self.readings: list[float] = []
         self.epoch: EpochUse | None = None
         """The last epoch."""
         self._reading: Reading = lambda: None
-        self._began = self._ended = self._read = self._processor = 0.0
-        self._rows, self._waited, self._known = 0, 0.0, 0
+        self._clock = clock
+        self._began = self._read = self._processor = self._fetched = 0.0
+        self._rows, self._known = 0, 0
         self._running = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -78,22 +107,17 @@ class DeviceTimes(pl.Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clocks."""
-        self._began = self._ended = time.perf_counter()
+        self._began, self._fetched = self._clock(), self.fetching.seconds
         self._processor = time.process_time()
-        self._rows, self._waited, self._known, self._running = 0, 0.0, len(self.readings), True
-
-    def on_train_batch_start(self, *_: object) -> None:
-        """Add the time since the last batch: fetching this one."""
-        self._waited += time.perf_counter() - self._ended
+        self._rows, self._known, self._running = 0, len(self.readings), True
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         """Count the rows, and read the utilization now and then."""
         self._rows += rows_of(batch) * trainer.world_size
-        self._ended = time.perf_counter()
-        if self._ended - self._read > SAMPLING:
-            self._read = self._ended
+        if (now := self._clock()) - self._read > SAMPLING:
+            self._read = now
             if (share := self._reading()) is not None:
                 self.readings.append(share)
 
@@ -112,15 +136,12 @@ class DeviceTimes(pl.Callback):
         if not self._running:
             return
         self._running = False
-        seconds, computed = time.perf_counter() - self._began, time.process_time() - self._processor
+        seconds, computed = self._clock() - self._began, time.process_time() - self._processor
+        waited = self.fetching.seconds - self._fetched
         busy = self._busy(device, seconds, computed, self.readings[self._known :])
-        self.epoch = EpochUse(self._rows, seconds, self._waited, busy, memory(device))
-        self.rows, self.seconds, self.waited = (
-            self.rows + self._rows,
-            self.seconds + seconds,
-            self.waited + self._waited,
-        )
-        self.computed += computed
+        self.epoch = EpochUse(self._rows, seconds, waited, busy, memory(device))
+        self.rows, self.seconds = self.rows + self._rows, self.seconds + seconds
+        self.waited, self.computed = self.waited + waited, self.computed + computed
 
     @staticmethod
     def _busy(device: torch.device, seconds: float, computed: float, readings: Sequence[float]) -> float | None:

@@ -131,6 +131,7 @@ class Fitting:
             log_every_n_steps=train.log_every,
             use_distributed_sampler=False,
             plugins=[SafeCheckpoints()],
+            profiler=self.times.fetching,
         )
 
     def _callbacks(self) -> list[pl.Callback]:
