@@ -17,8 +17,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from mlspec.errors import StageError  # noqa: E402
+from mlspec.learning.graph_recorder import NotCapturable  # noqa: E402
 from mlspec.learning.repeatable import repeatable  # noqa: E402
-from mlspec.learning.step_graphs import NotCapturable, StepGraphs  # noqa: E402
+from mlspec.learning.step_graphs import StepGraphs  # noqa: E402
 from mlspec.records.export import Export  # noqa: E402
 from tests.parts import projects  # noqa: E402
 from tests.parts.projects import Applied  # noqa: E402

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Literal
 
 import pytorch_lightning as pl
-import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
@@ -43,6 +42,7 @@ from mlspec.learning.gradient_shares import shared
 from mlspec.learning.inductor import compile_errors
 from mlspec.learning.learner import Learner
 from mlspec.learning.memory_limit import fitting_batch
+from mlspec.learning.out_of_memory import of_host, out_of_memory
 from mlspec.learning.padding import padding
 from mlspec.learning.split_rows import Rows, load
 from mlspec.learning.used_rows import used_rows
@@ -214,7 +214,10 @@ class Fitting:
         """The batch size that fits in the memory; None if it is unknown."""
         if not isinstance(self._module, Learner):
             return None
-        return fitting_batch(self._module, rows, preprocess, self.train.batch_size)
+        try:
+            return fitting_batch(self._module, rows, preprocess, self.train.batch_size)
+        except RuntimeError:  # the failed step may leave the device unusable, and its error counts
+            return None
 
     def _compare(self, model: Custom, rows: Mapping[str, Rows], preprocess: Preprocess) -> None:
         """Add the callback that compares the first batch with the inputs in evaluation."""
@@ -309,16 +312,12 @@ def memory_errors(train: TrainSpec, fitting: Callable[[], int | None]) -> Iterat
     try:
         yield
         return
-    except torch.OutOfMemoryError:
-        pass
-    except MemoryError:
-        raise StageError("out of memory", help=help) from None
-    except RuntimeError as error:
-        # On a CPU torch raises a plain RuntimeError.
-        if "DefaultCPUAllocator" not in str(error):
+    except Exception as error:
+        if not out_of_memory(error):
             raise
-        raise StageError("out of memory", help=help) from None
-    # Outside of the handlers, whose traceback holds the tensors of the failed step.
+        if of_host(error):
+            raise StageError("out of memory", help=help) from None
+    # Outside of the handler, whose traceback holds the tensors of the failed step.
     size = fitting()
     if size is not None:
         steps = train.accumulate * -(-train.batch_size // size)

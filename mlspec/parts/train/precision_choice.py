@@ -23,7 +23,7 @@ from mlspec.learning.bfloat16 import computes
 from mlspec.learning.device_use import name_of
 from mlspec.learning.devices import device
 from mlspec.learning.gradient_shares import shared
-from mlspec.parts.train.fitting import direct
+from mlspec.parts.train.fitting import direct, memory_errors
 from mlspec.parts.train.run_fingerprint import fingerprint
 from mlspec.parts.train.tuning import Material, Precision, Search
 from mlspec.records.training import Tuned
@@ -127,7 +127,7 @@ class PrecisionSearch(Search):
         trainer = self._trainer(steps + 1, precision, callbacks=[times], min_epochs=0, limit_val_batches=0)
         direct(trainer)
         module = self._module(job, trainer)
-        with self._errors():
+        with memory_errors(self.train, lambda: None), self._errors():
             trainer.fit(module, **self._data(job, trainer, self._order(trainer)))
         seconds = torch.tensor(times.seconds, dtype=torch.float64)
         del module

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.memory import is_oom_error
+from pytorch_lightning.utilities.memory import is_cudnn_snafu
 from pytorch_lightning.utilities.parsing import lightning_hasattr
 from torch.utils.data import DataLoader
 
@@ -28,6 +28,7 @@ from mlspec.learning.device_use import memory, name_of
 from mlspec.learning.gradient_shares import shared
 from mlspec.learning.host_memory import HostMemory
 from mlspec.learning.memory_limit import MARGIN
+from mlspec.learning.out_of_memory import out_of_memory
 from mlspec.learning.packed_rows import available
 from mlspec.learning.rate_search import LEAST, RangeTest, steepest
 from mlspec.learning.split_rows import Rows
@@ -103,8 +104,8 @@ class Search:
         fits = True
         try:
             self._few_steps(self._with(batch_size=size))
-        except RuntimeError as error:
-            if not _out_of_memory(error):
+        except (RuntimeError, MemoryError) as error:
+            if not _too_large(error):
                 raise
             fits = False
         # Outside of the handler, whose traceback holds the tensors of the failed step.
@@ -226,15 +227,15 @@ class Search:
         own: AbstractContextManager[None] = (
             user_code(self.job.root, "training", objects) if self.model else nullcontext()
         )
-        failed: RuntimeError | None = None
+        failed: RuntimeError | MemoryError | None = None
         with ExitStack() as stack:
             for context in (_interrupts(), own, configuration_errors(name)):
                 stack.enter_context(context)
             stack.enter_context(single_rows(self.train, len(self.material.rows["train"]), self.job.root))
             try:
                 yield
-            except RuntimeError as error:
-                if not _out_of_memory(error):
+            except (RuntimeError, MemoryError) as error:
+                if not _too_large(error):
                     raise
                 failed = error
         if failed is not None:
@@ -252,14 +253,9 @@ def _judged(test: RangeTest) -> float:
     raise StageError(f"train.tune.learning_rate: the loss falls at no rate of {len(test.losses)} steps", help=help)
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
-    """Whether a step ran out of memory, also if recording it as a graph then failed for that reason."""
-    causes: BaseException | None = error
-    while causes is not None:
-        if isinstance(causes, torch.OutOfMemoryError):
-            return True
-        causes = causes.__context__
-    return is_oom_error(error) or "MPS backend out of memory" in str(error)
+def _too_large(error: BaseException) -> bool:
+    """Whether a batch was too large: for the memory, or for cuDNN's numbers of 32 bits."""
+    return out_of_memory(error) or is_cudnn_snafu(error)
 
 
 def _free() -> None:
