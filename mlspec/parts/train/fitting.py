@@ -30,6 +30,7 @@ from mlspec.learning.callbacks import (
     DeviceBar,
     FiniteLoss,
     LastStep,
+    TimeLimit,
     interruptible,
     position,
     saved_position,
@@ -98,14 +99,16 @@ class Fitting:
             save_on_train_epoch_end=True,
         )
         self.finite = FiniteLoss()
+        most = None if train.max_time == "off" else timedelta(seconds=duration_seconds(train.max_time))
+        self.limit = None if most is None else TimeLimit(most)
         self._module: pl.LightningModule | None = None
         self._compiled = "off"
         with configuration_errors():
             self.trainer = self._trainer(scratch, loggers)
         direct(self.trainer)
         device = self.trainer.strategy.root_device
-        # Reading a loss waits for an accelerator.
-        self.finite.every = 1 if device.type == "cpu" else train.log_every
+        # Reading a loss waits for an accelerator, and so does what several processes agree on.
+        self.waits_every(1 if device.type == "cpu" else train.log_every)
         switches(train, device)
 
     def _trainer(self, scratch: Path, loggers: Loggers) -> pl.Trainer:
@@ -115,7 +118,6 @@ class Fitting:
             max_epochs=train.max_epochs,
             min_epochs=0,
             max_steps=train.max_steps,
-            max_time=None if train.max_time == "off" else timedelta(seconds=duration_seconds(train.max_time)),
             accelerator=train.accelerator,
             devices=train.devices,
             strategy=train.strategy,
@@ -158,7 +160,15 @@ class Fitting:
                 check_on_train_epoch_end=True,
             )
             callbacks.append(early_stopping)
+        if self.limit is not None:
+            callbacks.append(self.limit)
         return callbacks
+
+    def waits_every(self, steps: int) -> None:
+        """Wait for the device at most once in that many steps."""
+        self.finite.every = self.keep.together = steps
+        if self.limit is not None:
+            self.limit.together = steps
 
     def fit(self, module: pl.LightningModule, rows: dict[str, Rows], preprocess: Preprocess) -> None:
         """Train, or resume training. Raises StageError for errors of the settings, the data or the user's code."""
