@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import platform
 import sys
 import time
@@ -16,6 +15,7 @@ import torch
 from pytorch_lightning.profilers import PassThroughProfiler
 
 from mlspec.records.training import DeviceUse
+from mlspec.stage_result import say
 
 SAMPLING: Final = 0.25
 """Seconds between two readings of a GPU's utilization."""
@@ -100,7 +100,9 @@ class DeviceTimes(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Find the source of the utilization, and report the device."""
         device = trainer.strategy.root_device
-        self._reading = _utilization(device)
+        self._reading, problem = utilization(device)
+        if problem and trainer.is_global_zero:
+            say(f"note: the share of time in which the GPU computes is unknown: {problem}")
         described = {"type": device.type, "name": name_of(device), "count": trainer.world_size}
         for logger in trainer.loggers:
             logger.log_hyperparams({"device": described})
@@ -228,14 +230,19 @@ def memory(device: torch.device) -> int | None:
     return int(most if sys.platform == "darwin" else most * 1024)
 
 
-def _utilization(device: torch.device) -> Reading:
-    """What NVIDIA's driver reports, if its Python package (nvidia-ml-py) is installed."""
+def utilization(
+    device: torch.device, measure: Callable[[torch.device], int] = torch.cuda.utilization
+) -> tuple[Reading, str]:
+    """What NVIDIA's driver reports, and why it reports nothing; empty if it does, and on other devices.
+
+    `measure` returns percent. Torch reads them through the package nvidia-ml-py.
+    """
     if device.type != "cuda":
-        return lambda: None
+        return lambda: None, ""
     try:
-        pynvml = importlib.import_module("pynvml")
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(device.index or 0)
-        return lambda: float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu) / 100
-    except Exception:  # noqa: BLE001 - the package, the driver or a permission may be missing
-        return lambda: None
+        measure(device)
+    except ImportError:
+        return lambda: None, "nvidia-ml-py is not installed: pip install nvidia-ml-py"
+    except Exception as error:  # noqa: BLE001 - the driver or a permission may be missing
+        return lambda: None, f"{type(error).__name__}: {error}"
+    return lambda: float(measure(device)) / 100, ""

@@ -17,7 +17,7 @@ import pytorch_lightning as pl  # noqa: E402
 from torch.utils.data import DataLoader  # noqa: E402
 
 from mlspec.job import Job  # noqa: E402
-from mlspec.learning.device_use import DeviceTimes, EpochUse, name_of, rows_of  # noqa: E402
+from mlspec.learning.device_use import DeviceTimes, EpochUse, name_of, rows_of, utilization  # noqa: E402
 from mlspec.learning.direct_steps import possible  # noqa: E402
 from mlspec.learning.learner import Learner  # noqa: E402
 from mlspec.learning.metrics import Scores  # noqa: E402
@@ -111,6 +111,34 @@ def test_a_training_that_waits_for_data_gets_advice() -> None:
     assert (
         "num_workers in the DataLoader of src.data:Own" in (measured(20, 10).advice(0, "src.data:Own") or ("", ""))[1]
     )
+
+
+def test_the_busy_share_of_a_gpu_is_what_the_driver_reports() -> None:
+    devices: list[Any] = []
+
+    def measure(device: Any) -> int:
+        devices.append(device)
+        return 42
+
+    reading, problem = utilization(torch.device("cuda:1"), measure)
+    assert (reading(), problem) == (0.42, "")
+    assert set(devices) == {torch.device("cuda:1")}
+    assert utilization(torch.device("cpu"), measure)[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (ModuleNotFoundError("No module named 'pynvml'"), "nvidia-ml-py is not installed: pip install nvidia-ml-py"),
+        (RuntimeError("driver too old"), "RuntimeError: driver too old"),
+    ],
+)
+def test_a_gpu_whose_busy_share_is_unknown_says_what_is_missing(error: Exception, problem: str) -> None:
+    def measure(_: Any) -> int:
+        raise error
+
+    reading, reason = utilization(torch.device("cuda:0"), measure)
+    assert (reading(), reason) == (None, problem)
 
 
 class Clock:

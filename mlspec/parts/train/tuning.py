@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -24,9 +23,9 @@ from mlspec.learning.batch_search import LongestRows, search
 from mlspec.learning.batch_source import source
 from mlspec.learning.batches import Batch, Buckets, lengths
 from mlspec.learning.build import custom
-from mlspec.learning.device_use import memory, name_of
+from mlspec.learning.device_use import name_of
 from mlspec.learning.gradient_shares import shared
-from mlspec.learning.host_memory import HostMemory
+from mlspec.learning.host_memory import HostMemory, resident
 from mlspec.learning.memory_limit import MARGIN
 from mlspec.learning.out_of_memory import out_of_memory
 from mlspec.learning.packed_rows import available
@@ -59,6 +58,17 @@ class Material:
     """Creates a new module with the settings of a job."""
     scratch: Path
     """The folder of the checkpoint."""
+    vocab: int = 0
+    """The number of words; 0 without texts."""
+
+    @property
+    def shapes(self) -> list[object]:
+        """What the time of a step depends on: the inputs of a row, lengths of texts to a digit, words."""
+        rows = self.rows["train"]
+        sizes = lengths(rows, self.preprocess)
+        inputs = [[name, str(array.dtype), array.shape[1:]] for name, array in rows.features[0].items()]
+        widths = [array.size for array in rows.features[0].values()] if max(sizes) == 1 else []
+        return [inputs, widths, max(sizes), float(f"{sum(sizes) / len(sizes):.1g}"), self.vocab]
 
 
 class Search:
@@ -77,12 +87,14 @@ class Search:
         # A larger batch would leave fewer batches than gradients are accumulated over.
         most = min(options.max, max(1, rows // self.train.accumulate))
         device = self._trainer(1).strategy.root_device
-        host = HostMemory(available() if device.type == "cpu" else sys.maxsize, lambda: memory(device))
+        host = HostMemory(available(), resident) if device.type == "cpu" else None
 
         def fits(size: int) -> bool:
             tried = size + -(-size // MARGIN)
-            fit = host.allows(tried) and self._trial(tried)
-            host.measured(tried)
+            if host is None:
+                fit = self._trial(tried)
+            else:
+                fit = host.allows(tried) and host.measured(tried, lambda: self._trial(tried))
             print(f"a batch of {size} rows {'fits' if fit else 'does not fit'}", flush=True)
             return fit
 

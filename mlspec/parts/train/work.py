@@ -131,7 +131,7 @@ def _tuned(job: Job, schema: Schema, vocab: int, rows: dict[str, Rows], preproce
     def make(changed: Job) -> pl.LightningModule:
         return _module(changed, schema, vocab, rows["train"], preprocess.names)[0]
 
-    return tuned(job, Material(rows, preprocess, make, _scratch(job)))
+    return tuned(job, Material(rows, preprocess, make, _scratch(job), vocab))
 
 
 def decided(run: Fitting) -> list[Decision]:
