@@ -85,12 +85,6 @@ def read_by_monitor(project: Project) -> list[object]:
     ]
 
 
-def read_by_stage(project: Project) -> object:
-    """The options whose secrets the stage `monitor` reads: those of Elasticsearch and Kibana."""
-    elastic = project.need(Monitor).elasticsearch
-    return elastic.model_dump(mode="json") if elastic else None
-
-
 def policy(project: SectionLookup, account: str = "") -> PolicyDocument:
     """The rights that the role of the DVC remote needs beside those on the remote.
 
