@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 
 def create(connection: duckdb.DuckDBPyConnection, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A table of rows with the same columns. Values are numbers, except in times and in columns that have a text."""
     columns = list(rows[0])
-    kinds = {"time": "TIMESTAMPTZ", "@timestamp": "TIMESTAMPTZ", "row": "BIGINT", "status": "BIGINT"}
-    text = {"version", "label", "input.town", "service.version", "service.name", "event.kind",
-            "prediction.label"}  # fmt: skip
+    text = {"version", "label", "service.version", "prediction.label"}
     text |= {f"monitor.{name}" for name in ("column", "kind", "direction", "since", "metric", "label", "slice")}
-    types = (f'"{c}" {kinds.get(c, "VARCHAR" if c in text else "DOUBLE")}' for c in columns)
-    connection.execute(f'CREATE TABLE "{name}" ({", ".join(types)})')
-    marks = ", ".join("?" * len(columns))
-    connection.executemany(f'INSERT INTO "{name}" VALUES ({marks})', [list(row.values()) for row in rows])
+    text |= {column for column in columns if any(isinstance(row[column], str) for row in rows)}
+    arrays = {column: _array([row[column] for row in rows], column, text) for column in columns}
+    connection.register(f"rows of {name}", pa.table(arrays))
+    connection.execute(f'CREATE TABLE "{name}" AS SELECT * FROM "rows of {name}"')
+    connection.unregister(f"rows of {name}")
+
+
+def _array(values: Sequence[Any], column: str, text: Container[str]) -> pa.Array:
+    if column == "@timestamp":
+        times = [datetime.fromisoformat(value) if isinstance(value, str) else value for value in values]
+        return pa.array(times, pa.timestamp("us", "UTC"))
+    return pa.array(values, pa.string()) if column in text else pa.array(values, pa.float64())
 
 
 def flat(documents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -156,6 +156,7 @@ class Observer:
         folders, viewed = self.model.store.folders, self.viewed
         self._dropped = dropped_records(folders, viewed.since, viewed.until)
         self.notes += [*dropped_notes(self._dropped), *filter(None, [waiting_note(folders, self.now)])]
+        self.notes += filter(None, [self.model.not_judged])
         versions = answering_versions(self._run, self.model.version)
         look = drift_of(look, versions) if look is not None else None
         quality = quality_of(self._quality(look), versions)

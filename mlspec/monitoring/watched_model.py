@@ -123,8 +123,19 @@ class WatchedModel:
             if isinstance(column, CategoryReference) and name not in self.hashed and not column.other
         )
         inputs = tuple((i.name, i.type) for i in self.signature.inputs if i.name not in self.redacted)
-        return ModelShape(
-            self.project, self.signature.task, inputs, self.signature.labels, self.options.low_confidence, known
+        unlisted = tuple(name for name, kind in inputs if kind == "category" and name not in dict(known))
+        task, labels = self.signature.task, self.signature.labels
+        return ModelShape(self.project, task, inputs, labels, self.options.low_confidence, known, unlisted)
+
+    @property
+    def not_judged(self) -> str:
+        """Why the alert on unseen values does not judge an input; empty if it judges all of them."""
+        if not self.options.alerts.unseen_rate or not self.shape.unlisted:
+            return ""
+        names = ", ".join(self.shape.unlisted)
+        return (
+            f"monitor.alerts.unseen_rate is not checked for {names}: the log has only hashes of the values, or the "
+            "training data has more values than mlspec keeps"
         )
 
     @cached_property

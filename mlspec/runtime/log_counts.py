@@ -28,7 +28,7 @@ class LogCounts:
         self._model = (("model", contract.name), ("version", contract.version))
         self._classes, self._low = bool(contract.labels), low_confidence
         self.categories = {name: categories[name] for name in contract.inputs if name in categories}
-        self._missing = dict.fromkeys(contract.inputs, 0)
+        self._missing = {name: 0 for name, kind in contract.inputs.items() if kind != "image"}
         self._unseen = dict.fromkeys(self.categories, 0)
         self._scores, self._unsure, self._rows = MetricHistogram(SCORES), 0, 0
         self._written: Counter[str] = Counter()
@@ -72,7 +72,8 @@ class LogCounts:
         for row in rows:
             if None in row.values():
                 for name, value in row.items():
-                    self._missing[name] += value is None
+                    if value is None and name in self._missing:
+                        self._missing[name] += 1
 
     def written(self, sink: str, records: int) -> None:
         """Count written records."""

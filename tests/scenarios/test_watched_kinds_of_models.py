@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.records.bundle_signature import BundleSignature, SignatureInput
 from mlspec.report.monitor_page import monitor_page
 from mlspec.sections.monitor import Monitor
+from mlspec.sections.monitor_alerts import Alerts
 from tests.monitoring.log_lines import DAY, REGRESSION, SIGNATURE, failure, line, segment
 from tests.monitoring.references import REFERENCE, grid
 
@@ -46,6 +47,7 @@ OF_NUMBERS = REFERENCE.model_copy(
 )
 TEXT = SIGNATURE.model_copy(update={"inputs": (SignatureInput(name="sentence", type="text"),)})
 OF_TEXTS = REFERENCE.model_copy(update={"columns": {"sentence": REFERENCE.columns["sentence"]}})
+UNSEEN = Alerts(unseen_rate="> 0.1")
 LABELS = ("one", "two", "three")
 MANY = SIGNATURE.model_copy(update={"output": SIGNATURE.output.model_copy(update={"labels": LABELS})})
 OF_MANY = REFERENCE.model_copy(
@@ -171,3 +173,18 @@ def test_missing_values_of_an_image_are_not_counted(tmp_path: Path) -> None:
     panels = {panel.id for panel in observed(watched(KINDS["images"], tmp_path)).panels}
     assert "versions" in panels
     assert "missing" not in panels
+
+
+def test_unseen_values_that_are_not_known_are_not_shown_as_none(tmp_path: Path) -> None:
+    """The training data of `town` has more values than the reference keeps, or the log has only hashes."""
+    few = REFERENCE.columns["town"].model_copy(update={"other": 0, "other_values": ""})
+    listed = Kind(reference=REFERENCE.model_copy(update={"columns": {**REFERENCE.columns, "town": few}}))
+    for name, kind in {"many": KINDS["two labels"], "hashed": KINDS["hashed inputs"], "listed": listed}.items():
+        model = watched(kind, tmp_path / name)
+        model = replace(model, options=model.options.model_copy(update={"alerts": UNSEEN}))
+        state = observed(model)
+        shown = {panel.id for panel in state.panels}
+        assert ("unseen" in shown) == (name == "listed")
+        noted = [note for note in state.notes if "unseen_rate is not checked for town" in note]
+        assert bool(noted) == (name != "listed")
+        assert [alert.name for alert in model.alerts if alert.name == "unseen-rate"] == ["unseen-rate"] * (not noted)

@@ -54,11 +54,14 @@ class ModelShape(NamedTuple):
     low_confidence: float = 0.5
     known: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The values of categories in the training data; an input without them has no unseen values in SQL."""
+    unlisted: tuple[str, ...] = ()
+    """Categories of whose values it is not known whether they are unseen: hashed ones, or too many to list."""
 
     def columns(self, counted: Counted) -> tuple[str, ...]:
         """The inputs whose missing or unseen values can be counted: unseen ones of a category, none of an image."""
-        unseen = counted is Counted.UNSEEN
-        return tuple(name for name, kind in self.inputs if kind == "category" or (kind != "image" and not unseen))
+        if counted is Counted.UNSEEN:
+            return tuple(name for name, kind in self.inputs if kind == "category" and name not in self.unlisted)
+        return tuple(name for name, kind in self.inputs if kind != "image")
 
     def values(self, column: str) -> tuple[str, ...]:
         """The known values of a category."""

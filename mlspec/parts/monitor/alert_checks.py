@@ -29,6 +29,8 @@ def check(project: Project, monitor: Monitor, data: DataSpec) -> Iterator[Findin
             help = "a rate lies between 0 and 1, for example > 0.02" if name in _RATES else "for example > 300"
             yield Finding("alert-bound", (*at, name), message, help)
     yield from _no_value(alerts, data)
+    if monitor.prometheus is None:  # the metrics of the server count every input
+        yield from _hidden(monitor, data)
     yield from _scraped(project, monitor)
     if monitor.prometheus and alerts.p95_ms and not holds(alerts.p95_ms, 1000 * promql.SECOND_BUCKETS[-1]):
         message = f"`{alerts.p95_ms}` can never fire in Prometheus: the histogram of the latency ends at 10000 ms"
@@ -54,6 +56,20 @@ def _no_value(alerts: Alerts, data: DataSpec) -> Iterator[Finding]:
     if alerts.unseen_rate and all(column.type != "category" for column in data.columns.values()):
         message = "no input is a category, so `unseen_rate` has no value"
         yield Finding("alert-bound", (*at, "unseen_rate"), message, "remove `unseen_rate`")
+
+
+def _hidden(monitor: Monitor, data: DataSpec) -> Iterator[Finding]:
+    """Alerts on inputs of which the log has nothing, or only hashes."""
+    stored = monitor.storage(data.columns)
+    kinds = {name: column.type for name, column in data.columns.items() if column.type != "image"}
+    categories = [name for name, kind in kinds.items() if kind == "category"]
+    help = "log an input in full (`monitor.log`), count them in Prometheus (`monitor.prometheus`), or remove `{}`"
+    if monitor.alerts.missing_rate and kinds and all(stored[name] == "redacted" for name in kinds):
+        message = "every input is redacted, so `missing_rate` has no value"
+        yield Finding("alert-bound", ("monitor", "alerts", "missing_rate"), message, help.format("missing_rate"))
+    if monitor.alerts.unseen_rate and categories and all(stored[name] != "full" for name in categories):
+        message = "the log has the values of no category, only hashes or nothing, so `unseen_rate` has no value"
+        yield Finding("alert-bound", ("monitor", "alerts", "unseen_rate"), message, help.format("unseen_rate"))
 
 
 def _scraped(project: Project, monitor: Monitor) -> Iterator[Finding]:

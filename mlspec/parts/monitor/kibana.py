@@ -64,12 +64,14 @@ def kibana_objects(spec: SpecSections) -> KibanaObjects:
 
 
 def model_shape(spec: SpecSections) -> ModelShape:
-    """What queries need to know about the model."""
-    data = spec.need(DataSpec)
+    """What queries need to know about the model: documents have nothing of an input that is redacted."""
+    data, monitor = spec.need(DataSpec), spec.need(Monitor)
+    stored = monitor.storage(data.columns)
     return ModelShape(
         project=spec.need(ProjectInfo).name,
         task=data.task,
-        inputs=tuple((name, column.type) for name, column in data.columns.items()),
+        inputs=tuple((name, column.type) for name, column in data.columns.items() if stored[name] != "redacted"),
         labels=tuple(data.target.names),
-        low_confidence=spec.need(Monitor).low_confidence,
+        low_confidence=monitor.low_confidence,
+        unlisted=tuple(name for name, how in stored.items() if how == "hashed"),
     )

@@ -11,11 +11,13 @@ from mlspec.elastic.stream_provider import leaves
 from mlspec.parts.monitor.fields import mappings
 from mlspec.runtime.elastic_document import document
 from tests.esql_as_sql import flat
-from tests.parts.targets import BASE, codes, files
+from tests.parts.targets import BASE, PACKAGE, codes, files
+
+TABLE = BASE.replace("{sentence: text}", "{town: category, age: number}").replace("text-classifier", "tabular")
 
 
-def body(folder: Path, name: str, monitor: str, base: str = BASE) -> Any:
-    return json.loads(files(folder, f"monitor: {monitor}\n", base)[f"elasticsearch/{name}.json"])
+def body(folder: Path, name: str, monitor: str, base: str = BASE, of: str = "elasticsearch") -> Any:
+    return json.loads(files(folder, f"monitor: {monitor}\n", base)[f"{of}/{name}.json"])
 
 
 def properties(folder: Path, monitor: str, base: str = BASE) -> Any:
@@ -77,6 +79,34 @@ def test_what_is_redacted_has_no_field_and_is_removed_on_arrival(tmp_path: Path)
     assert {"remove": {"field": ["inputs.sentence"], "ignore_missing": True}} in body(tmp_path, "pipeline", monitor)[
         "processors"
     ]
+
+
+def test_a_chart_has_no_line_for_what_the_documents_do_not_have(tmp_path: Path) -> None:
+    """An input that is redacted has no field, and of a hashed category it is not known whether a value is new."""
+    base = TABLE.replace("town: category", "town: category, shop: category, name: category")
+    monitor = "{elasticsearch: {}, log: {columns: {name: redacted, town: hashed}}}"
+    panels = {panel["id"]: panel for panel in body(tmp_path, "dashboard", monitor, base, "kibana")["panels"]}
+    lines = {
+        name: [value["label"] for value in panels[name]["config"]["layers"][0]["y"]] for name in ("missing", "unseen")
+    }
+    assert lines == {"missing": ["town", "shop", "age"], "unseen": ["shop"]}
+
+
+@pytest.mark.parametrize(
+    ("columns", "alert", "code"),
+    [
+        ("{town: hashed, age: redacted}", "unseen_rate", "alert-bound"),
+        ("{town: redacted}", "unseen_rate", "alert-bound"),
+        ("{town: redacted, age: redacted}", "missing_rate", "alert-bound"),
+        ("{town: hashed, age: redacted}", "missing_rate", ""),
+        ("{age: redacted}", "unseen_rate", ""),
+    ],
+)
+def test_an_alert_on_inputs_that_the_log_does_not_have(columns: str, alert: str, code: str, tmp_path: Path) -> None:
+    monitor = f'alerts: {{{alert}: "> 0.1"}}, log: {{columns: {columns}}}'
+    assert codes(tmp_path, f"monitor: {{{monitor}}}\n", TABLE) == [code] * bool(code)
+    counted = f"{PACKAGE}monitor: {{{monitor}, prometheus: {{}}}}\n"
+    assert codes(tmp_path, counted, TABLE) == [], "the server counts them"
 
 
 def test_a_dot_in_a_column_is_part_of_its_name(tmp_path: Path) -> None:
