@@ -1,17 +1,22 @@
-"""Two charts that need the reference or labels: the quality over time, and how far inputs are from training."""
+"""Charts that need the reference or labels: the quality over time, and how far inputs are from training."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
-from mlspec.monitoring.drift.column_reference import reference_columns
+from mlspec.monitoring.drift.column_reference import ColumnReference, reference_columns
 from mlspec.monitoring.monitor_state import ChartLine, PanelUnit, PanelView
 from mlspec.monitoring.panel_data import MOST_LINES, RunQuery, ViewedRange
 from mlspec.monitoring.quality_state import QualityLook, expected_over_time, measured_quality
+from mlspec.monitoring.queries.sql import literal
 from mlspec.monitoring.queries.sql import name as quoted
 from mlspec.monitoring.watched_model import WatchedModel
+
+_VALUES: Final = 20
+"""Values of a category whose shares are compared: the most frequent ones in training."""
 
 
 def quality_panel(
@@ -74,11 +79,12 @@ def shift_panel(model: WatchedModel, run: RunQuery, viewed: ViewedRange, panel: 
         return replace(panel, title=title, lines=(), units=("number",), empty=empty)
     means = ", ".join(f"AVG({quoted(column.name)})" for column in columns)
     table = run(
-        f"SELECT time_bucket(INTERVAL {viewed.bucket} SECONDS, time) AS moment, {means} "
+        f"SELECT time_bucket(INTERVAL {viewed.bucket} SECONDS, time) AS moment, COUNT(*), {means} "
         "FROM predictions WHERE time >= ? AND time < ? GROUP BY ALL ORDER BY ALL",
         [viewed.since, viewed.until],
     )
-    times, *values = (column.to_pylist() for column in table.columns)
+    times, counts, *values = (column.to_pylist() for column in table.columns)
+    rows = dict(zip(times, counts, strict=True))
     lines = []
     for column, series in zip(columns, values, strict=True):
         points = {
@@ -87,8 +93,78 @@ def shift_panel(model: WatchedModel, run: RunQuery, viewed: ViewedRange, panel: 
             if value is not None
         }
         lines.append((column.name.removeprefix("input."), points))
-    lines.sort(key=lambda line: -max((abs(value) for value in line[1].values()), default=0.0))
+    lines.sort(key=lambda line: -_change(line[1], rows))
     return replace(panel, title=title, lines=_drawn(lines[:MOST_LINES], viewed), units=("number",), empty=empty)
+
+
+def category_panel(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> PanelView | None:
+    """The shares of the values of categories over time, minus those in training: of the values that changed most.
+
+    None without a category whose values are logged.
+    """
+    columns = [
+        column
+        for column in reference_columns(model.reference)
+        if column.kind == "category" and column.shares and _logged(model, column.name)
+    ]
+    if not columns:
+        return None
+    counts: dict[tuple[str, str], dict[datetime, float]] = {}
+    wholes: dict[str, dict[datetime, float]] = {}
+    for row in run(_category_query(columns, viewed.bucket), [viewed.since, viewed.until]).to_pylist():
+        column, time, rows = columns[row["place"]], row["moment"], float(row["rows"])
+        whole = wholes.setdefault(column.name, {})
+        whole[time] = whole.get(time, 0.0) + rows
+        if row["value"] is not None:
+            counts.setdefault((column.name, row["value"]), {})[time] = rows
+    lines = []
+    for column in columns:
+        whole = wholes.get(column.name, {})
+        for value in _largest(column):
+            seen, usual = counts.get((column.name, value), {}), column.shares[value]
+            points = {time: seen.get(time, 0.0) / rows - usual for time, rows in whole.items() if rows}
+            lines.append((_change(points, whole), f"{column.name.removeprefix('input.')} {value}", points))
+    lines.sort(key=lambda line: -line[0])
+    drawn = _drawn([line[1:] for line in lines[:MOST_LINES]], viewed)
+    title, question = "Category shares minus training", "Which value is more frequent?"
+    empty = "No prediction in this range of time."
+    return PanelView("categories", title, question, "lines", ("fraction",), drawn, empty=empty)
+
+
+def _change(points: Mapping[datetime, float], rows: Mapping[datetime, float]) -> float:
+    """The largest difference from training; that of few rows counts less, because it is large by chance."""
+    return max((abs(value) * rows[time] ** 0.5 for time, value in points.items()), default=0.0)
+
+
+def _logged(model: WatchedModel, name: str) -> bool:
+    """Whether a column is an input whose values are in the log."""
+    _, dot, column = name.partition(".")
+    return bool(dot) and model.store.columns.types.get(name) == "VARCHAR" and column not in model.hidden
+
+
+def _largest(column: ColumnReference) -> list[str]:
+    """The most frequent values in training."""
+    return sorted(column.shares, key=lambda value: -column.shares[value])[:_VALUES]
+
+
+def _category_query(columns: Sequence[ColumnReference], bucket: int) -> str:
+    """The rows of each value by time; those of other values have none. `place` is the number of the column."""
+    parts = (
+        f"SELECT {place} AS place, moment, CASE WHEN {quoted(column.name)} IN ({_texts(_largest(column))}) "
+        f"THEN {quoted(column.name)} END AS value, SUM(weight) AS rows FROM shown "
+        f"WHERE {quoted(column.name)} IS NOT NULL GROUP BY ALL"
+        for place, column in enumerate(columns)
+    )
+    names = ", ".join(quoted(column.name) for column in columns)
+    shown = (
+        f"SELECT time_bucket(INTERVAL {bucket} SECONDS, time) AS moment, weight, {names} "
+        'FROM predictions WHERE "row" IS NOT NULL AND time >= ? AND time < ?'
+    )
+    return f"WITH shown AS MATERIALIZED ({shown}) {' UNION ALL '.join(parts)}"
+
+
+def _texts(values: Sequence[str]) -> str:
+    return ", ".join(map(literal, values))
 
 
 def _drawn(

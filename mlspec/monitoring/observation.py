@@ -14,7 +14,7 @@ from mlspec.monitoring.drift.drift_alarm import Alarm, column_title
 from mlspec.monitoring.drift_state import DriftLook, look_for_drift
 from mlspec.monitoring.dropped_records import DroppedRecords, dropped_notes, dropped_records, waiting_note
 from mlspec.monitoring.input_views import input_views
-from mlspec.monitoring.log_panels import quality_panel, shift_panel
+from mlspec.monitoring.log_panels import category_panel, quality_panel, shift_panel
 from mlspec.monitoring.monitor_metrics import monitor_metrics
 from mlspec.monitoring.monitor_state import (
     ActiveAlarm,
@@ -231,6 +231,7 @@ class Observer:
                 yield quality_panel(self.model, self._run, self.viewed, panel, quality)
             elif panel.id == "drift":
                 yield shift_panel(self.model, self._run, self.viewed, panel)
+                yield from filter(None, [category_panel(self.model, self._run, self.viewed)])
             elif panel.id != "labelled":  # its shares are in the table of the quality
                 yield panel
 
