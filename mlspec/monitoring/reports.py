@@ -54,9 +54,11 @@ def reports(
         if each is not None and each.measured is not None:
             share = each.measured.rows / quality.rows if quality.rows else 0.0
             values |= {"metric": each.measured.metric, "quality": each.measured.value}
+            values |= {"quality_low": each.measured.low, "quality_high": each.measured.high}
             values |= {"labelled_share": min(share, 1.0), "quality_expected": each.expected}
         if (estimate := quality.estimates.get(version)) is not None:
             values |= {"metric": estimate.metric, "quality_estimated": estimate.value}
+            values |= {"quality_estimated_low": estimate.low, "quality_estimated_high": estimate.high}
             if estimate.tested is not None:
                 values.setdefault("quality_expected", estimate.tested)
         yield MonitorReport(version, values)

@@ -96,6 +96,7 @@ def report(number: int) -> dict[str, Any]:
         "quality_expected": 0.9,
         "labelled_share": 0.4,
     }
+    quality |= {"quality_low": 0.7, "quality_high": 0.9, "quality_estimated_low": 0.6, "quality_estimated_high": 0.8}
     quality |= {"label": "yes", "measure": 0.8, "measure_low": 0.7, "measure_high": 0.9, "measure_estimated": 0.7}
     quality |= {"measure_estimated_low": 0.6, "measure_estimated_high": 0.8}
     return {

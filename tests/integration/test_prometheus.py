@@ -182,7 +182,11 @@ GAUGES = (
     MonitorMetric("drift_share", (*OF_VERSION, ("input", "input.age")), 1.5),
     MonitorMetric("drift_alarm_open", (*OF_VERSION, ("input", "input.age")), 1.0),
     MonitorMetric("quality", (*OF_VERSION, ("metric", "accuracy")), 0.8),
+    MonitorMetric("quality_low", (*OF_VERSION, ("metric", "accuracy")), 0.7),
+    MonitorMetric("quality_high", (*OF_VERSION, ("metric", "accuracy")), 0.9),
     MonitorMetric("quality_estimated", OF_VERSION, 0.7),
+    MonitorMetric("quality_estimated_low", OF_VERSION, 0.6),
+    MonitorMetric("quality_estimated_high", OF_VERSION, 0.8),
     MonitorMetric("quality_expected", (*OF_VERSION, ("metric", "accuracy")), 0.9),
     MonitorMetric("labelled_share", OF_VERSION, 0.5),
     *(

@@ -202,8 +202,8 @@ def _quality(shape: ModelShape) -> Iterator[_Draft]:
     labels = shape.task == "classification"
     unit: Unit = "fraction" if labels else "number"
     quality = (
-        Series("quality", "Measured", Latest("quality", unit)),
-        Series("estimated", "Expected without labels", Latest("quality_estimated", unit)),
+        *_with_ends("quality", "Measured", unit),
+        *_with_ends("quality_estimated", "Expected without labels", unit),
         Series("expected", "On the test split", Latest("quality_expected", unit)),
     )
     title = "Accuracy" if labels else "Mean absolute error"
@@ -211,25 +211,28 @@ def _quality(shape: ModelShape) -> Iterator[_Draft]:
     yield _Draft("quality", f"{title}, measured and expected", "Is it still right?", "lines", query)
     share = Query((Series("labelled", "Labelled share", Latest("labelled_share")),), by_version)
     yield _Draft("labelled", "Labelled share by version", "How many labels have come?", "lines", share)
-    kinds: tuple[tuple[Reported, str], ...] = (("measure", "Measured"), ("measure_estimated", "Expected"))
-    ends: tuple[tuple[Reported, str], ...] = tuple(
-        one
-        for name, known in kinds
-        for one in (
-            (name, known),
-            (_LOW[name], f"{known}, 95% low"),
-            (_HIGH[name], f"{known}, 95% high"),
-        )
-    )
-    measures = tuple(Series(name, known, Latest(name, unit)) for name, known in ends)
+    measures = (*_with_ends("measure", "Measured", unit), *_with_ends("measure_estimated", "Expected", unit))
     by_measure = (Grouping.VERSION, Grouping.METRIC, *((Grouping.LABEL,) if labels else ()))
     question = "Is it as good as its scores suggest?" if labels else "Is the error as its inputs suggest?"
     title = "Quality, measured with labels and expected without"
     yield _Draft("measures", title, question, "table", Query(measures, by_measure))
 
 
-_LOW: Final[dict[Reported, Reported]] = {"measure": "measure_low", "measure_estimated": "measure_estimated_low"}
-_HIGH: Final[dict[Reported, Reported]] = {"measure": "measure_high", "measure_estimated": "measure_estimated_high"}
+def _with_ends(name: Reported, title: str, unit: Unit) -> Iterator[Series]:
+    """A reported number, and the ends of its interval."""
+    yield Series(name, title, Latest(name, unit))
+    for end, words in zip(_ENDS[name], ENDS, strict=True):
+        yield Series(end, f"{title}{words}", Latest(end, unit))
+
+
+ENDS: Final = (", 95% low", ", 95% high")
+"""What the titles of the ends of an interval end with."""
+_ENDS: Final[dict[Reported, tuple[Reported, Reported]]] = {
+    "quality": ("quality_low", "quality_high"),
+    "quality_estimated": ("quality_estimated_low", "quality_estimated_high"),
+    "measure": ("measure_low", "measure_high"),
+    "measure_estimated": ("measure_estimated_low", "measure_estimated_high"),
+}
 
 
 def _versions(shape: ModelShape) -> _Draft:

@@ -62,7 +62,8 @@ STATUSES: Final[dict[Counted, tuple[Statuses, ...]]] = {
 Quantity: TypeAlias = Literal["latency", "score", "value"]
 """A number of a record: the latency of a request in milliseconds, the confidence, or the predicted number of a row."""
 Reported: TypeAlias = Literal[
-    "drift_evidence", "drift_share", "quality", "quality_estimated", "quality_expected", "labelled_share",
+    "drift_evidence", "drift_share", "quality", "quality_low", "quality_high", "quality_estimated",
+    "quality_estimated_low", "quality_estimated_high", "quality_expected", "labelled_share",
     "measure", "measure_low", "measure_high", "measure_estimated", "measure_estimated_low", "measure_estimated_high",
 ]  # fmt: skip
 """A number that `mlspec monitor` computes and reports: the server cannot know it."""

@@ -131,6 +131,7 @@ _REPORT: Final[dict[str, JsonValue]] = {
     "quality": _number("double"),
     "quality_estimated": _number("float"),
     "quality_expected": _number("double"),
+    **{f"{name}{end}": _number("double") for name in ("quality", "quality_estimated") for end in ("_low", "_high")},
     "label": _KEYWORD,
     **{f"{name}{end}": _number("double") for name in ("measure", "measure_estimated") for end in ("", "_low", "_high")},
     "labelled_share": _number("float"),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mlspec.monitoring.queries import promql
-from mlspec.monitoring.queries.dashboard_model import Chart, Dashboard, Panel
+from mlspec.monitoring.queries.dashboard_model import ENDS, Chart, Dashboard, Panel
 from mlspec.monitoring.queries.measure import Latest, Unit
 from mlspec.monitoring.queries.query import Grouping, Series
 
@@ -35,6 +35,16 @@ _UNITS: Final[dict[Unit, str]] = {
 }
 _CALM, _ALARM = "green", "red"
 _MAX_UID: Final = 40
+_ENDS: Final[dict[str, object]] = {
+    "matcher": {"id": "byRegexp", "options": f"/{'|'.join(ENDS)}/"},
+    "properties": [
+        {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [4, 4]}},
+        {"id": "custom.lineWidth", "value": 1},
+        {"id": "custom.fillOpacity", "value": 0},
+        {"id": "custom.showPoints", "value": "never"},
+    ],
+}
+"""The ends of an interval. A band between two series needs their whole names, which have the version."""
 
 
 def document(dashboard: Dashboard, model: str, uid: str) -> dict[str, object]:
@@ -202,9 +212,9 @@ def _stacking(chart: Chart) -> dict[str, object]:
 
 
 def _overrides(panel: Panel) -> list[dict[str, object]]:
-    """The units of a table, whose columns differ."""
+    """The units of a table, whose columns differ; the ends of an interval as thin dashed lines."""
     if panel.chart != "table":
-        return []
+        return [_ENDS] if any(s.title.endswith(ENDS) for s in panel.query.series) else []
     return [
         {"matcher": {"id": "byName", "options": s.title}, "properties": [{"id": "unit", "value": _UNITS[s.unit]}]}
         for s in panel.query.series

@@ -41,10 +41,10 @@ def test_panels_follow_the_task_and_the_inputs() -> None:
 
 def test_an_error_has_a_panel_without_the_scale_of_shares() -> None:
     regression = {p.id: [s.unit for s in p.query.series] for p in dashboard(PRICE, (), "x", "").panels}
-    assert regression["quality"] == ["number"] * 3
+    assert regression["quality"] == ["number"] * 7
     assert regression["measures"] == ["number"] * 6
     assert regression["labelled"] == ["fraction"]
     classes = {p.id: [s.unit for s in p.query.series] for p in dashboard(MIXED, (), "x", "").panels}
-    assert classes["quality"] == ["fraction", "fraction", "fraction"]
+    assert classes["quality"] == ["fraction"] * 7
     assert classes["labelled"] == ["fraction"]
     assert classes["measures"] == ["fraction"] * 6

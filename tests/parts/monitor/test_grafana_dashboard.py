@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,16 @@ def test_ids_are_unique_and_kinds_and_units_are_known(dashboard: Any) -> None:
         refs = [target["refId"] for target in panel["targets"]]
         assert refs
         assert len(set(refs)) == len(refs)
+
+
+def test_the_ends_of_intervals_are_thin_dashed_lines(dashboard: Any) -> None:
+    (quality,) = [p for p in dashboard["panels"] if p["description"] == "Is it still right?"]
+    (override,) = quality["fieldConfig"]["overrides"]
+    names = {target["legendFormat"] for target in quality["targets"]}
+    ends = {name for name in names if re.search(override["matcher"]["options"].strip("/"), name)}
+    parts = ("Measured", "Expected without labels")
+    assert ends == {f"{part}, 95% {end} {{{{version}}}}" for part in parts for end in ("low", "high")}
+    assert {value["id"] for value in override["properties"]} >= {"custom.lineStyle", "custom.lineWidth"}
 
 
 def test_the_grid_has_no_overlap(dashboard: Any) -> None:
