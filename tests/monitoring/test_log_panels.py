@@ -50,6 +50,6 @@ def test_a_change_in_many_rows_is_shown_before_one_by_chance(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("log", [{"inputs": "hashed"}, {"columns": {"town": "redacted"}}])
-def test_there_is_no_chart_of_values_that_are_not_in_the_log(log: dict[str, object], tmp_path: Path) -> None:
+def test_hidden_categories_have_no_chart(log: dict[str, object], tmp_path: Path) -> None:
     assert "town" in REFERENCE.columns
     assert panel(tmp_path, ["0123"] * 5, log) is None
