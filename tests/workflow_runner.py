@@ -137,6 +137,8 @@ ROLES: Mapping[str, str] = {
     "AWS_DATA_READ_ROLE_ARN": "data-read",
 }
 """GitHub variable to the role in it."""
+SECRETS = ("ELASTIC_API_KEY", "GITHUB_TOKEN", "MODEL_SIGNING_KEY", "SLACK_WEBHOOK", "WANDB_API_KEY")
+"""Secrets of the repository; the value of each is its name in small letters."""
 RECORDED = """\
 #!/bin/bash
 echo "$(basename "$0") $*" >> "$CALLS"
@@ -153,6 +155,7 @@ exec {sys.executable} "$@"
 _LAST_LINE = "the step ends here:"
 _BASH = f"""\
 #!/bin/bash
+env >> "$CALLS.environment"
 /bin/bash "$@"
 code=$?
 if [ $code -ne 0 ] && [ "$1 $2" = "--noprofile --norc" ]; then
@@ -165,7 +168,9 @@ if [ $code -ne 0 ] && [ "$1 $2" = "--noprofile --norc" ]; then
 fi
 exit $code
 """
-"""The shell of each step: act does not wait for the last output of one that fails, so the shell waits until act wrote it."""
+"""The shell of each step: act does not wait for the last output of one that fails, so the shell waits until act wrote it.
+
+It also records the step's environment variables."""
 
 
 def act_program() -> str:
@@ -263,7 +268,7 @@ class Workflows:
             command += ["--local-repository", f"{name}@{commit}={self.folder / 'actions' / name}"]
         for action in self.actions:
             command += ["--local-repository", f"{action}={self.folder / 'actions' / action.partition('@')[0]}"]
-        for secret in ("GITHUB_TOKEN", "SLACK_WEBHOOK", "WANDB_API_KEY", "ELASTIC_API_KEY"):
+        for secret in SECRETS:
             command += ["--secret", f"{secret}={secret.lower()}"]
         for name, role in ROLES.items():
             command += ["--var", f"{name}={role}"]
@@ -291,6 +296,13 @@ class Workflows:
         file = self.folder / "calls"
         lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
         return [line for line in lines if not line.startswith("pip ")]
+
+    @property
+    def secrets(self) -> set[str]:
+        """The secrets that a step had in an environment variable."""
+        file = self.folder / "calls.environment"
+        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        return {secret for secret in SECRETS if f"={secret.lower()}\n" in text}
 
     def kept(self) -> set[str]:
         """The files of all artifacts."""

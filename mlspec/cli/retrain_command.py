@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from mlspec.cli.applying import ApplyOptions, apply, plan_source
 from mlspec.cli.console import Console
@@ -21,6 +21,9 @@ from mlspec.spec.project import Project
 from mlspec.target_facts import TargetName
 from mlspec.workspace.spec_file import find_spec
 from mlspec.workspace.template_cache import template_cache
+
+ApprovalStep = Literal["release", "reject", "build", "record"]
+"""What to do with a model that waits for approval; `build` and `record` are what comes before and after its release."""
 
 
 class PipelineConsole(Console):
@@ -49,10 +52,16 @@ def retrain(
     return _print_outcome(console, run.run(alarms, datetime.now(UTC), anyway=anyway), deployed=deployed)
 
 
-def approve(console: Console, spec: str | None, env: str | None, target: TargetName | None, *, reject: bool) -> int:
-    """Release the model that waits for approval, or drop it."""
+def approve(console: Console, spec: str | None, env: str | None, target: TargetName | None, step: ApprovalStep) -> int:
+    """Release the model that waits for approval, take one step of that, or drop it."""
     run, deployed = _run(console, spec, env, target)
-    return _print_outcome(console, run.decide_waiting(approve=not reject), deployed=deployed)
+    match step:
+        case "build":
+            return _print_outcome(console, run.build_waiting(), deployed=deployed)
+        case "record":
+            return _print_outcome(console, run.record_release(), deployed=True)
+        case "release" | "reject":
+            return _print_outcome(console, run.decide_waiting(approve=step == "release"), deployed=deployed)
 
 
 def _run(console: Console, spec: str | None, env: str | None, target: TargetName | None) -> tuple[RetrainingRun, bool]:
@@ -87,6 +96,7 @@ def _run(console: Console, spec: str | None, env: str | None, target: TargetName
         where.root,
         data.collected,
         lambda: pipeline(Selection("export"), ("export",)),
+        lambda: pipeline(Selection("image"), ("export", "image")),
         lambda: pipeline(Selection(None, release.selected), release.required),
         console.say,
     )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +34,7 @@ from mlspec.monitoring.retraining import (
     write_history,
 )
 from mlspec.monitoring.watched_model import WatchedModel
+from mlspec.records.bundle_provenance import bundle_digest
 from mlspec.records.schema import Schema
 
 HISTORY: Final = "retraining.json"
@@ -53,13 +55,17 @@ class RetrainingOutcome:
 
 @dataclass(frozen=True)
 class RetrainingRun:
-    """The steps of a training. `train` runs the pipeline up to the export, `release` all of it: exit codes."""
+    """The steps of a training.
+
+    `train` runs the pipeline up to the export, `build` up to the image, `release` all of it: exit codes.
+    """
 
     model: WatchedModel
     root: Path
     collected: str
     """The folder `data.collected`."""
     train: Callable[[], int]
+    build: Callable[[], int]
     release: Callable[[], int]
     say: Callable[[str], None]
     holds: bool = False
@@ -75,10 +81,7 @@ class RetrainingRun:
 
         Raises ConflictError while another process does, StageError where no model can train on the log.
         """
-        with self.model.store.folders.retraining() as alone:
-            if not alone:
-                raise _busy()
-            history = self._recovered()
+        with self._alone() as history:
             rows = labelled_rows(self.model, history.used_until)
             fresh = len(rows.since(history.judged_until))
             causes = alarms or (["started manually"] if anyway else [])
@@ -90,26 +93,66 @@ class RetrainingRun:
 
     def decide_waiting(self, *, approve: bool) -> RetrainingOutcome:
         """Release the model that waits for approval, or drop it."""
-        with self.model.store.folders.retraining() as alone:
-            if not alone:
-                raise _busy()
-            history = self._recovered()
+        with self._alone() as history:
             last = history.last
             if last is None or last.verdict != "waiting":
                 return RetrainingOutcome(None, "no model waits for approval", "mlspec monitor retrain")
-            candidate = self.model.state / _CANDIDATE
             if approve:
-                (self.root / self.collected).mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(candidate, self.root / last.file)
-                if self.release() != 0:
-                    (self.root / last.file).unlink()
-                    self.train()  # gives back the current model; the one that waits can be approved again
-                    raise StageError("the release failed, see above", help="fix it, then: mlspec monitor approve")
-                rows = labelled_rows(self.model, history.used_until, last.until)
-                earlier = history.without_last.judged_until
-                self._accept(*rows.divided(self.model.options.retrain.holdout, earlier))
-            candidate.unlink(missing_ok=True)
-            return self._ended(history, last, "approved" if approve else "lost", last.detail)
+                self._with_candidate(last, self.release, "release")
+                return self._approved(history, last)
+            (self.model.state / _CANDIDATE).unlink(missing_ok=True)
+            if (self.root / last.file).is_file():  # it was built
+                return self._restored(history, last, "lost", last.detail)
+            return self._ended(history, last, "lost", last.detail)
+
+    def build_waiting(self) -> RetrainingOutcome:
+        """Build what releases the model that waits for approval: its rows and its results stay in the project."""
+        with self._alone() as history:
+            last = _waiting(history)
+            self._with_candidate(last, self.build, "build")
+            return RetrainingOutcome(
+                last, last.detail, "release it, then: mlspec monitor approve --released", waiting=True
+            )
+
+    def record_release(self) -> RetrainingOutcome:
+        """Record that the model that waits for approval was released elsewhere, from the results in this project."""
+        with self._alone() as history:
+            last = _waiting(history)
+            rows = self.root / last.file
+            if not rows.is_file() or rows.read_bytes() != (self.model.state / _CANDIDATE).read_bytes():
+                help = "bring them and dvc.lock from where `mlspec monitor approve --build` ran, then: dvc pull"
+                raise StageError(f"{last.file} does not hold the rows of the model that waits for approval", help=help)
+            champion = self.model.state / _CHAMPION
+            if champion.is_dir() and bundle_digest(champion) == bundle_digest(self.model.artifacts / "bundle"):
+                help = "bring dvc.lock from where `mlspec monitor approve --build` ran, then: dvc pull"
+                raise StageError(
+                    "artifacts/bundle is the current model, not the one that waits for approval", help=help
+                )
+            return self._approved(history, last)
+
+    @contextmanager
+    def _alone(self) -> Iterator[RetrainingHistory]:
+        """The history, while no other process may train."""
+        with self.model.store.folders.retraining() as alone:
+            if not alone:
+                raise _busy()
+            yield self._recovered()
+
+    def _with_candidate(self, last: Retraining, pipeline: Callable[[], int], what: str) -> None:
+        """Run a pipeline with the rows of the model that waits. A failure restores the current model."""
+        (self.root / self.collected).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.model.state / _CANDIDATE, self.root / last.file)
+        if pipeline() != 0:
+            (self.root / last.file).unlink()
+            self.train()  # gives back the current model; the one that waits can be approved again
+            raise StageError(f"the {what} failed, see above", help="fix it, then: mlspec monitor approve")
+
+    def _approved(self, history: RetrainingHistory, last: Retraining) -> RetrainingOutcome:
+        """The model that waited is released."""
+        rows = labelled_rows(self.model, history.used_until, last.until)
+        self._accept(*rows.divided(self.model.options.retrain.holdout, history.without_last.judged_until))
+        (self.model.state / _CANDIDATE).unlink(missing_ok=True)
+        return self._ended(history, last, "approved", last.detail)
 
     def _recovered(self) -> RetrainingHistory:
         """The history; a training that was killed is ended, and its rows are taken out of the project."""
@@ -207,6 +250,12 @@ def _error_scale(rows: LabelledRows) -> float:
     """The absolute error that is a loss of 1: two standard deviations of the true values."""
     numbers = [value for value in rows.actual if isinstance(value, int | float)]
     return (float(np.std(numbers)) * 2 if numbers else 0.0) or 1.0
+
+
+def _waiting(history: RetrainingHistory) -> Retraining:
+    if history.last is None or history.last.verdict != "waiting":
+        raise StageError("no model waits for approval", help="mlspec monitor retrain")
+    return history.last
 
 
 def _busy() -> ConflictError:

@@ -57,4 +57,7 @@ def pickles_at(root: Path, path: str) -> tuple[str, ...]:
 
 def has_safetensors(root: Path, folder: str) -> bool:
     """Whether the folder of a pretrained model has its weights as safetensors too."""
-    return any((root / folder).glob("*.safetensors"))
+    try:
+        return any((root / folder).glob("*.safetensors"))
+    except (OSError, ValueError):
+        return False  # the name is not valid on the file system

@@ -176,7 +176,7 @@ def unprintable(text: str) -> str:
 
 
 _NAME = re.compile(r"(?=.{1,63}$)[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*")
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_IDENTIFIER = re.compile(r"(?=.{1,255}$)[A-Za-z_][A-Za-z0-9_]*")
 _IMPORT = re.compile(r"(?=.{3,200}$)[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*")
 
 Name = Annotated[
@@ -192,7 +192,9 @@ Name = Annotated[
 """A name that is valid for images, functions, indices and folders."""
 
 Identifier = Annotated[
-    str, _form(_IDENTIFIER, "the name of an environment variable", "WANDB_API_KEY"), schema_pattern(_IDENTIFIER.pattern)
+    str,
+    _form(_IDENTIFIER, "the name of an environment variable, of up to 255 characters", "WANDB_API_KEY"),
+    schema_pattern(_IDENTIFIER.pattern),
 ]
 """The name of an environment variable."""
 

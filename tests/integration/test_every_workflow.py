@@ -35,6 +35,8 @@ case "$*" in
     mkdir -p data/collected
     echo "lock of the new model" > dvc.lock
     echo rows > data/collected/rows.parquet
+    mkdir -p artifacts/data
+    for name in data/schema.json image.json function.zip; do echo made > "artifacts/$name"; done
     ;;
   "apply --only push"*)
     mkdir -p artifacts

@@ -6,6 +6,7 @@ answers of `mlspec` are those of the case. What these commands do has tests of i
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +30,25 @@ case "$*" in
     echo "$OUTCOME"
     exit "$FAILED"
     ;;
-  "monitor approve"*)
-    mkdir -p data/collected
-    echo "released" > data/collected/rows.parquet
+  "monitor approve --build"*)
+    mkdir -p data/collected artifacts/data
+    echo "rows" > data/collected/rows.parquet
     echo "lock of the new model" > dvc.lock
+    echo "of the new model" | tee artifacts/image.json > artifacts/data/schema.json
     ;;
+  "monitor approve --released"*) cat dvc.lock artifacts/data/schema.json data/collected/rows.parquet > "$CALLS.recorded" ;;
+  "sbom"*) echo '{}' > artifacts/sbom.json ;;
+  "apply --only push"*)
+    if [ -e data/collected ]; then exit 1; fi
+    echo '{"image": {"repository": "host/cola", "digest": "sha256:1"}, "function": {"url": null}}' > artifacts/release.json
+    ;;
+esac
+"""
+DOCKER = """\
+case "$1" in
+  create) echo container ;;
+  save) echo layers ;;
+  load) cat artifacts/image.json >> "$CALLS" ;;
 esac
 """
 
@@ -46,7 +61,7 @@ class Monitored(Workflows):
         """Run the workflow with these answers of `mlspec`."""
         inputs = {name: answers.pop(name) for name in ("last", "retrain") if name in answers}
         self.variables |= {"ALARM": "0", "FAILED": "0", "OUTCOME": "{}"} | answers
-        return self.run(MONITOR, event, inputs)
+        return self.run(MONITOR, event, inputs, repository={"private": False})
 
 
 @pytest.fixture
@@ -56,12 +71,14 @@ def repository(tmp_path: Path) -> Monitored:
     root.mkdir()
     write(root, LAMBDA + CI + WATCH, WATCHED)
     (root / "dvc.lock").write_text("lock of the current model\n")
-    recorded_programs(folder / "bin", {"mlspec": MLSPEC})
+    recorded_programs(folder / "bin", {"aws": "", "docker": DOCKER, "mlspec": MLSPEC})
     monitored = Monitored(root, folder)
     monitored.commit()
     return monitored
 
 
+AFTER = ("propose", "record")
+"""Jobs after the release, in any order."""
 LOOK = [
     "role data",
     "dvc pull --allow-missing",
@@ -78,14 +95,36 @@ TRAIN = [
     "dvc push --run-cache",
     "mlspec monitor save",
 ]
-RELEASE = [
+BUILD = [
     "role data",
     "dvc pull --allow-missing --run-cache",
     "mlspec monitor restore",
-    "role release",
-    "mlspec monitor approve",
-    "role data",
+    "docker create public.ecr.aws/lambda/python:3.12",
+    "docker cp container:/usr/local/bin/aws-lambda-rie",
+    "docker rm container",
+    "mlspec monitor approve --build",
+    "mlspec sbom --out artifacts/sbom.json",
+    "docker save cola",
     "dvc push",
+]
+RELEASE = [
+    "role release",
+    "docker load --input artifacts/image.tar.gz",
+    "of the new model",
+    "mlspec apply --only push --yes",
+    "attest host/cola@sha256:1 ",
+    "attest host/cola@sha256:1 artifacts/sbom.json",
+    "aws ecr get-login-password --region eu-west-1",
+    "docker login --username AWS --password-stdin host",
+    "gh attestation verify oci://host/cola@sha256:1 --repo octo-org/cola",
+    "mlspec apply --only deploy --yes",
+    "mlspec releases",
+]
+RECORD = [
+    "role data",
+    "dvc pull --allow-missing",
+    "mlspec monitor restore",
+    "mlspec monitor approve --released",
     "mlspec monitor save",
 ]
 
@@ -109,17 +148,50 @@ def test_an_alarm_is_not_a_failure_and_leads_to_the_decision_to_train(repository
     ]  # fmt: skip
 
 
-def test_a_model_that_wins_is_released_and_proposed(repository: Monitored) -> None:
-    result = repository.look(ALARM="4", OUTCOME='{"verdict": "waiting", "reason": "better", "waiting": true}')
+WAITING = '{"verdict": "waiting", "reason": "better", "waiting": true}'
+
+
+def test_a_model_that_wins_is_built_released_recorded_and_proposed(repository: Monitored) -> None:
+    result = repository.look(ALARM="4", OUTCOME=WAITING)
     assert result.code == 0, result
-    assert repository.calls[:-2] == [*LOOK, *TRAIN, *RELEASE]
-    assert [call.partition(" --title")[0] for call in repository.calls[-2:]] == [
+    assert list(result.jobs) == [
+        "monitor",
+        "retrain",
+        "build",
+        "release",
+        *[job for job in result.jobs if job in AFTER],
+    ]
+    calls = [re.sub(r" \S*/aws-lambda-rie$| --repo \S+$", "", call) for call in repository.calls]
+    first = [re.sub(r" --repo \S+$", "", call) for call in (*LOOK, *TRAIN, *BUILD, *RELEASE)]
+    assert calls[: len(first)] == first
+    after = calls[len(first) :]
+    assert [call for call in after if not call.startswith("gh")] == RECORD
+    assert [call.partition(" --title")[0] for call in after if call.startswith("gh")] == [
         "gh auth setup-git", "gh pr create --head mlspec-retrained-1"]  # fmt: skip
+    recorded = (repository.folder / "calls.recorded").read_text(encoding="utf-8")
+    assert recorded == "lock of the new model\nof the new model\nrows\n"
     assert {"cola-retrained/dvc.lock", "cola-retrained/data/collected/rows.parquet"} <= repository.kept()
     branch = "mlspec-retrained-1"
     changed = git(repository.folder / "origin.git", "show", "--name-only", "--format=%s", branch).split("\n")
     assert changed[0] == "Train on labelled predictions"
-    assert {"dvc.lock", "data/collected/rows.parquet"} == set(filter(None, changed[1:]))
+    assert {"dvc.lock", "data/collected/rows.parquet", "artifacts/data/schema.json"} == set(filter(None, changed[1:]))
+
+
+def test_the_job_with_the_releasing_role_installs_nothing_of_the_project(repository: Monitored) -> None:
+    jobs = repository.jobs(MONITOR)
+    releasing = {name for name, job in jobs.items() if "vars.AWS_ROLE_ARN" in str(job)}
+    assert releasing == {"release"}
+    text = str(jobs["release"])
+    assert "mlspec[aws]" in text
+    for foreign in ("dvc ", "AWS_DATA_ROLE_ARN", "requirements.txt", "monitor approve", "SLACK_WEBHOOK"):
+        assert foreign not in text
+
+
+def test_a_model_that_waits_is_built_once_or_when_a_person_asks(repository: Monitored) -> None:
+    """Each run of the schedule would ask a person once more about the same model."""
+    again = '{"verdict": null, "reason": "a model waits", "waiting": true}'
+    assert set(repository.look(ALARM="4", OUTCOME=again).jobs) == {"monitor", "retrain"}
+    assert "release" in repository.look("workflow_dispatch", retrain="true", OUTCOME=again).jobs
 
 
 def test_a_person_starts_a_training_and_chooses_the_range(repository: Monitored) -> None:
@@ -138,4 +210,4 @@ def test_a_failure_fails_the_run(repository: Monitored, answers: dict[str, str],
     result = repository.look(**answers)
     assert result.code == 1, result
     assert repository.calls[-1] == last
-    assert "mlspec monitor approve" not in repository.calls
+    assert not [call for call in repository.calls if call.startswith("mlspec monitor approve")]

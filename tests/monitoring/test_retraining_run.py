@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -80,6 +81,17 @@ class Project:
         shutil.copytree(self.challenger if self.collected() else self.champion, self.model.artifacts / "bundle")
         return 0
 
+    def train_without(self, rows: Path) -> None:
+        """The bundle of the current model, beside the rows of the new one."""
+        content = rows.read_bytes()
+        rows.unlink()
+        self.train()
+        rows.write_bytes(content)
+
+    def build(self) -> int:
+        self.steps.append("build")
+        return 4 if "build" in self.fails else self.train()
+
     def release(self) -> int:
         self.steps.append("release")
         return 4 if "release" in self.fails else self.train()
@@ -102,16 +114,17 @@ class Project:
     def run(
         self, alarms: tuple[str, ...] = ("sentence moved",), now: datetime = NOW, *, anyway: bool = False
     ) -> RetrainingOutcome:
-        return self._run().run([*alarms], now, anyway=anyway)
+        return self.run_of().run([*alarms], now, anyway=anyway)
 
     def approve(self, *, approve: bool) -> RetrainingOutcome:
-        return self._run().decide_waiting(approve=approve)
+        return self.run_of().decide_waiting(approve=approve)
 
-    def _run(self) -> RetrainingRun:
-        return RetrainingRun(self.model, self.root, "data/collected", self.train, self.release, self.messages.append)
+    def run_of(self) -> RetrainingRun:
+        say = self.messages.append
+        return RetrainingRun(self.model, self.root, "data/collected", self.train, self.build, self.release, say)
 
     def verdicts(self) -> list[Verdict]:
-        return [r.verdict for r in read_history(self._run().history_file).retrainings]
+        return [r.verdict for r in read_history(self.run_of().history_file).retrainings]
 
 
 Make = Callable[..., Project]
@@ -227,6 +240,45 @@ def test_a_rejected_model_is_dropped(project: Make) -> None:
     assert (each.verdicts(), each.serves_challenger(), each.collected()) == (["lost"], False, [])
 
 
+def test_a_model_is_built_released_elsewhere_and_recorded(project: Make) -> None:
+    each = project()
+    each.predictions(labels_of=each.challenger)
+    run = replace(each.run_of(), holds=True)
+    run.run(["sentence moved"], NOW)
+    with pytest.raises(StageError, match=r"data/collected/.* does not hold the rows of the model"):
+        run.record_release()
+
+    each.fails.add("build")
+    with pytest.raises(StageError, match="the build failed"):
+        run.build_waiting()
+    assert (each.verdicts(), each.serves_challenger(), each.collected()) == (["waiting"], False, [])
+    each.fails.clear()
+    outcome = run.build_waiting()
+    assert (outcome.waiting, each.verdicts(), each.serves_challenger()) == (True, ["waiting"], True)
+    assert "release" not in each.steps
+
+    (rows,) = each.collected()
+    each.train_without(rows)
+    with pytest.raises(StageError, match="artifacts/bundle is the current model"):
+        run.record_release()
+    each.train()
+    run.record_release()
+    assert (each.verdicts(), each.collected()) == (["approved"], [rows])
+    assert project_reference(each.model.artifacts, each.model.state).rows == ROWS
+    for again in (run.build_waiting, run.record_release):
+        with pytest.raises(StageError, match="no model waits for approval"):
+            again()
+
+
+def test_a_model_that_was_built_and_is_rejected_leaves_the_project(project: Make) -> None:
+    each = project(approve=True)
+    each.predictions(labels_of=each.challenger)
+    each.run()
+    each.run_of().build_waiting()
+    each.approve(approve=False)
+    assert (each.verdicts(), each.serves_challenger(), each.collected()) == (["lost"], False, [])
+
+
 @pytest.mark.parametrize("step", ["train", "release"])
 def test_a_failure_restores_the_current_model_and_can_be_repeated_with_its_rows(project: Make, step: str) -> None:
     each = project()
@@ -262,7 +314,7 @@ def test_an_exception_leaves_the_data_unchanged(project: Make) -> None:
     def killed() -> int:
         raise KeyboardInterrupt
 
-    run = RetrainingRun(each.model, each.root, "data/collected", killed, each.release, lambda _: None)
+    run = RetrainingRun(each.model, each.root, "data/collected", killed, each.build, each.release, lambda _: None)
     with pytest.raises(KeyboardInterrupt):
         run.run(["sentence moved"], NOW)
     assert (each.verdicts(), each.collected()) == (["failed"], [])

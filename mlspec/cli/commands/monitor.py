@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from mlspec.cli.options import spec_options, target_option
 from mlspec.cli.paths import PATH
 from mlspec.errors import EXIT_OK, EXIT_STAGE, UsageError
 from mlspec.target_facts import TargetName
+
+if TYPE_CHECKING:
+    from mlspec.cli.retrain_command import ApprovalStep
 
 
 @click.group(invoke_without_command=True)
@@ -149,12 +153,20 @@ def retrain_command(
 @command.command("approve", short_help="Release the new model that waits for approval.")
 @spec_options
 @target_option
-@click.option("--reject", is_flag=True, help="Drop the new model instead.")
-def approve_command(spec: str | None, env: str | None, as_json: bool, target: TargetName | None, reject: bool) -> int:
-    """Release the model that won and waits for approval."""
+@click.option("--reject", "step", flag_value="reject", help="Drop the new model instead.")
+@click.option("--build", "step", flag_value="build", help="Only train it and build what is released.")
+@click.option("--released", "step", flag_value="record", help="Only record that another machine released it.")
+def approve_command(
+    spec: str | None, env: str | None, as_json: bool, target: TargetName | None, step: ApprovalStep | None
+) -> int:
+    """Release the model that won and waits for approval.
+
+    A job that releases need not run the project's code: one job runs this with --build, a second one releases what that
+    built with `mlspec apply`, and a third one runs this with --released.
+    """
     from mlspec.cli.retrain_command import approve
 
-    return approve(Console(as_json=as_json), spec, env, target, reject=reject)
+    return approve(Console(as_json=as_json), spec, env, target, step or "release")
 
 
 @command.command("power", short_help="Show which changes can be detected at your traffic.")

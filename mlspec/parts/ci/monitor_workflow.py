@@ -10,6 +10,7 @@ from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.function_spec import FunctionSpec, function_location
 from mlspec.aws.policy_document import PolicyDocument, Statement
 from mlspec.diagnostics import Finding
+from mlspec.parts.ci import project_folder
 from mlspec.sections.ci import Ci, Github, package_of
 from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy
@@ -34,11 +35,22 @@ def check(project: Project, github: Github) -> Iterator[Finding]:
         message = "GitHub runs a schedule every five minutes at most"
         at = ("ci", "github", "monitor_schedule")
         yield Finding("schedule-too-often", at, message, "for example `23 * * * *`, once an hour")
+    yield from _collected(project)
     missing = " and ".join(_missing(project))
     if missing and monitor.on_drift == "retrain":
         message = f"no workflow runs `mlspec monitor retrain`: it needs {missing}"
         help = "add it, or run `mlspec monitor` and `mlspec monitor retrain` on a schedule of your own"
         yield Finding("monitor-not-scheduled", ("monitor", "on_drift"), message, help, severity="warning")
+
+
+def _collected(project: Project) -> Iterator[Finding]:
+    """A folder of collected rows that the workflow cannot name."""
+    data = project.get(DataSpec)
+    if data is None or data.collected is None or not has_workflow(project):
+        return
+    if reason := project_folder.fault(data.collected):
+        message = f"the folder {data.collected!a} {reason}; the workflow mlspec-monitor cannot name it"
+        yield Finding("unfit-folder", ("data", "collected"), message, "use another name, for example data/collected")
 
 
 def _missing(project: SectionLookup) -> Iterator[str]:
@@ -83,12 +95,6 @@ def read_by_monitor(project: Project) -> list[object]:
         monitor.notify.model_dump(mode="json"),
         elastic.model_dump(mode="json", include={"url", "api_key"}) if elastic else None,
     ]
-
-
-def read_by_stage(project: Project) -> object:
-    """The options whose secrets the stage `monitor` reads: those of Elasticsearch and Kibana."""
-    elastic = project.need(Monitor).elasticsearch
-    return elastic.model_dump(mode="json") if elastic else None
 
 
 def policy(project: SectionLookup, account: str = "") -> PolicyDocument:

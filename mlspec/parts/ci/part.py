@@ -135,9 +135,8 @@ def _monitor(project: Project, github: Github, values: Mapping[str, object]) -> 
     data = project.need(DataSpec)
     monitored = _secrets(monitor_workflow.read_by_monitor(project))
     own = monitor_workflow.values(project, github, _extras(project, data), monitored)
-    released = _secrets(train_workflow.secret_values(project)) | {*_ship_secrets(project)}
-    released |= _secrets(monitor_workflow.read_by_stage(project))
-    own |= {"release_secrets": sorted(released), "collected": data.collected or ""}
+    collected = data.collected or ""
+    own |= {"collected": collected, "collected_glob": project_folder.action_glob(collected)}
     path = workflow(project.info.name, project.surroundings.prefix, "monitor")
     yield Artifact(path, monitor_workflow.TEMPLATE, {**values, **own}, anchor="repository")
     policy = monitor_workflow.policy(project).to_json()

@@ -28,6 +28,6 @@ def test_a_model_is_released_with_the_tool_that_the_release_workflow_installs(tm
     monitor = files(tmp_path, text, BASE.replace("data:\n", data))[".github/workflows/mlspec-monitor.yaml"]
     jobs = yaml.safe_load(monitor)["jobs"]
     names = [step.get("name") for step in jobs["release"]["steps"]]
-    assert names.index("Install the Serverless Framework") < names.index("Release")
+    assert names.index("Install the Serverless Framework") < names.index("Deploy")
     assert "osls" not in str(jobs["retrain"])
     assert "THE_KEY" not in monitor
