@@ -441,12 +441,8 @@ class Busy:
 
     def sample(self) -> None:
         """Read the utilization five times a second."""
-        import pynvml
-
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
         while not self.ended.wait(0.2):
-            self.seen.append(int(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu))
+            self.seen.append(int(torch.cuda.utilization()))
 
 
 class Counter:

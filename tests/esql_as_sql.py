@@ -51,9 +51,14 @@ def translated(text: str) -> str:
         elif command == "STATS":
             result = f"SELECT {aggregated(rest)} FROM ({result})" + (" GROUP BY ALL" if " BY " in rest else "")
         elif command == "KEEP":
-            result = f"SELECT {rest} FROM ({result})"
-        elif command == "LIMIT":
-            result = f"SELECT * FROM ({result}) LIMIT {rest}"
+            kept = rest.replace("column", '"column"')
+            result = f"SELECT {kept} FROM ({result})"
+        elif command == "DISSECT":
+            source, _, pattern = rest.partition(" ")
+            names, delimiters = re.findall(r"%{(\w+)}", pattern), set(re.findall(r"}(.*?)%", pattern))
+            (between,) = delimiters
+            parts = (f"string_split({source}, '{between}')[{n}] AS {name}" for n, name in enumerate(names, 1))
+            result = f"SELECT *, {', '.join(parts)} FROM ({result})"
         elif command == "SORT":
             order = rest.replace("column", '"column"')
             result = f"SELECT * FROM ({result}) ORDER BY {order}"
@@ -85,5 +90,9 @@ def assignments(text: str) -> list[tuple[str, str]]:
 
 
 def fields(text: str) -> str:
-    """Paths of documents as quoted columns."""
+    """Paths of documents as quoted columns; constants and conversions as those of SQL."""
+    text = re.sub(r'"([^"\w]*)"', r"'\1'", text).replace("TO_LONG(@timestamp)", "epoch_ms(@timestamp)")
+    text = text.replace("TO_DATETIME(TO_LONG(millis))", "to_timestamp(CAST(millis AS BIGINT) / 1000)")
+    text = re.sub(r"TO_DOUBLE\((\w+)\)", r"TRY_CAST(\1 AS DOUBLE)", text)
+    text = re.sub(r"TO_STRING\(((?:[^()]|\([^()]*\))*)\)", r"CAST(\1 AS VARCHAR)", text)
     return re.sub(r"@timestamp|\b[a-z]+(?:\.[a-z_]+)+\b", lambda match: f'"{match[0]}"', text)

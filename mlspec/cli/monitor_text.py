@@ -271,4 +271,5 @@ def state_json(state: MonitorState) -> dict[str, object]:
         "deployments": [{"time": time.isoformat(), "version": version} for time, version in state.deployments],
         "budget": state.budget,
         "notes": list(state.notes),
+        "dropped": {place: dict(counts) for place, counts in state.dropped.items()},
     }

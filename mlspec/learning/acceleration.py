@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import pytorch_lightning as pl
 import torch
 from torch import nn
 
+from mlspec.learning import ranks
 from mlspec.learning.dropout import quicken
 from mlspec.learning.inductor import compile_module
 from mlspec.learning.learner import Learner
 from mlspec.learning.networks import ImageNetwork, PretrainedNetwork, TextNetwork
 from mlspec.learning.step_graphs import StepGraphs
 from mlspec.sections.train import TrainSpec
-from mlspec.stage_result import warn
+from mlspec.stage_result import decide, warn
 
 
 def switches(train: TrainSpec, device: torch.device) -> None:
@@ -53,6 +55,8 @@ def accelerate(module: pl.LightningModule, trainer: pl.Trainer, train: TrainSpec
                 return "graphs"
             if train.compile == "graphs":
                 warn(f"train.compile: graphs is not possible: {reason}", "set train.compile: auto")
+            elif ranks.first():
+                decide(f"train.compile: no CUDA graphs, because {reason}")
         case "off":
             pass
     return "off"
@@ -76,9 +80,9 @@ def not_recordable(module: pl.LightningModule, trainer: pl.Trainer, train: Train
     """Why training steps cannot be recorded as CUDA graphs; None if nothing known prevents it."""
     device = trainer.strategy.root_device
     if device.type != "cuda":
-        return f"CUDA graphs need an NVIDIA GPU, and training runs on {device.type}"
+        return f"they need an NVIDIA GPU, and training runs on {'the processor' if device.type == 'cpu' else 'MPS'}"
     if not isinstance(module, Learner):
-        return f"{type(module).__name__} is a module of the project, whose steps may do anything"
+        return f"the steps of {type(module).__name__}, a module of the project, may do anything"
     if trainer.world_size > 1:
         return f"training runs on {trainer.world_size} devices"
     if train.accumulate > 1:
@@ -95,8 +99,14 @@ def _checkpointing(module: pl.LightningModule) -> None:
     match network:
         case TextNetwork():
             network.recompute = True
-        case PretrainedNetwork() if callable(enable := getattr(network.encoder, "gradient_checkpointing_enable", None)):
+        case PretrainedNetwork() if (enable := _recomputing(network.encoder)) is not None:
             enable({"use_reentrant": False})
         case _:
             name = type(network).__name__
             warn(f"train.gradient_checkpointing has no effect on {name}", "remove it")
+
+
+def _recomputing(encoder: nn.Module) -> Callable[[dict[str, bool]], object] | None:
+    """The method of an encoder that does it, by its name in this release of transformers; None if it has none."""
+    names = ("activation_checkpointing_enable", "gradient_checkpointing_enable")
+    return next((method for name in names if callable(method := getattr(encoder, name, None))), None)

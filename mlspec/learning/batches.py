@@ -85,10 +85,10 @@ class Buckets(Sampler[list[int]]):
         batches = _divided(batches, each * self.world)
         return [batches[at % len(batches)] for at in range(self.rank, each * self.world, self.world)]
 
-    def rows(self, epoch: int) -> list[int]:
-        """The rows of this process in each training batch; 0 if it only repeats rows of the others."""
+    def rows(self, epoch: int) -> list[tuple[int, int]]:
+        """Of each training batch the rows of this process (0 if it only repeats those of others), and those of all."""
         return [
-            len(batch[self.rank :: parts]) if self.rank < (parts := self._parts(batch)) else 0
+            (len(batch[self.rank :: parts]) if self.rank < (parts := self._parts(batch)) else 0, len(batch))
             for batch in self._whole(epoch)
         ]
 

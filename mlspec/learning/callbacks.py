@@ -14,7 +14,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Checkpoint, TQDMProgressBar
+from pytorch_lightning.callbacks import Checkpoint, Timer, TQDMProgressBar
 from pytorch_lightning.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
@@ -37,6 +37,8 @@ class CheckpointWriter(Checkpoint):
         self.seconds, self.steps = seconds, steps
         self.anywhere = anywhere
         self.stop_requested = False
+        self.together = 1
+        """The number of steps after which several processes agree on a stop or a save: that waits for the device."""
         self._time, self._step = time.monotonic(), 0
         self._random: list[dict[str, Any]] = []
         """The state of the random generators of each process."""
@@ -55,17 +57,20 @@ class CheckpointWriter(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save if it is due and training continues."""
         last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-        if not last and self._due(trainer):
+        if not last and self._due(trainer, now=True):
             self._save(trainer)
 
-    def _due(self, trainer: pl.Trainer) -> bool:
-        if self.stop_requested:
-            return True
-        if self.steps is not None:
-            return trainer.global_step >= self._step + self.steps
-        due = time.monotonic() - self._time >= self.seconds
-        # Saving is a collective operation, so all processes have to decide alike.
-        return bool(trainer.strategy.broadcast(due)) if trainer.world_size > 1 else due
+    def _due(self, trainer: pl.Trainer, *, now: bool = False) -> bool:
+        """Whether to save; the same in all processes. `now`: they agree, whatever the step is."""
+        counted = self.steps is not None and trainer.global_step >= self._step + self.steps
+        due = counted if self.steps is not None else time.monotonic() - self._time >= self.seconds
+        if trainer.world_size == 1:
+            return due or self.stop_requested
+        if not now and trainer.global_step % self.together:
+            return counted
+        agreed = ranks.most(2 if self.stop_requested else int(due), trainer.strategy.root_device)
+        self.stop_requested = self.stop_requested or agreed == 2
+        return agreed > 0
 
     def _save(self, trainer: pl.Trainer) -> None:
         partial = self.path.with_suffix(".part")
@@ -74,6 +79,7 @@ class CheckpointWriter(Checkpoint):
             partial.replace(self.path)
         self._time, self._step = time.monotonic(), trainer.global_step
         if self.stop_requested:
+            trainer.strategy.barrier()  # the first process that ends ends all others
             raise KeyboardInterrupt
 
     def on_save_checkpoint(
@@ -295,3 +301,28 @@ class LastStep(pl.Callback):
         """Request the stop as Lightning's Timer does."""
         if trainer.global_step >= self.steps:
             trainer.should_stop = True
+
+
+class TimeLimit(Timer):
+    """Lightning's limit of the training time, on which several processes agree every `together` batches.
+
+    Lightning's own does so at each batch, which waits for the device.
+    """
+
+    together = 1
+
+    @property
+    def state_key(self) -> str:
+        """The name of the state in a checkpoint: that of Lightning's own."""
+        return Timer.__qualname__
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: STEP_OUTPUT, batch: object, batch_idx: int
+    ) -> None:
+        """Stop training after the limit."""
+        if trainer.world_size == 1 or batch_idx % self.together == 0:
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+    def _check_time_remaining(self, trainer: pl.Trainer) -> None:
+        over = self._duration is not None and self.time_elapsed() >= self._duration
+        trainer.should_stop = bool(ranks.most(int(over), trainer.strategy.root_device)) or trainer.should_stop

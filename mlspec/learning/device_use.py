@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import platform
 import sys
 import time
@@ -13,13 +12,17 @@ from typing import Final
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.profilers import PassThroughProfiler
 
 from mlspec.records.training import DeviceUse
+from mlspec.stage_result import say
 
 SAMPLING: Final = 0.25
 """Seconds between two readings of a GPU's utilization."""
 LONG, LATE = 10.0, 0.3
 """Seconds of training, and the share of waiting in it, from which on advice is given."""
+_FETCH: Final = ".train_dataloader_next"
+"""The end of Lightning's name for fetching a batch of the training split."""
 Reading = Callable[[], float | None]
 """The share of time that a device computed lately, 0..1; None if the driver does not report it."""
 
@@ -55,45 +58,68 @@ class EpochUse:
         return ", ".join(filter(None, (f"{self.rows / self.seconds:,.0f} rows/s", busy, waiting, size)))
 
 
+class Fetching(PassThroughProfiler):
+    """The seconds that training waited for batches: those that Lightning spends in `next` of its data loader.
+
+    Lightning reports where it spends time to the profiler of its Trainer.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        super().__init__()
+        self.clock = clock
+        self.seconds = 0.0
+        self._began = 0.0
+
+    def start(self, action_name: str) -> None:
+        """Start the clock where a batch of the training split is fetched."""
+        if action_name.endswith(_FETCH):
+            self._began = self.clock()
+
+    def stop(self, action_name: str) -> None:
+        """Add the time since `start`."""
+        if action_name.endswith(_FETCH):
+            self.seconds += self.clock() - self._began
+
+
 class DeviceTimes(pl.Callback):
     """Measures the training part of each epoch. Reads clocks and the driver's counters; never waits for a device."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.fetching = Fetching(clock)
+        """To be the profiler of the Trainer."""
         self.rows, self.seconds, self.waited, self.computed = 0, 0.0, 0.0, 0.0
         self.readings: list[float] = []
         self.epoch: EpochUse | None = None
         """The last epoch."""
         self._reading: Reading = lambda: None
-        self._began = self._ended = self._read = self._processor = 0.0
-        self._rows, self._waited, self._known = 0, 0.0, 0
+        self._clock = clock
+        self._began = self._read = self._processor = self._fetched = 0.0
+        self._rows, self._known = 0, 0
         self._running = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Find the source of the utilization, and report the device."""
         device = trainer.strategy.root_device
-        self._reading = _utilization(device)
+        self._reading, problem = utilization(device)
+        if problem and trainer.is_global_zero:
+            say(f"note: the share of time in which the GPU computes is unknown: {problem}")
         described = {"type": device.type, "name": name_of(device), "count": trainer.world_size}
         for logger in trainer.loggers:
             logger.log_hyperparams({"device": described})
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clocks."""
-        self._began = self._ended = time.perf_counter()
+        self._began, self._fetched = self._clock(), self.fetching.seconds
         self._processor = time.process_time()
-        self._rows, self._waited, self._known, self._running = 0, 0.0, len(self.readings), True
-
-    def on_train_batch_start(self, *_: object) -> None:
-        """Add the time since the last batch: fetching this one."""
-        self._waited += time.perf_counter() - self._ended
+        self._rows, self._known, self._running = 0, len(self.readings), True
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         """Count the rows, and read the utilization now and then."""
         self._rows += rows_of(batch) * trainer.world_size
-        self._ended = time.perf_counter()
-        if self._ended - self._read > SAMPLING:
-            self._read = self._ended
+        if (now := self._clock()) - self._read > SAMPLING:
+            self._read = now
             if (share := self._reading()) is not None:
                 self.readings.append(share)
 
@@ -112,15 +138,12 @@ class DeviceTimes(pl.Callback):
         if not self._running:
             return
         self._running = False
-        seconds, computed = time.perf_counter() - self._began, time.process_time() - self._processor
+        seconds, computed = self._clock() - self._began, time.process_time() - self._processor
+        waited = self.fetching.seconds - self._fetched
         busy = self._busy(device, seconds, computed, self.readings[self._known :])
-        self.epoch = EpochUse(self._rows, seconds, self._waited, busy, memory(device))
-        self.rows, self.seconds, self.waited = (
-            self.rows + self._rows,
-            self.seconds + seconds,
-            self.waited + self._waited,
-        )
-        self.computed += computed
+        self.epoch = EpochUse(self._rows, seconds, waited, busy, memory(device))
+        self.rows, self.seconds = self.rows + self._rows, self.seconds + seconds
+        self.waited, self.computed = self.waited + waited, self.computed + computed
 
     @staticmethod
     def _busy(device: torch.device, seconds: float, computed: float, readings: Sequence[float]) -> float | None:
@@ -207,14 +230,19 @@ def memory(device: torch.device) -> int | None:
     return int(most if sys.platform == "darwin" else most * 1024)
 
 
-def _utilization(device: torch.device) -> Reading:
-    """What NVIDIA's driver reports, if its Python package (nvidia-ml-py) is installed."""
+def utilization(
+    device: torch.device, measure: Callable[[torch.device], int] = torch.cuda.utilization
+) -> tuple[Reading, str]:
+    """What NVIDIA's driver reports, and why it reports nothing; empty if it does, and on other devices.
+
+    `measure` returns percent. Torch reads them through the package nvidia-ml-py.
+    """
     if device.type != "cuda":
-        return lambda: None
+        return lambda: None, ""
     try:
-        pynvml = importlib.import_module("pynvml")
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(device.index or 0)
-        return lambda: float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu) / 100
-    except Exception:  # noqa: BLE001 - the package, the driver or a permission may be missing
-        return lambda: None
+        measure(device)
+    except ImportError:
+        return lambda: None, "nvidia-ml-py is not installed: pip install nvidia-ml-py"
+    except Exception as error:  # noqa: BLE001 - the driver or a permission may be missing
+        return lambda: None, f"{type(error).__name__}: {error}"
+    return lambda: float(measure(device)) / 100, ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 
@@ -14,17 +14,29 @@ from mlspec.sections.train import TrainSpec
 Accelerator = Literal["auto", "cpu", "gpu", "mps"]
 
 
-def of_evaluation(job: Job) -> torch.device:
+class Available(NamedTuple):
+    """The accelerators of this machine that torch can use."""
+
+    cuda: bool
+    mps: bool
+
+
+def available() -> Available:
+    """What torch finds."""
+    return Available(torch.cuda.is_available(), torch.backends.mps.is_available())
+
+
+def of_evaluation(job: Job, here: Available | None = None) -> torch.device:
     """The device of `evaluate` and of the outputs in `export`: that of `train`, or `evaluate.accelerator`."""
     evaluate, train = job.get(EvaluateSpec), job.get(TrainSpec)
     if evaluate is not None and evaluate.accelerator is not None:
-        return device(evaluate.accelerator, "evaluate.accelerator")
-    return device(train.accelerator if train else "auto", "train.accelerator")
+        return device(evaluate.accelerator, "evaluate.accelerator", here)
+    return device(train.accelerator if train else "auto", "train.accelerator", here)
 
 
-def device(accelerator: Accelerator, key: str) -> torch.device:
-    """The device of an `accelerator`, which `key` sets. Raises StageError if this machine lacks it."""
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+def device(accelerator: Accelerator, key: str, here: Available | None = None) -> torch.device:
+    """The device of an `accelerator`, which `key` sets. Raises StageError if the machine `here` lacks it."""
+    cuda, mps = here or available()
     match accelerator:
         case "cpu":
             return torch.device("cpu")

@@ -8,6 +8,7 @@ and all batches of other modules, are those of Lightning.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import pytorch_lightning as pl
@@ -47,6 +48,9 @@ class DirectSteps(_TrainingEpochLoop):
         self._parameters = [parameter for group in groups for parameter in group["params"]]
         self._starts = _hooks(self.trainer, "on_train_batch_start")
         self._ends = _hooks(self.trainer, "on_train_batch_end")
+
+    def _broadcast_sigterm_tensor(self) -> None:
+        """Nothing: the processes agree on a stop in `CheckpointWriter`, and not at each step, which would wait."""
 
     def advance(self, data_fetcher: _DataFetcher) -> None:
         """Train on a batch."""
@@ -156,3 +160,12 @@ def _hooks(trainer: Any, name: str) -> list[Callable[..., object]]:
 def shorten(trainer: Any) -> None:
     """Let the loop of a new trainer take direct steps where they are possible."""
     trainer.fit_loop.epoch_loop = DirectSteps(trainer)
+    if trainer.world_size > 1:
+        # Lightning's handler of SIGTERM broadcasts to processes that may be in another collective operation.
+        trainer._signal_connector._sigterm_notifier_fn = partial(_forward, trainer)
+
+
+def _forward(trainer: Any, number: int, _: object) -> None:
+    """Send a signal to the processes that Lightning started, if it did."""
+    if trainer.strategy.launcher is not None:
+        trainer.strategy.launcher.kill(number)

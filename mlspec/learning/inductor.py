@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from mlspec.errors import StageError
+from mlspec.learning.out_of_memory import out_of_memory
 from mlspec.stage_result import decide
 
 
@@ -34,6 +35,8 @@ def or_plain(module: nn.Module, compiled: Callable[..., Any]) -> None:
         try:
             return compiled(*args, **kwargs)
         except TorchDynamoException as error:
+            if out_of_memory(error):
+                raise
             module._compiled_call_impl = None
             decide(f"train.compile: training runs without torch.compile, which failed: {_reason(error)}")
             return module._call_impl(*args, **kwargs)  # type: ignore[no-untyped-call]
@@ -48,7 +51,7 @@ def compile_errors() -> Iterator[None]:
         yield
     except RuntimeError as error:
         exceptions: Any = sys.modules.get("torch._dynamo.exc")
-        if exceptions is None or not isinstance(error, exceptions.TorchDynamoException):
+        if exceptions is None or not isinstance(error, exceptions.TorchDynamoException) or out_of_memory(error):
             raise
         raise StageError(f"torch.compile failed: {_reason(error)}", help="set train.compile: off") from None
 

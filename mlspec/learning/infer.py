@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, TypeVar
 
 import numpy as np
 import torch
@@ -11,31 +12,57 @@ import torch
 from mlspec.errors import StageError
 from mlspec.learning.batch_source import source
 from mlspec.learning.batches import Buckets, lengths
+from mlspec.learning.device_use import name_of
+from mlspec.learning.out_of_memory import MORE_MEMORY, out_of_memory
 from mlspec.learning.split_rows import Rows
 from mlspec.runtime.preprocess import Preprocess
 from mlspec.runtime.preprocess.base import Array
 
+Value = TypeVar("Value")
 ON_ACCELERATOR: Final = 512
 """Rows in a batch on an accelerator, if they fit: small batches leave it idle."""
 
 
-def logits(module: torch.nn.Module, rows: Rows, preprocess: Preprocess, batch_size: int = 64) -> Array:
-    """The module's raw outputs [N, classes] or [N] for all rows in order, computed on the module's device.
+def logits(
+    module: torch.nn.Module,
+    rows: Rows,
+    preprocess: Preprocess,
+    batch_size: int = 64,
+    on: torch.device | None = None,
+) -> Array:
+    """The module's raw outputs [N, classes] or [N] for all rows in order, computed on the device `on`.
 
-    Raises StageError if `forward` does not return a tensor with one entry for each row.
+    Without `on` it is that of the module. Where a batch does not fit in the memory, it is halved. Raises StageError if
+    not even one row fits, or if `forward` does not return a tensor with one entry for each row.
     """
     # A module without parameters, such as a constant baseline, has no device.
-    device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    device = on or next((p.device for p in module.parameters()), torch.device("cpu"))
     if device.type != "cpu":
         batch_size = max(batch_size, ON_ACCELERATOR)
-    while True:
-        try:
-            return _logits(module, rows, preprocess, batch_size, device)
-        except torch.OutOfMemoryError:
-            if batch_size == 1:
-                raise StageError("out of memory with one row in a batch", help="evaluate.accelerator: cpu") from None
-            batch_size //= 2
+    if _fitting(lambda: module.to(device)) is None:
+        raise _too_small(device, f"the model does not fit in the memory of {name_of(device)}")
+    while (outputs := _fitting(partial(_logits, module, rows, preprocess, batch_size, device))) is None:
+        if batch_size == 1:
+            raise _too_small(device, f"out of memory with one row in a batch on {name_of(device)}")
+        batch_size //= 2
+        if device.type == "cuda":
             torch.cuda.empty_cache()
+    return outputs
+
+
+def _fitting(compute: Callable[[], Value]) -> Value | None:
+    """The value; None if the memory does not suffice. What was computed is free when this returns."""
+    try:
+        return compute()
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+    return None
+
+
+def _too_small(device: torch.device, message: str) -> StageError:
+    help = MORE_MEMORY if device.type == "cpu" else "set evaluate.accelerator: cpu"
+    return StageError(message, help=help)
 
 
 def _logits(

@@ -13,10 +13,11 @@ from torch.nn import functional
 
 from mlspec.learning import ranks
 from mlspec.learning.batches import Batch
+from mlspec.learning.graph_recorder import NotCapturable
 from mlspec.learning.metrics import Scores
 from mlspec.learning.optimize import on_device, optimizers, with_decay
 from mlspec.learning.repeatable import repeatable
-from mlspec.learning.step_graphs import NotCapturable, StepGraphs
+from mlspec.learning.step_graphs import StepGraphs
 from mlspec.learning.update_graph import UpdateGraph
 from mlspec.learning.used_rows import WordRows
 from mlspec.sections.metric_names import Task
@@ -86,10 +87,14 @@ class Learner(pl.LightningModule):
             try:
                 step = self.graphs.replay(batch)
             except NotCapturable as reason:
-                self.graphs = None
-                decide(f"train.compile: no CUDA graphs, because {reason}")
+                self._without_graphs(reason)
         self._replayed = step is not None
         return step
+
+    def _without_graphs(self, reason: NotCapturable) -> None:
+        """Take the plain path from now on, and say so once."""
+        self.graphs = None
+        decide(f"train.compile: no CUDA graphs, because {reason}")
 
     def on_train_start(self) -> None:
         """Move the learning rates of a resumed run to the device."""
@@ -114,7 +119,11 @@ class Learner(pl.LightningModule):
         optimizer_closure()
         plain = optimizer.optimizer if isinstance(optimizer, LightningOptimizer) else optimizer
         self.on_before_optimizer_step(plain)
-        self.update.run(plain)
+        try:
+            self.update.run(plain)
+        except NotCapturable as reason:
+            self._without_graphs(reason)
+            self.update.plain(plain)
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """The backward pass, unless a graph contains it."""

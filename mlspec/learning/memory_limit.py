@@ -10,6 +10,7 @@ import torch
 
 from mlspec.learning.batches import Collate, lengths
 from mlspec.learning.learner import Learner
+from mlspec.learning.out_of_memory import out_of_memory
 from mlspec.learning.split_rows import Rows
 from mlspec.runtime.preprocess import Preprocess
 
@@ -51,7 +52,9 @@ def _attempt(module: Learner, size: int, train: Callable[[int], None]) -> bool:
         reserved = torch.empty(0 if has_state else 2 * parameters, dtype=torch.uint8, device=module.device)
         train(size + -(-size // MARGIN))
         del reserved
-    except torch.OutOfMemoryError:
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
         return False
     finally:
         release(module)

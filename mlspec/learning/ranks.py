@@ -156,6 +156,17 @@ def gathered(value: Value) -> list[Value]:
     return values
 
 
+def most(value: int, device: Any) -> int:
+    """The largest value of all processes, by a single number copied from the device. All of them have to call it."""
+    import torch
+
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return value
+    largest = torch.full((), value, dtype=torch.int64, device=device)
+    torch.distributed.all_reduce(largest, op=torch.distributed.ReduceOp.MAX)
+    return int(largest)
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

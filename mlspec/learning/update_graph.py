@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
+
+from mlspec.learning.graph_recorder import CudaRecorder, Graph, GraphRecorder
 
 
 class UpdateGraph:
     """Updates the parameters from gradients that lie in the same memory at each step."""
 
-    def __init__(self, clip: float) -> None:
+    def __init__(
+        self,
+        clip: float,
+        recorder: GraphRecorder | None = None,
+        ready: Callable[[torch.optim.Optimizer], bool] | None = None,
+    ) -> None:
+        """`ready`: whether the step of an optimizer can be recorded by now; the default is `recordable`."""
         self.clip = clip
-        self.graph: torch.cuda.CUDAGraph | None = None
+        self.recorder = recorder or CudaRecorder()
+        self.ready = ready or recordable
+        self.graph: Graph | None = None
 
     def run(self, optimizer: torch.optim.Optimizer) -> None:
-        """Clip the gradients and update the parameters. Recorded once the optimizer has its state."""
-        if self.graph is None and recordable(optimizer):
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
-                self.plain(optimizer)
+        """Clip the gradients and update the parameters. Recorded once the optimizer has its state.
+
+        Raises NotCapturable, before anything changed, if that fails.
+        """
+        if self.graph is None and self.ready(optimizer):
+            device = optimizer.param_groups[0]["params"][0].device
+            self.graph, _ = self.recorder.record(lambda: self.plain(optimizer), device)
         if self.graph is None:
             self.plain(optimizer)
         else:

@@ -20,6 +20,7 @@ from mlspec.monitoring.queries import sql
 from mlspec.monitoring.queries.alerts import HELP, Alert
 from mlspec.monitoring.queries.measure import Counted, Measure, Percentile, Rate
 from mlspec.monitoring.queries.query import Grouping
+from mlspec.monitoring.slice_quality import SliceQuality
 from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.render.formatting import metric_value, number, share
 
@@ -191,14 +192,39 @@ class ActiveAlarms:
             facts=_harm_facts(each, each.expected),
         )
 
-    def _wrong(self, version: str, since: datetime) -> Examples:
+    def slices(self, slices: Sequence[SliceQuality], moved: Sequence[Alarm]) -> Iterator[ActiveAlarm]:
+        """One for each slice whose quality fell."""
+        for each in slices:
+            metric = each.measured.metric if each.measured else "quality"
+            measured = each.measured.words() if each.measured else "no labels in this range of time"
+            own = [a for a in moved if a.group.version == each.version and a.group.slice in ("", each.slice)]
+            names = ", ".join(dict.fromkeys(column_title(a.column) for a in own if a.column not in PREDICTIONS))
+            inputs = f"inputs that moved: {names}" if names else "the inputs have not moved"
+            yield ActiveAlarm(
+                id=f"quality/{each.version}/{each.slice}",
+                group="harmful",
+                title=f"{metric[:1].upper()}{metric[1:]} of {each.slice} is worse than on the test split "
+                f"(version {each.version})",
+                text=_sentences(
+                    f"{measured} with {each.slice}, {metric_value(each.expected)} on its rows of the test split",
+                    "the quality of all rows of the version has not fallen beyond the tolerance",
+                    inputs,
+                ),
+                since=each.since,
+                help="examine the rows, then train with more labelled rows of this slice: `mlspec monitor retrain`",
+                examples=self._wrong(each.version, each.since, (each.condition, each.value)),
+                facts=_harm_facts(each, each.expected),
+            )
+
+    def _wrong(self, version: str, since: datetime, slice: tuple[str, str] | None = None) -> Examples:
         """The newest labelled rows on which the model is wrong, or the largest errors."""
         labels = bool(self.model.signature.labels)
         condition, order = ("label <> actual", "time DESC") if labels else ("true", "ABS(value - actual) DESC")
+        inside = f" AND {slice[0]} = ?" if slice else ""
         rows = self.run(
-            f"SELECT * FROM labelled WHERE version = ? AND time >= ? AND {condition} ORDER BY {order}, id "
+            f"SELECT p.* FROM labelled p WHERE version = ? AND time >= ? AND {condition}{inside} ORDER BY {order}, id "
             f"LIMIT {EXAMPLES}",
-            [version, min(since, self.viewed.until)],
+            [version, min(since, self.viewed.until), *([slice[1]] if slice else [])],
         )
         return self._shown(rows.to_pylist(), "actual")
 
@@ -249,11 +275,12 @@ def _drift_facts(alarm: Alarm) -> AlarmFacts:
     )
 
 
-def _harm_facts(each: VersionQuality, expected: float) -> AlarmFacts:
+def _harm_facts(each: VersionQuality | SliceQuality, expected: float) -> AlarmFacts:
     measured = each.measured
     fraction = measured is not None and measured.metric == "accuracy"
     return AlarmFacts(
         version=each.version,
+        slice=each.slice if isinstance(each, SliceQuality) else "",
         direction="down" if fraction else "up",
         size=measured.value if measured else None,
         low=measured.low if measured else None,

@@ -36,7 +36,6 @@ from mlspec.monitoring.baseline.reference import (
     words,
 )
 from mlspec.monitoring.drift.arrays import Booleans
-from mlspec.monitoring.duckdb_session import QueryLimits, quoted_name, quoted_text, session
 from mlspec.monitoring.reference_files import (
     load_reference,
     newest_reference,
@@ -44,7 +43,7 @@ from mlspec.monitoring.reference_files import (
     referenced_models,
     store_reference,
 )
-from mlspec.monitoring.row_slices import DRIFT, SliceableRows, definition, slice_errors
+from mlspec.monitoring.row_slices import SliceableRows, definition
 from mlspec.monitoring.split_columns import (
     PREDICTIONS,
     TEST,
@@ -55,6 +54,7 @@ from mlspec.monitoring.split_columns import (
     some,
 )
 from mlspec.monitoring.tested_errors import tested_errors
+from mlspec.monitoring.tested_slices import errors_of_slices, slice_of_rows, test_errors, tested_slices
 from mlspec.records.bundle_provenance import bundle_digest, bundle_version
 from mlspec.records.schema import InputSchema, Schema
 from mlspec.sections.monitor_slice import LiveSlice
@@ -76,11 +76,13 @@ def project_reference(
     state: Path,
     sliced: Mapping[str, LiveSlice] | None = None,
     hidden: Mapping[str, str] | None = None,
+    tested: Mapping[str, LiveSlice] | None = None,
 ) -> Reference:
     """The reference of the model in `artifacts`, cached in the folder `state` of the store.
 
-    It has the slices `sliced`; of `hidden` inputs the log has hashes or no values. Without the training data it is that
-    of the same model in `state`, else the newest one. Raises UnobservableError if there is none.
+    It has the slices `sliced`, and the errors of the slices `tested`, by default of inputs with few values; of `hidden`
+    inputs the log has hashes or no values. Without the training data it is that of the same model in `state`, else the
+    newest one. Raises UnobservableError if there is none.
     """
     version = model_version(artifacts)
     if not (artifacts / TRAIN).is_file():
@@ -90,8 +92,9 @@ def project_reference(
     needed = {definition(name, how) for name, how in (sliced or {}).items()}
     learned = cached.values.errors if cached is not None and cached.values is not None else None
     other = learned is not None and dict(learned.hidden) != dict(hidden or {})
+    other |= cached is not None and dict(cached.tested) != tested_slices(cached.columns, hidden or {}, tested)[1]
     if cached is None or cached.version != VERSION or not needed <= set(cached.sliced) or other:
-        cached = compute_reference(artifacts, digest, sliced, hidden)
+        cached = compute_reference(artifacts, digest, sliced, hidden, tested)
         store_reference(state, version, cached)
     note_version(state, version, digest)
     return cached
@@ -107,6 +110,7 @@ def compute_reference(
     digest: str,
     sliced: Mapping[str, LiveSlice] | None = None,
     hidden: Mapping[str, str] | None = None,
+    tested: Mapping[str, LiveSlice] | None = None,
 ) -> Reference:
     """The reference from `artifacts`: data/schema.json, data/train.parquet, data/test.parquet, and the predictions of
     `evaluate`; without these the bundle scores the test split."""
@@ -115,14 +119,21 @@ def compute_reference(
     slices: dict[str, dict[str, ColumnDistribution]] = {}
     for name, how in (sliced or {}).items():
         slices |= _slices(artifacts, name, how, schema, columns)
-    names = tuple(definition(name, how) for name, how in (sliced or {}).items())
-    rows = pq.read_metadata(artifacts / TRAIN).num_rows
     actual, predicted = _answers(artifacts, schema)
+    divisions, known = tested_slices(columns, hidden or {}, tested)
+    reference = Reference(
+        digest=digest,
+        rows=pq.read_metadata(artifacts / TRAIN).num_rows,
+        columns=columns,
+        sliced=tuple(definition(name, how) for name, how in (sliced or {}).items()),
+        slices=slices,
+        tested=known,
+        slice_errors=errors_of_slices(artifacts, schema, divisions, test_errors(schema, actual, predicted)),
+    )
     if schema.labels:
-        classes = _classes(schema.labels, actual, predicted)
-        return Reference(digest=digest, rows=rows, columns=columns, sliced=names, slices=slices, classes=classes)
+        return reference.model_copy(update={"classes": _classes(schema.labels, actual, predicted)})
     values = _values(artifacts, schema, columns, (actual, predicted), hidden or {})
-    return Reference(digest=digest, rows=rows, columns=columns, sliced=names, slices=slices, values=values)
+    return reference.model_copy(update={"values": values})
 
 
 def live_reference(
@@ -192,12 +203,12 @@ def _slices(
     texts = [n for n in names if isinstance(columns[n], TextReference)]
     table, slices = (
         pq.read_table(artifacts / TRAIN, columns=names),
-        _slice_of_rows(artifacts / TRAIN, schema, name, expression),
+        slice_of_rows(artifacts / TRAIN, schema, name, expression),
     )
     tested = tested_slices = None
     if (artifacts / TEST).is_file():
         tested = pq.read_table(artifacts / TEST, columns=texts)
-        tested_slices = _slice_of_rows(artifacts / TEST, schema, name, expression)
+        tested_slices = slice_of_rows(artifacts / TEST, schema, name, expression)
     result: dict[str, dict[str, ColumnDistribution]] = {}
     for counted in pc.value_counts(slices.drop_null()).to_pylist():
         if counted["counts"] >= SLICE_ROWS:
@@ -205,26 +216,6 @@ def _slices(
             fresh = None if tested is None else tested.filter(pc.equal(tested_slices, value))
             result[f"{name}={value}"] = _slice(table.filter(pc.equal(slices, value)), fresh, names, columns)
     return result
-
-
-def _slice_of_rows(split: Path, schema: Schema, name: str, expression: str) -> pa.ChunkedArray:
-    """The slice of each row of a split, in its order; null where a row is in none."""
-    selected = []
-    for column, kind in schema.inputs.items():
-        if kind.type != "image":
-            stored = f"CAST({quoted_name(column)} AS {'DOUBLE' if kind.type == 'number' else 'VARCHAR'})"
-            selected.append(f"{stored} AS {quoted_name(f'input.{column}')}")
-            if kind.type == "text":
-                selected.append(f"length({stored}) AS {quoted_name(f'characters.{column}')}")
-    rows = f"(SELECT file_row_number AS place, {', '.join(selected)} FROM read_parquet({quoted_text(str(split))}, "
-    rows += "file_row_number = true)) p"
-    with session(QueryLimits()) as connection:
-
-        def run(text: str) -> pa.Table:
-            return connection.sql(f"SELECT {text} AS slice FROM {rows} ORDER BY p.place").to_arrow_table()
-
-        with slice_errors(DRIFT, run, {name: expression}):
-            return run(expression)["slice"]
 
 
 def _slice(

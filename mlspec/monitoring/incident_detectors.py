@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,8 @@ from mlspec.monitoring.drift.live_rows import LiveRows
 from mlspec.monitoring.incidents import CANARY, Incident
 from mlspec.monitoring.quality.diagnosis import PREDICTIONS
 from mlspec.monitoring.quality.risk_alarm import RiskMonitor
+from mlspec.monitoring.slice_quality import new_slice_monitor
+from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.render.formatting import share
 
 MOST_ROWS: Final = 20_000
@@ -109,6 +112,43 @@ class QualityReplay:
             return ""
         loss, tolerance = share(monitor.source.mean), share(monitor.tolerance)
         return f"the loss on the test split is {loss} already, and cannot rise by more than {tolerance}, the tolerance"
+
+
+@dataclass(frozen=True)
+class SliceReplay:
+    """The detector of a fall in the quality of the most frequent slice, which has that share of the rows."""
+
+    make: Callable[[], RiskMonitor]
+    share: float
+    name: str = "slice quality"
+
+    def rows_until_alarm(self, incident: Incident) -> int | None:
+        """Labelled rows of all slices from the beginning of the incident to the alarm; None without one."""
+        monitor = self.make()
+        if not (incident.sliced or incident.flipped) or monitor.allowed >= 1:
+            return None
+        monitor.update(np.ones(MOST_ROWS))
+        return None if monitor.alarm_row is None else math.ceil((monitor.alarm_row + 1) / self.share)
+
+    def why_silent(self) -> str:
+        """As for the detector of all rows."""
+        return QualityReplay(self.make, np.zeros(0)).why_silent()
+
+
+def slice_replays(model: WatchedModel) -> Iterator[SliceReplay]:
+    """One, if the test split has slices to compare with."""
+    errors = model.reference.slice_errors
+    sizes = {(name, value): grid.count for name, values in errors.items() for value, grid in values.items()}
+    if sizes:
+        name, value = max(sizes, key=lambda each: sizes[each])
+        rows = sum(count for (other, _), count in sizes.items() if other == name)
+
+        def make() -> RiskMonitor:
+            monitor = new_slice_monitor(model, "", name, value)
+            assert monitor is not None
+            return monitor
+
+        yield SliceReplay(make, sizes[name, value] / rows)
 
 
 def _numbers(column: ColumnReference, incident: Incident, random: np.random.Generator) -> Floats:

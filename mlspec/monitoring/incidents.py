@@ -53,6 +53,8 @@ class Incident:
     missing: bool = False
     unseen: bool = False
     flipped: bool = False
+    sliced: bool = False
+    """Whether the predictions of a slice no longer match the labels."""
     canary: bool = False
     """From its beginning on a new version answers one of CANARY requests."""
 
@@ -82,6 +84,13 @@ INCIDENTS: Final = (
     Incident("slow", "every request takes a minute", "monitor.alerts.p95_ms", "latency", slow=True),
     Incident("drift", "the inputs are new to the model", "monitor.drift", "drift", unsure=True, unseen=True),
     Incident("label-flip", "the predictions no longer match the labels", "monitor.drift", "drift", flipped=True),
+    Incident(
+        "slice-fall",
+        "the predictions for one slice no longer match the labels",
+        "monitor.quality.slices",
+        "slice quality",
+        sliced=True,
+    ),
     Incident(
         "schema-change",
         "clients omit inputs, or send other ones",

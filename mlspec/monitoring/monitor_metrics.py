@@ -128,7 +128,7 @@ def _shown(scores: Sequence[ColumnScore], alarms: Container[tuple[str, str]]) ->
 
 
 def _quality(labels: Labels, each: VersionQuality, quality: QualityLook) -> Iterator[MonitorMetric]:
-    yield MonitorMetric("quality_alarm_open", labels, float(each.risk.state == "harmful"))
+    yield MonitorMetric("quality_alarm_open", labels, float(each.version in quality.alarmed))
     measured = each.measured
     if measured is None:
         return

@@ -3,8 +3,8 @@ JSON and HTML."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
@@ -263,6 +263,8 @@ class MonitorState:
     """How often a drift alarm is false, in words."""
     notes: tuple[str, ...] = ()
     """What limits this view: dropped records, lines that could not be read."""
+    dropped: Mapping[Literal["log", "elasticsearch"], Mapping[str, int]] = field(default_factory=dict)
+    """Predictions that are not in the `log`, or not in `elasticsearch`, by reason."""
     metrics: tuple[MonitorMetric, ...] = ()
     """What was measured, for Prometheus."""
 

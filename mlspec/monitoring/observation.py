@@ -12,7 +12,7 @@ from mlspec.monitoring.alarm_book import AlarmChanges, known_since, remember
 from mlspec.monitoring.answering_versions import answering_versions, drift_of, quality_of
 from mlspec.monitoring.drift.drift_alarm import Alarm, column_title
 from mlspec.monitoring.drift_state import DriftLook, look_for_drift
-from mlspec.monitoring.dropped_records import dropped_note, dropped_records
+from mlspec.monitoring.dropped_records import DroppedRecords, dropped_notes, dropped_records, waiting_note
 from mlspec.monitoring.input_views import input_views
 from mlspec.monitoring.log_panels import quality_panel, shift_panel
 from mlspec.monitoring.monitor_metrics import monitor_metrics
@@ -38,6 +38,7 @@ from mlspec.monitoring.queries.query import Query, Series
 from mlspec.monitoring.reports import MonitorReport, reports, run_report
 from mlspec.monitoring.retention_clock import retention_time
 from mlspec.monitoring.sealing import Sealed
+from mlspec.monitoring.slice_quality import SliceQuality, look_at_slices
 from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.render.formatting import metric_interval, metric_value, number, plural, share
 from mlspec.spec.types import duration_seconds
@@ -98,6 +99,9 @@ class Observer:
     """Runs a statement in the session of this observation: all of it is about one state of the store."""
     _benign: list[Alarm] = field(default_factory=list)
     """Changes that are not harmful by the labels."""
+    _dropped: DroppedRecords = field(default_factory=dict)
+    _slices: tuple[SliceQuality, ...] = ()
+    """Those that have become worse while their version as a whole has not."""
 
     def observe(self) -> Observation:
         """Seal and forget, look for drift, check the alerts, and describe the state."""
@@ -150,17 +154,19 @@ class Observer:
     def _observed(self, look: DriftLook | None) -> Observation:
         self._note_future()
         folders, viewed = self.model.store.folders, self.viewed
-        if note := dropped_note(dropped_records(folders, viewed.since, viewed.until)):
-            self.notes.append(note)
+        self._dropped = dropped_records(folders, viewed.since, viewed.until)
+        self.notes += [*dropped_notes(self._dropped), *filter(None, [waiting_note(folders, self.now)])]
         versions = answering_versions(self._run, self.model.version)
         look = drift_of(look, versions) if look is not None else None
         quality = quality_of(self._quality(look), versions)
+        self._slices = self._worse_slices(quality, versions)
+        quality = replace(quality, in_slices=_by_version(self._slices))
         book = self.model.state / ALARMS
         makes = ActiveAlarms(self.model, self._run, self.now, self.viewed, known_since(book))
         moved = look.alarms if look else ()
         self._benign = self._without_harm(look, quality) if look else []
         drift = makes.drift([a for a in moved if a not in self._benign], quality)
-        active = [*makes.service(), *makes.harmful(quality, moved), *drift]
+        active = [*makes.service(), *makes.harmful(quality, moved), *makes.slices(self._slices, moved), *drift]
         changes = remember(book, self.model.project, active, self.now, store=self.notifies)
         measures = tuple(quality_measures(self.model, self._run, self.viewed, quality))
         documents = (run_report(len(active)), *reports(self._harmful(look), quality, measures))
@@ -203,6 +209,7 @@ class Observer:
             deployments=tuple(self._deployments()),
             budget=look.budget if look else "",
             notes=tuple(self.notes),
+            dropped=self._dropped,
             metrics=metrics,
         )
 
@@ -280,9 +287,16 @@ class Observer:
             changes[alarm.group.version] = min(changes.get(alarm.group.version, since), since)
         return judged_since(self.model, self._run, quality, changes)
 
+    def _worse_slices(self, quality: QualityLook, versions: frozenset[str]) -> tuple[SliceQuality, ...]:
+        """Where a version as a whole has become worse, that is the alarm."""
+        harmful = {each.version for each in quality.harmful}
+        slices = look_at_slices(self.model, self._run, self.viewed)
+        return tuple(each for each in slices if each.version in versions - harmful)
+
     def _without_harm(self, look: DriftLook, quality: QualityLook) -> list[Alarm]:
         """The changes since which enough labelled rows have a loss within the tolerance: these are no alarms."""
         harmless = {each.version for each in quality.versions if each.risk.state == "within the tolerance"}
+        harmless -= quality.in_slices.keys()
         return [
             a
             for a in look.alarms
@@ -318,7 +332,13 @@ def _diagnoses(look: DriftLook | None, quality: QualityLook) -> Iterator[Version
     for version in sorted(risks.keys() | moved | quality.estimates.keys()):
         alarms = [alarm for alarm in look.alarms if alarm.group.version == version] if look else []
         result = diagnose(alarms, risks.get(version), quality.estimates.get(version))
-        yield VersionDiagnosis(version, result.cause, result.title, result.sentences, result.help)
+        slices = quality.in_slices.get(version, ())
+        worse = (f"the quality has fallen in {', '.join(slices)}",) if slices else ()
+        yield VersionDiagnosis(version, result.cause, result.title, (*result.sentences, *worse), result.help)
+
+
+def _by_version(slices: Sequence[SliceQuality]) -> dict[str, tuple[str, ...]]:
+    return {version: tuple(s.slice for s in slices if s.version == version) for version in {s.version for s in slices}}
 
 
 def _right(quality: QualityLook, *, classes: bool) -> Signal:
@@ -328,13 +348,15 @@ def _right(quality: QualityLook, *, classes: bool) -> Signal:
     measured = [each for each in quality.versions if each.risk.rows]
     if not measured:
         return _unlabelled(question, quality, labelled, classes=classes)
-    one = max(measured, key=lambda each: _RISKS.index(each.risk.state))
+    one = max(measured, key=lambda each: (each.version in quality.alarmed, _RISKS.index(each.risk.state)))
     if one.measured is None:
         return Signal(question, "unknown", "no labels", f"in this range of time; {labelled}")
     levels: dict[str, Level] = {"harmful": "bad", "within the tolerance": "good", "unknown": "unknown"}
     measures = f"{one.measured.words()}, version {one.version}; {metric_value(one.expected)} on the test split"
-    detail = f"{measures}; {labelled}"
-    return Signal(question, levels[one.risk.state], metric_value(one.measured.value), detail)
+    slices = quality.in_slices.get(one.version, ())
+    worse = f"worse in {', '.join(slices)}; " if slices else ""
+    detail = f"{measures}; {worse}{labelled}"
+    return Signal(question, "bad" if slices else levels[one.risk.state], metric_value(one.measured.value), detail)
 
 
 def _unlabelled(question: str, quality: QualityLook, labelled: str, *, classes: bool) -> Signal:

@@ -108,11 +108,18 @@ class QualityLook:
     """By version: what is expected without labels, the accuracy or the mean absolute error."""
     expected: ExpectedLook = field(default_factory=ExpectedLook)
     """Of a regression: the other error, and why nothing is expected."""
+    in_slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The slices of versions that have become worse in these alone."""
 
     @property
     def harmful(self) -> tuple[VersionQuality, ...]:
         """The versions whose loss has risen beyond the tolerance."""
         return tuple(each for each in self.versions if each.risk.state == "harmful")
+
+    @property
+    def alarmed(self) -> frozenset[str]:
+        """The versions with an alarm about their quality, of all rows or of a slice."""
+        return frozenset((*self.in_slices, *(each.version for each in self.harmful)))
 
 
 def judged_since(model: WatchedModel, run: RunQuery, look: QualityLook, changes: Mapping[str, datetime]) -> QualityLook:
@@ -125,7 +132,7 @@ def judged_since(model: WatchedModel, run: RunQuery, look: QualityLook, changes:
             continue
         rows = _labelled(model, run, each.version, since)
         _, scale = _source(model.reference_of(each.version))
-        losses = np.array([_loss(answer, actual, scale) for _, answer, actual in rows])
+        losses = np.array([loss_of(answer, actual, scale) for _, answer, actual in rows])
         risk = monitors[each.version].risk_since(losses, f" since {since:%Y-%m-%d %H:%M}")
         versions.append(replace(each, risk=replace(risk, scale=each.risk.scale)))
     return replace(look, versions=tuple(versions))
@@ -151,6 +158,8 @@ def look_at_quality(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> 
     monitors = _monitors(saved)
     if monitors is None:  # damaged: all labels are taken again
         saved, monitors = _UNSEEN, {}
+    for version, monitor in monitors.items():  # the spec, or the slices, may be other ones
+        monitor.budget_rows = risk_budget(model, model.reference_of(version))
     until = _take(model, run, monitors, saved.until)
     versions = {version: json.dumps(monitor.to_json()) for version, monitor in monitors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -220,6 +229,11 @@ def _source(reference: Reference) -> tuple[Floats, float]:
     return shuffle(np.minimum(errors / scale, 1.0)), scale
 
 
+def error_scale(model: WatchedModel, version: str) -> float:
+    """The absolute error of a version that is a loss of 1."""
+    return _source(model.reference_of(version))[1]
+
+
 def _scale(reference: Reference) -> float | None:
     """The absolute error that is a loss of 1; None of a classification."""
     return None if reference.classes is not None else _source(reference)[1]
@@ -240,11 +254,17 @@ def test_losses(model: WatchedModel) -> Floats:
 
 def new_risk_monitor(model: WatchedModel, version: str = "") -> RiskMonitor:
     """A detector of a version that has seen no label; default: of the exported model."""
-    source, _ = _source(model.reference_of(version))
-    options = model.options.quality
-    alarms, seconds = rate_parts(options.false_alarms)
+    reference = model.reference_of(version)
+    source, _ = _source(reference)
+    return RiskMonitor.of(source, model.options.quality.tolerance, risk_budget(model, reference))
+
+
+def risk_budget(model: WatchedModel, reference: Reference) -> float:
+    """The labelled rows between two false alarms about the whole of a version: half of the budget, if slices have a
+    detector too."""
+    alarms, seconds = rate_parts(model.options.quality.false_alarms)
     per_day = model.options.drift.rows_per_day() if model.options.drift else 1000.0
-    return RiskMonitor.of(source, options.tolerance, max(1.0, per_day * seconds / DAY / alarms))
+    return max(1.0, per_day * seconds / DAY / alarms) * (2 if reference.slice_errors else 1)
 
 
 def _take(model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], since: datetime) -> datetime:
@@ -258,7 +278,7 @@ def _take(model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], 
     scales = {version: _source(model.reference_of(version))[1] for version in {str(row["version"]) for row in rows}}
     for row in rows:
         version = str(row["version"])
-        losses.setdefault(version, []).append(_loss(row["answer"], row["actual"], scales[version]))
+        losses.setdefault(version, []).append(loss_of(row["answer"], row["actual"], scales[version]))
     for version, values in losses.items():
         if version not in monitors:
             monitors[version] = new_risk_monitor(model, version)
@@ -267,7 +287,8 @@ def _take(model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], 
     return max(newest, default=since)
 
 
-def _loss(answer: object, actual: object, scale: float) -> float:
+def loss_of(answer: object, actual: object, scale: float) -> float:
+    """The loss of a prediction, 0..1: an error of `scale` or more is 1, and so is a wrong label."""
     if isinstance(answer, float) and isinstance(actual, float):
         return min(abs(answer - actual) / scale, 1.0) if math.isfinite(answer) else 1.0
     return float(answer != actual)
@@ -320,7 +341,7 @@ def change_of_loss(model: WatchedModel, run: RunQuery, version: str) -> datetime
     rows = _labelled(model, run, version, _FIRST)
     if not rows:
         return None
-    losses = np.array([_loss(answer, actual, scale) for _, answer, actual in rows])
+    losses = np.array([loss_of(answer, actual, scale) for _, answer, actual in rows])
     return rows[new_risk_monitor(model, version).start(losses)][0]
 
 

@@ -9,7 +9,6 @@ from typing import Final
 
 import numpy as np
 
-from mlspec.monitoring.baseline.reference import CategoryReference
 from mlspec.monitoring.duckdb_session import quoted_name
 from mlspec.monitoring.monitor_state import EstimateView, LabelMix, LabelShareView, QualityView
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange
@@ -17,14 +16,10 @@ from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated
 from mlspec.monitoring.quality.label_shift import ASSUMPTION, STEPS, label_shift, share_intervals
 from mlspec.monitoring.quality.live_quality import label_bias, wilson
 from mlspec.monitoring.quality_state import measured_quality
-from mlspec.monitoring.row_slices import DRIFT, QUALITY, slice_errors
+from mlspec.monitoring.row_slices import DRIFT, MOST_VALUES, QUALITY, few_values, slice_errors
 from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.sections.monitor_slice import LiveSlice, named_slices
 
-MOST_VALUES: Final = 8
-"""An input with more values in training is not used for slices, unless the spec names it."""
-_MOST_SLICED: Final = 5
-"""Inputs whose values are slices, where the spec names none."""
 _NEWEST: Final = 20_000
 """Predictions that are compared, the newest ones."""
 _NOT_CONVERGED: Final = (
@@ -51,13 +46,7 @@ def quality_slices(model: WatchedModel) -> tuple[str, Mapping[str, LiveSlice]]:
         return QUALITY, declared
     if model.drift_slices:
         return DRIFT, model.drift_slices
-    few = [
-        name
-        for name, column in model.reference.columns.items()
-        if isinstance(column, CategoryReference) and 2 <= len(column.counts) <= MOST_VALUES and not column.other
-    ]
-    shown = [name for name in few if name not in model.hashed | model.redacted][:_MOST_SLICED]
-    return QUALITY, named_slices(shown)
+    return QUALITY, few_values(model.reference.columns, model.hashed | model.redacted)
 
 
 def _groups(model: WatchedModel, run: RunQuery, viewed: ViewedRange, name: str, group: str) -> Iterator[QualityView]:

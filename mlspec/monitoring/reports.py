@@ -50,7 +50,7 @@ def reports(
     for version in sorted(known.keys() | quality.estimates.keys()):
         values: dict[str, JsonValue] = {}
         if (each := known.get(version)) is not None:
-            values = {"quality_alarm": int(each.risk.state == "harmful")}
+            values = {"quality_alarm": int(version in quality.alarmed)}
         if each is not None and each.measured is not None:
             share = each.measured.rows / quality.rows if quality.rows else 0.0
             values |= {"metric": each.measured.metric, "quality": each.measured.value}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -10,13 +10,18 @@ from typing import Final
 import duckdb
 
 from mlspec.errors import UsageError
+from mlspec.monitoring.baseline.reference import CategoryReference, ColumnDistribution
 from mlspec.monitoring.duckdb_session import quoted_name, quoted_text
 from mlspec.monitoring.log_columns import Kind
-from mlspec.sections.monitor_slice import LiveSlice
+from mlspec.sections.monitor_slice import LiveSlice, named_slices
 from mlspec.sections.slice_bins import names_of_bins
 
 DRIFT: Final = "monitor.drift.slices"
 QUALITY: Final = "monitor.quality.slices"
+MOST_VALUES: Final = 8
+"""An input with more values in training is not used for slices, unless the spec names it."""
+_MOST_SLICED: Final = 5
+"""Inputs whose values are slices, where the spec names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,16 @@ class SliceableRows:
         )
         condition = f"(SELECT ({where}) FROM (SELECT {inputs}))"
         return f"CASE WHEN {condition} THEN 'yes' WHEN NOT {condition} THEN 'no' END"
+
+
+def few_values(columns: Mapping[str, ColumnDistribution], hidden: Collection[str]) -> Mapping[str, LiveSlice]:
+    """The slices of a spec that declares none: category inputs with few values, but for `hidden` ones."""
+    few = [
+        name
+        for name, column in columns.items()
+        if isinstance(column, CategoryReference) and 2 <= len(column.counts) <= MOST_VALUES and not column.other
+    ]
+    return named_slices([name for name in few if name not in hidden][:_MOST_SLICED])
 
 
 def definition(name: str, how: LiveSlice) -> str:

@@ -89,7 +89,8 @@ class WatchedModel:
     @cached_property
     def reference(self) -> Reference:
         """The training data. Raises UnobservableError if there is neither the data nor a carried reference."""
-        return project_reference(self.artifacts, self.state, self.drift_slices, self.hidden)
+        tested = named_slices(self.options.quality.slices) or self.drift_slices or None
+        return project_reference(self.artifacts, self.state, self.drift_slices, self.hidden, tested)
 
     @cached_property
     def version(self) -> str:

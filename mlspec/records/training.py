@@ -29,7 +29,7 @@ class DeviceUse(Value):
     compiled: str = Field("off", description="`graphs`, `inductor` or `off`, as `train.compile` was applied")
     samples_per_second: Finite = Field(description="Training rows per second, over all devices, without validation")
     busy: Measured = Field(None, description="Share of the time in which the device computed; null if unknown")
-    waiting: Finite = Field(description="Share of the time in which training fetched batches")
+    waiting: Finite = Field(description="Share of the time in which training waited for its data loader")
     memory_bytes: int | None = Field(None, description="Most memory of the tensors on a GPU, of the process on a CPU")
 
 

@@ -30,6 +30,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
         "httptools>=0.6.4",
         "hydra-core>=1.3.6",
         "numpy>=1.26",
+        "nvidia-ml-py>=12.535",
         "omegaconf>=2.3",
         "onnx>=1.18",
         "onnxruntime>=1.20",

@@ -11,6 +11,7 @@ from mlspec.runtime.contract import Contract
 from mlspec.runtime.counters import head, line
 
 OUTCOMES: Final = ("stored", "duplicate", "failure_store", "refused", "dropped")
+LOST: Final = ("failure_store", "refused", "dropped")
 FAILURES: Final = ("429", "5xx", "connection", "unauthorized", "forbidden", "not_found", "rejected")
 
 
@@ -33,6 +34,11 @@ class ElasticCounts:
         """Count a failed request."""
         with self._lock:
             self.failures[reason] += 1
+
+    def lost(self) -> dict[str, int]:
+        """Documents that are not in the data stream, by outcome."""
+        with self._lock:
+            return {outcome: self.documents[outcome] for outcome in LOST}
 
     def lines(self) -> Iterator[str]:
         """The families of metrics."""

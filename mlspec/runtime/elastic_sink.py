@@ -1,23 +1,27 @@
 """Predictions to a data stream in Elasticsearch: a thread sends batches, and repeats what failed.
 
-Ids are those of the records and documents are only created, so that a repeated document is stored once. While
-Elasticsearch is down or slow, batches wait in memory, then on disk within a bound; beyond it they are dropped and
-counted. Documents that are refused for good go to `FOLDER/refused/DAY/PROCESS.jsonl`.
+Ids are those of the records and documents are only created, so that a repeated document is stored once. What
+Elasticsearch has not confirmed within the flush interval is on disk, within a bound, so that it survives a killed
+server; beyond the bound it waits in memory, and beyond that it is dropped and counted. Documents that are refused for
+good go to `FOLDER/refused/DAY/PROCESS.jsonl`.
 """
 
 from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from mlspec.runtime.drop_notes import DropNotes
 from mlspec.runtime.elastic_counts import FAILURES, ElasticCounts
-from mlspec.runtime.elastic_document import document
+from mlspec.runtime.elastic_document import ElasticDocument, document
 from mlspec.runtime.elastic_spool import ElasticSpool, SpooledBatch, SpoolFullError
 
 if TYPE_CHECKING:
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
     from mlspec.runtime.elastic_bulk import BulkResult, RefusedDocument
 
 MAX_LINES: Final = 20_000
-"""Maximum number of lines in memory."""
+"""Maximum number of lines in memory while the disk takes none."""
 MAX_BYTES: Final = 32 * 2**20
 """Maximum size of the lines in memory."""
 BATCH: Final = 1_000
@@ -66,16 +70,27 @@ class ElasticSink:
         known: Mapping[str, Container[str]] | None = None,
         max_lines: int = MAX_LINES,
         pause: float = 0.5,
+        flush: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
     ) -> None:
+        """`flush`: seconds after which unconfirmed lines are on disk; `tick` is called in half of that."""
         self._connect, self._stream, self._spool = connect, stream, spool
         self._counts, self._say, self._ids, self._low = counts, say, ids, low_confidence
         self._known = known or {}
-        self._max_lines, self._pause = max_lines, pause
+        self._max_lines, self._pause, self._patience = max_lines, pause, flush / 4
+        self._clock, self._wait = clock, wait
+        self._notes = DropNotes(
+            spool.folder.parent, f"elasticsearch-{spool.process}", "elasticsearch", counts.lost, clock
+        )
         self._refused, self._refused_bytes = spool.folder.parent / "refused", 0
         self._lock, self._wake, self._stop = threading.Lock(), threading.Event(), threading.Event()
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
         self._current: Sequence[bytes] = ()
+        self._held: SpooledBatch | None = None
+        """What is on disk of the lines that are being sent."""
+        self._waits_since = self._sent_since = clock()
         self._failure, self._refusals = "", 0
         self._reported: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="elasticsearch", daemon=True)
@@ -88,15 +103,32 @@ class ElasticSink:
         with self._lock:
             fits = len(self._waiting) + len(lines) <= self._max_lines and self._bytes + size <= MAX_BYTES
             if fits:
+                if not self._waiting:
+                    self._waits_since = self._clock()
                 self._waiting.extend(lines)
                 self._bytes += size
         if fits:
             self._wake.set()
-        else:
-            self._put_aside(lines)
+        elif lost := self._put_aside(lines):
+            self._counts.add("dropped", len(lost))
 
     def tick(self) -> None:
-        """Do nothing: the thread sends at once."""
+        """Put on disk what Elasticsearch has not confirmed for a while, so that a killed server does not lose it."""
+        now = self._clock()
+        self._spool.tend()
+        self._notes.tick()
+        with self._lock:
+            late = self._current and self._held is None and now - self._sent_since >= self._patience
+            if late:
+                with self._disk():
+                    self._held = self._spool.hold(self._current)
+            rest: list[bytes] = []
+            if self._waiting and now - self._waits_since >= self._patience:
+                rest, self._waiting, self._bytes = [*self._waiting], deque(), 0
+        if left := self._put_aside(rest):
+            with self._lock:
+                self._waiting.extendleft(reversed(left))
+                self._bytes += sum(map(len, left))
 
     def close(self) -> None:
         """Send what is queued for a few seconds, and spool the rest for the next start."""
@@ -104,21 +136,35 @@ class ElasticSink:
         self._wake.set()
         self._thread.join(_CLOSING)
         with self._lock:
-            rest, self._waiting = [*self._current, *self._waiting], deque()
-            self._current, self._bytes = (), 0
-        if rest:
-            self._put_aside(rest)
+            unsent = () if self._held else self._current
+            rest, self._waiting = [*unsent, *self._waiting], deque()
+            held, self._held, self._current, self._bytes = self._held, None, (), 0
+        if held:
+            held.release()
+        if lost := self._put_aside(rest):
+            self._counts.add("dropped", len(lost))
+        self._spool.complete()
+        self._notes.write()
 
-    def _put_aside(self, lines: Sequence[bytes]) -> None:
-        """Spool lines, or drop and count them."""
+    def _put_aside(self, lines: Sequence[bytes]) -> Sequence[bytes]:
+        """Spool lines. Returns those that the disk does not take."""
+        done = 0
+        with self._disk():
+            while done < len(lines):
+                self._spool.put(lines[done : done + BATCH])
+                done += BATCH
+        return lines[done:]
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        """Report the first failure to write to the spool, and end the block."""
+        wait = "predictions wait in memory, and are dropped when that is full too"
         try:
-            self._spool.put(lines)
+            yield
         except SpoolFullError:
-            self._counts.add("dropped", len(lines))
-            self._report("full", "the spool is full; further predictions are not sent")
+            self._report("full", f"the spool is full; {wait}")
         except OSError as error:
-            self._counts.add("dropped", len(lines))
-            self._report("disk", f"cannot write to {self._spool.folder}: {error.strerror}; predictions are not sent")
+            self._report("disk", f"cannot write to {self._spool.folder}: {error.strerror}; {wait}")
 
     def _run(self) -> None:
         try:
@@ -127,8 +173,8 @@ class ElasticSink:
             self._say(f"{_PREFIX}stopped, predictions are kept on disk: {type(error).__name__}: {error}")
 
     def _send_all(self, client: Elasticsearch) -> None:
-        self._spool.recover()
         while True:
+            self._spool.tend()
             if lines := self._take():
                 if not self._deliver(client, lines):
                     return
@@ -138,7 +184,7 @@ class ElasticSink:
                 if not self._resend(client, batch):
                     return
             else:
-                self._wake.wait(_IDLE)
+                self._wait(self._wake, _IDLE)
                 self._wake.clear()
 
     def _take(self) -> Sequence[bytes]:
@@ -152,18 +198,14 @@ class ElasticSink:
                 batch.append(self._waiting.popleft())
                 size += len(batch[-1])
             self._bytes -= size
-            self._current = batch
+            self._current, self._sent_since = batch, self._clock()
         return batch
 
     def _resend(self, client: Elasticsearch, batch: SpooledBatch) -> bool:
         """Send a batch from disk, which may have been sent before. Returns False if the process stops."""
-        delivered = self._deliver(client, batch.lines, unknown=True)
-        if delivered:
-            batch.done()
-        else:
-            self._current = ()
-            batch.release()
-        return delivered
+        with self._lock:
+            self._current, self._held = batch.lines, batch
+        return self._deliver(client, batch.lines, unknown=True)
 
     def _deliver(self, client: Elasticsearch, lines: Sequence[bytes], unknown: bool = False) -> bool:
         """Send until each document is stored or refused. Returns False if the process stops before.
@@ -172,8 +214,7 @@ class ElasticSink:
         """
         from mlspec.runtime import elastic_bulk
 
-        documents = ((document(line, self._low, self._known), line) for line in lines)
-        left = {each.id: (each, line) for each, line in documents}
+        left = {each.id: (each, line) for each, line in self._documents(lines)}
         attempt = 0
         while left:
             if unknown and self._ids:
@@ -183,16 +224,42 @@ class ElasticSink:
             result = elastic_bulk.send(client, self._stream, [each for each, _ in left.values()], self._ids)
             self._count(result)
             left, unknown = {each.id: left[each.id] for each in result.again}, result.unknown
-            self._current = [line for _, line in left.values()]
+            self._confirm([line for _, line in left.values()])
             if result.failure is None:
                 continue
             self._counts.failed(result.failure)
             self._report(result.failure, _message(result))
-            if self._stop.wait(min(self._pause * 2**attempt, _LONGEST) * random.uniform(0.5, 1.0)):
+            self._spool.tend()
+            if self._wait(self._stop, min(self._pause * 2**attempt, _LONGEST) * random.uniform(0.5, 1.0)):
                 return False
             attempt = min(attempt + 1, 20)
+        self._confirm(())
         self._works()
         return True
+
+    def _documents(self, lines: Sequence[bytes]) -> Iterator[tuple[ElasticDocument, bytes]]:
+        """The documents of lines. A damaged one, from a disk, is dropped and counted."""
+        for line in lines:
+            try:
+                yield document(line, self._low, self._known), line
+            except (ValueError, LookupError, TypeError, AttributeError):
+                self._counts.add("dropped", 1)
+                self._report("damaged", f"a waiting prediction in {self._spool.folder} cannot be read and is not sent")
+
+    def _confirm(self, left: Sequence[bytes]) -> None:
+        """Elasticsearch has answered for all lines of the batch except these, which are sent again."""
+        with self._lock:
+            self._current, held = left, self._held
+            if held is None or len(left) == len(held.lines):
+                return
+            kept = None
+            if left:
+                with self._disk():
+                    kept = self._spool.hold(left)
+                if kept is None:
+                    return
+            self._held = kept
+        held.done()
 
     def _count(self, result: BulkResult) -> None:
         if result.refused:

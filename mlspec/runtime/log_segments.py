@@ -7,24 +7,20 @@ What is dropped is counted in `FOLDER/dropped/DAY/HOST-PID-START.jsonl`, as soon
 
 from __future__ import annotations
 
-import contextlib
-import json
-import math
 import os
 import re
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+
+from mlspec.runtime.drop_notes import DropNotes
 
 MAX_BYTES: Final = 64 * 2**20
 """Size at which a file is completed."""
 MAX_SECONDS: Final = 60.0
 """Age at which a file is completed."""
-DROPPED_SECONDS: Final = 10.0
-"""Shortest time between two lines about records that were dropped."""
 OPEN: Final = ".open"
 """Suffix of a file that its process still writes."""
 
@@ -45,9 +41,9 @@ class LogSegments:
     ) -> None:
         """`dropped` returns how many records this process has lost so far, by reason."""
         self.folder = folder / "log"
-        self._dropped, self._noted, self._next_note = dropped, dict[str, int](), -math.inf
         self._max_bytes, self._max_seconds, self._clock = max_bytes, max_seconds, clock
         self._process = f"{_host()}-{os.getpid()}-{time.time_ns() // 1_000_000:x}"
+        self._notes = DropNotes(folder, self._process, "dropped", dropped, clock)
         self._number = 0
         self._file: int | None = None
         self._path = Path()
@@ -72,8 +68,7 @@ class LogSegments:
 
     def tick(self) -> None:
         """Complete the file if it is old enough, and write how many records were dropped since the last time."""
-        if self._clock() >= self._next_note:
-            self._note_dropped()
+        self._notes.tick()
         if self._file is not None and self._clock() - self._since >= self._max_seconds:
             self.complete()
 
@@ -90,30 +85,8 @@ class LogSegments:
 
     def close(self) -> None:
         """Complete the file, and write how many records were dropped."""
-        self._note_dropped()
+        self._notes.write()
         self.complete()
-
-    def _note_dropped(self) -> None:
-        """Append what was dropped since the last line; while the disk is full it is kept for the next time."""
-        lost = self._dropped()
-        new = {reason: more for reason, count in lost.items() if (more := count - self._noted.get(reason, 0))}
-        if not new:
-            return
-        now = datetime.now(UTC)
-        path = self.folder.parent / "dropped" / now.date().isoformat() / f"{self._process}.jsonl"
-        line = json.dumps({"time": now.isoformat(), "dropped": new}).encode() + b"\n"
-        with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
-            try:
-                before = os.fstat(file).st_size
-                if os.write(file, line) == len(line):
-                    self._noted = dict(lost)
-                else:
-                    os.ftruncate(file, before)
-            finally:
-                os.close(file)
-        self._next_note = self._clock() + DROPPED_SECONDS
 
     def _open(self, day: str) -> None:
         folder = self.folder / day

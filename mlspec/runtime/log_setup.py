@@ -82,6 +82,7 @@ def _send_to_elasticsearch(
             say,
             ids=elastic.ids,
             low_confidence=policy.low_confidence,
+            flush=policy.flush,
             # Of a hashed value it is not known whether it occurs in the training data.
             known={n: values for n, values in known.items() if policy.columns.get(n, "full") == "full"},
         )

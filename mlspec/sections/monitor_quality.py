@@ -24,7 +24,7 @@ class Quality(SpecModel):
     )
     slices: Slices = Field(
         [],
-        description="Inputs to slice by, or slices by name, whose quality is shown; default: those of "
+        description="Inputs to slice by, or slices by name, whose quality is shown and compared; default: those of "
         "`monitor.drift.slices`, else the values of inputs with few of them",
         examples=[{"length": {"column": "sentence", "by": "length", "bins": [20, 40]}, "month": {"by": "month"}}],
     )

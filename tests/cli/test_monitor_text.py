@@ -73,5 +73,6 @@ def test_the_json_has_the_same(state: object) -> None:
     assert document["quality"][0].keys() >= {"version", "slice", "value", "low", "high", "labelled", "labelled_share"}
     assert document["estimates"][0]["assumption"]
     assert document["label_mix"]["shares"]
+    assert document["dropped"] == ({"log": {"queue_full": 12}} if document["notes"] else {})
     assert document["measures"][0].keys() == {"version", "label", "metric", "measured", "estimated"}
     assert document["diagnoses"][0]["sentences"]

@@ -117,8 +117,8 @@ with get_client(sync_client=True) as client:
 
 
 @pytest.fixture(scope="session")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """A server for all tests of a process: it starts in 15 seconds of computing."""
+def _prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[PrefectServer, int]]:
+    """A server for all tests of a process, with its process id: it starts in 15 seconds of computing."""
     environment = own_python("MLSPEC_PREFECT", "prefect", "prefect")
     folder, port = tmp_path_factory.mktemp("prefect"), free_port()
     app = ["--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", str(port)]
@@ -131,10 +131,19 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]
     try:
         address = f"http://127.0.0.1:{port}/api"
         answers(f"{address}/health", process, folder / "log")
-        yield PrefectServer(environment, folder, address)
+        yield PrefectServer(environment, folder, address), process.pid
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+@pytest.fixture
+def prefect(_prefect: tuple[PrefectServer, int]) -> Iterator[PrefectServer]:
+    """The server, which is stopped between two tests: its services take a twentieth of a core without any work."""
+    server, process = _prefect
+    os.kill(process, signal.SIGCONT)
+    yield server
+    os.kill(process, signal.SIGSTOP)
 
 
 def answers(address: str, process: subprocess.Popen[bytes], log: Path) -> None:

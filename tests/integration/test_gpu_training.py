@@ -17,8 +17,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from mlspec.errors import StageError  # noqa: E402
+from mlspec.learning.graph_recorder import NotCapturable  # noqa: E402
 from mlspec.learning.repeatable import repeatable  # noqa: E402
-from mlspec.learning.step_graphs import NotCapturable, StepGraphs  # noqa: E402
+from mlspec.learning.step_graphs import StepGraphs  # noqa: E402
 from mlspec.records.export import Export  # noqa: E402
 from tests.parts import projects  # noqa: E402
 from tests.parts.projects import Applied  # noqa: E402
@@ -161,3 +162,39 @@ def test_attention_over_long_texts_repeats_its_bits() -> None:
         assert len(seen) == 1
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+two_gpus = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two NVIDIA GPUs")
+
+
+@two_gpus
+@pytest.mark.usefixtures("warm_processes")
+@pytest.mark.parametrize("settings", [
+    {}, {"class_weights": "balanced"}, {"precision": "bf16-mixed", "gradient_clip": "1.0"}, {"max_time": "1h"},
+])  # fmt: skip
+def test_two_gpus_train_as_one(settings: dict[str, str], tmp_path: Path) -> None:
+    one = trained(tmp_path / "one", "numbers" if "class_weights" not in settings else "text", **settings)
+    two, again = (
+        trained(tmp_path / name, "numbers" if "class_weights" not in settings else "text", devices="2", **settings)
+        for name in ("two", "again")
+    )
+    assert (speed(two)["devices"], speed(two)["compiled"]) == (2, "off")
+    assert same(weights(two), weights(again))
+    losses = [float(curves(project)[0]["train/loss"]) for project in (one, two)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05 if settings.get("class_weights") else 1e-2)
+
+
+@two_gpus
+@pytest.mark.usefixtures("warm_processes")
+def test_a_killed_run_of_two_gpus_ends_with_the_same_weights(tmp_path: Path) -> None:
+    whole = projects.text(tmp_path / "whole")
+    whole.spec("max_epochs: 8", "max_epochs: 3, devices: 2, checkpoint: {every_steps: 2}")
+    whole.run("data")
+    killed = Applied(tmp_path / "killed")
+    shutil.copytree(whole.root, killed.root)
+    assert run(whole, devices=2).code == 0
+    assert run(killed, 13, devices=2).code == 4
+    again = run(killed, devices=2)
+    assert again.code == 0, again.output
+    assert "resuming the interrupted run" in again.output
+    assert same(weights(whole), weights(killed))

@@ -50,7 +50,8 @@ def test_the_number_of_processes_changes_no_batch_of_a_training(rows: int, batch
     together = [Buckets(lengths, batch, 3, rank, world, True, drop) for rank in range(world)]
     shares = [list(zip(sampler.batches(1), sampler.rows(1), strict=True)) for sampler in together]
     for at, whole in enumerate(epoch(rows, batch, 1, True, drop)[0]):
-        counted = [share[:count] for share, count in (process[at] for process in shares)]
+        assert {rows for _, (_, rows) in (process[at] for process in shares)} == {len(whole)}
+        counted = [share[:count] for share, (count, _) in (process[at] for process in shares)]
         assert sorted(row for share in counted for row in share) == sorted(whole)
         assert max(map(len, counted)) - min(len(share) for share in counted if share) <= 1
 
@@ -71,7 +72,10 @@ def test_no_training_batch_has_one_row_where_two_are_there(rows: int, batch: int
 @given(COUNTS, BATCH, WORLD)
 @settings(max_examples=50)
 def test_drop_last_leaves_full_batches_and_never_none(rows: int, batch: int, world: int) -> None:
-    results = [sum(counts) for counts in zip(*(s.rows(1) for s in processes(rows, batch, world)), strict=True)]
+    results = [
+        sum(own for own, _ in counts)
+        for counts in zip(*(s.rows(1) for s in processes(rows, batch, world)), strict=True)
+    ]
     assert set(results) == {batch if rows >= batch else rows}
 
 

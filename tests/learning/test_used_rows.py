@@ -97,8 +97,8 @@ def same(one: Any, other: Any) -> bool:
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"precision": "bf16-mixed"}, {"accumulate": 2}],
-    ids=["plain", "bfloat16", "accumulated"],
+    [{}, {"precision": "bf16-mixed"}, {"accumulate": 2}, {"max_steps": 7}],
+    ids=["plain", "bfloat16", "accumulated", "stopped"],
 )
 def test_the_used_rows_give_the_bits_of_all_rows(settings: dict[str, Any], tmp_path: Path) -> None:
     module, some, curves = trained(tmp_path / "some", **settings)
@@ -122,6 +122,26 @@ def test_an_interrupted_training_resumes_with_the_same_bits(tmp_path: Path) -> N
         _, resumed, resumed_curves = trained(tmp_path / name, kind, **every)
         assert same(resumed, whole)
         assert resumed_curves == curves
+
+
+def test_clipping_adds_the_squares_in_another_order(tmp_path: Path) -> None:
+    module, some, _ = trained(tmp_path / "some", gradient_clip=0.01)
+    assert module.words is not None
+    _, whole, _ = trained(tmp_path / "all", AllRows, gradient_clip=0.01)
+    for name, weight in whole["state_dict"].items():
+        torch.testing.assert_close(some["state_dict"][name], weight)
+
+
+def test_a_clipped_training_that_ends_within_an_epoch_resumes_with_the_same_bits(tmp_path: Path) -> None:
+    every: dict[str, Any] = {"checkpoint": {"every_steps": 3}, "gradient_clip": 0.01, "max_steps": 8}
+    _, whole, curves = trained(tmp_path / "whole", **every)
+    assert whole["global_step"] == 8
+    with pytest.raises(Stopped):
+        trained(tmp_path / "some", stop=5, **every)
+    module, resumed, resumed_curves = trained(tmp_path / "some", **every)
+    assert module.words is not None
+    assert same(resumed, whole)
+    assert resumed_curves == curves
 
 
 @pytest.mark.parametrize("read", [lambda table: None, lambda table: table.state_dict(), lambda table: looked_up(table)])

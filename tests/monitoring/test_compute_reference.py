@@ -116,6 +116,30 @@ def test_it_is_cached_and_can_be_carried(project: Path, tmp_path: Path) -> None:
     assert "the dog" not in file.read_text()
 
 
+def test_a_slice_has_the_errors_of_its_rows_of_the_test_split(tmp_path: Path) -> None:
+    towns = ["Bonn"] * 60 + ["Trier"] * 40 + ["Rom"] * 29 + [None]
+    wrong = [place % 3 == 0 if town == "Bonn" else place % 2 == 0 for place, town in enumerate(towns)]
+    predicted = {
+        "actual": ["no"] * 130,
+        "predicted": ["yes" if each else "no" for each in wrong],
+        "confidence": [0.9] * 130,
+        "probabilities": [[0.9, 0.1]] * 130,
+    }
+    train = {"town": towns, "label": [0] * 130}
+    kinds = {"town": {"type": "category", "values": []}}
+    project = artifacts(tmp_path / "artifacts", kinds, train, CLASS, predicted)
+    reference = project_reference(project, tmp_path)
+    assert reference.tested == {"town": "town"}
+    errors = reference.slice_errors["town"]
+    assert {value: (grid.count, grid.mean) for value, grid in errors.items()} == {
+        "Bonn": (60, 1 / 3),
+        "Trier": (40, 0.5),
+    }
+    assert project_reference(project, tmp_path, hidden={"town": "hashed"}).slice_errors == {}
+    declared = {"big": LiveSlice(where="town IN ('Bonn', 'Trier')")}
+    assert set(project_reference(project, tmp_path, None, None, declared).slice_errors["big"]) == {"yes"}
+
+
 def test_a_slice_has_the_distribution_of_its_own_rows(tmp_path: Path) -> None:
     draws = np.random.default_rng(0)
     towns = ["Bonn"] * 300 + ["Trier"] * 200 + ["Rom"] * 49 + [None]

@@ -210,6 +210,30 @@ def test_predictions_that_a_server_dropped_are_reported_for_the_viewed_range(tmp
     )
 
 
+def test_predictions_that_elasticsearch_does_not_have_are_reported(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.answer(60)
+    folders = service.model.store.folders
+    path = folders.dropped / f"{service.now:%Y-%m-%d}" / "elasticsearch-1-a.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        json.dumps(
+            {"time": (service.now - timedelta(minutes=1)).isoformat(), "elasticsearch": {"refused": 2, "dropped": 1500}}
+        )
+    )
+    spooled = service.now - timedelta(hours=1)
+    folders.spool.mkdir(parents=True)
+    (folders.spool / f"{int(spooled.timestamp()) * 10**9:020d}-1-0.jsonl").write_text("{}\n")
+    state = service.observe().state
+    assert state.dropped == {"elasticsearch": {"dropped": 1500, "refused": 2}}
+    assert state.notes == (
+        "1,502 predictions of this range are not in the data stream of Elasticsearch (1,500: spool and memory were "
+        "full, 2: Elasticsearch refused them), so Kibana does not show them. The numbers here have them if the log does",
+        f"predictions since {spooled:%Y-%m-%d %H:%M} UTC wait for Elasticsearch, which does not accept them. The output "
+        "of the server has the cause",
+    )
+
+
 def test_labels_that_change_while_the_inputs_do_not_are_concept_drift(tmp_path: Path) -> None:
     service = Service(tmp_path)
     service.answer(1200)

@@ -252,7 +252,7 @@ def test_documents_for_elasticsearch_are_removed_with_their_day(tmp_path: Path) 
     spool.put([b"new\n"])
     (new,) = spool.folder.iterdir()
     old = f"{int(DAY.timestamp()) * 10**9:020d}"
-    left = [spool.folder / f"{old}-1-{name}" for name in ("0.jsonl", "1.jsonl.2-b", "2.partial")]
+    left = [spool.folder / f"{old}-1-{name}" for name in ("0.jsonl", "1.jsonl.2-b")]
     for path in left:
         path.write_text("{}\n")
     (spool.folder / "notes").write_text("not ours")

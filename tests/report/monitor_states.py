@@ -101,4 +101,5 @@ def full_state(name: str = "cola") -> MonitorState:
         deployments=((SINCE + timedelta(hours=30), "8"),),
         budget="On data that does not change, an alarm is raised at most once in 90,000 rows on average.",
         notes=("12 records were dropped because the queue was full",),
+        dropped={"log": {"queue_full": 12}},
     )  # fmt: skip

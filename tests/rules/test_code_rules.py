@@ -131,7 +131,7 @@ WRITES_ELSEWHERE: dict[str, str] = {
     "mlspec.run.journal._add": "one row at the end, flushed; a torn row is passed over",
     "mlspec.child_process.follow": "a log",
     "mlspec.runtime.elastic_sink._keep_refused": "rows at the end; a torn row is one document that was refused anyway",
-    "mlspec.runtime.elastic_spool.put": "beside the place of the file, then renamed",
+    "mlspec.runtime.elastic_spool._append": "rows at the end, cut back after a failure; a torn row is passed over",
     "mlspec.runtime.preprocess.fit.write": "into a folder that is swapped in whole",
     "mlspec.shipping.bundle_signing._private_file": "a key while it signs, which only its owner can read",
     "mlspec.shipping.rehearsal.processes.start": "a log",

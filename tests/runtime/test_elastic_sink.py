@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlspec.monitoring.dropped_records import dropped_records
+from mlspec.monitoring.store_folders import StoreFolders
 from mlspec.runtime.elastic_counts import ElasticCounts
 from mlspec.runtime.elastic_sink import ElasticSink, connect
 from mlspec.runtime.elastic_spool import ElasticSpool
+from tests.conftest import CHECKOUT
 from tests.runtime.answered import TABLE, encoder, request
 from tests.runtime.callers import until
 from tests.runtime.elastic_proxy import ElasticProxy, cluster
@@ -26,6 +34,22 @@ def server() -> Iterator[str]:
         yield url
 
 
+class SimulatedTime:
+    """A clock that the test advances, and waiting by it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        end = self.now + seconds
+        while self.now < end and not event.wait(0.001):
+            pass
+        return event.is_set()
+
+
 class Sending:
     """A sink with everything it reports, and its proxy."""
 
@@ -35,7 +59,7 @@ class Sending:
         self.sinks: list[ElasticSink] = []
 
     def start(self, spool: int = 10**6, **more: Any) -> ElasticSink:
-        self.spool = ElasticSpool(self.folder, spool)
+        self.spool = ElasticSpool(self.folder, spool, more.get("clock", time.monotonic))
         self.counts = ElasticCounts(TABLE, self.spool.size)
         url = more.pop("url", self.proxy.url)
         sink = ElasticSink(
@@ -62,6 +86,7 @@ def sending(server: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iter
 
 
 ENCODER = encoder()
+ALWAYS = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def lines(count: int) -> list[bytes]:
@@ -252,6 +277,100 @@ def test_while_the_cluster_is_down_predictions_wait_on_disk_within_the_bound(sen
     assert len(sending.stored()) == 50 - dropped
 
 
+def waiting(folder: Path) -> list[str]:
+    """The ids of the records on disk."""
+    files = (folder / "spool").iterdir()
+    return [json.loads(line)["id"] for file in files for line in file.read_bytes().splitlines()]
+
+
+@pytest.mark.parametrize("spool", [10**8, 100_000], ids=["all-fits", "more-than-the-bound"])
+def test_a_cluster_that_is_down_for_an_hour_receives_everything_within_the_bound_once(
+    sending: Sending, spool: int
+) -> None:
+    simulated, sent = SimulatedTime(), lines(1200)
+    sending.proxy.always = "503"
+    sink = sending.start(spool, max_lines=100, clock=simulated.clock, wait=simulated.wait)
+    for second in range(3600):
+        sink.write("", sent[second // 3 : second // 3 + 1] if second % 3 == 0 else [])
+        sink.tick()
+        simulated.now += 1.0
+    sink.tick()
+    fits = spool == 10**8
+    on_disk, dropped = waiting(sending.folder), sending.counted("dropped")
+    assert sending.spool.size() <= spool
+    assert (len(set(on_disk)) == 1200) == fits
+    assert (dropped == 0) == fits
+    sending.proxy.always = ""
+    until(lambda: _later(simulated) and sending.counted("stored") + sending.counted("duplicate") == 1200 - dropped)
+    assert len(sending.stored()) == 1200 - dropped
+    assert set(on_disk) <= set(sending.stored())
+    sink.close()
+    noted = dropped_records(StoreFolders(sending.folder), *ALWAYS).get("elasticsearch", {})
+    assert noted == ({"dropped": dropped} if dropped else {})
+    until(lambda: sending.spool.size() == 0)
+
+
+def _later(simulated: SimulatedTime) -> bool:
+    simulated.now += 1.0
+    return True
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from mlspec.runtime.contract import Contract
+from mlspec.monitoring.dropped_records import dropped_records
+from mlspec.monitoring.store_folders import StoreFolders
+from mlspec.runtime.elastic_counts import ElasticCounts
+from mlspec.runtime.elastic_sink import ElasticSink, connect
+from mlspec.runtime.elastic_spool import ElasticSpool
+url, folder, stream = sys.argv[1:]
+first, *others = Path(folder, "records").read_bytes().splitlines(keepends=True)
+spool = ElasticSpool(Path(folder), 10**6)
+counts = ElasticCounts(Contract("cola", "7", {}, ()), spool.size)
+sink = ElasticSink(lambda: connect(url, "key"), stream, spool, counts, print, flush=0.01)
+sink.write("", [first])
+while not Path(folder, "asked").exists():
+    time.sleep(0.005)
+while True:
+    time.sleep(0.005)
+    sink.tick()
+    if spool.size() and others:
+        sink.write("", others)
+        others = []
+"""
+"""A server that is sending the first record while the others wait."""
+
+
+def test_what_a_killed_server_had_not_sent_is_sent_by_the_one_that_runs(sending: Sending) -> None:
+    sent = lines(5)
+    (sending.folder / "records").write_bytes(b"".join(sent))
+    sending.proxy.faults = ["late"]
+    arguments = [sys.executable, "-c", KILLED, sending.proxy.url, str(sending.folder), sending.stream]
+    killed = subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
+    until(lambda: sending.proxy.bulks == [1])
+    (sending.folder / "asked").touch()
+    until(lambda: (sending.folder / "spool").is_dir() and len(waiting(sending.folder)) == 5)
+    killed.kill()
+    killed.wait()
+    simulated = SimulatedTime()
+    sending.start(clock=simulated.clock, wait=simulated.wait)
+    sending.proxy.go_on.set()
+    until(lambda: _later(simulated) and sending.counted("stored") + sending.counted("duplicate") == 5)
+    assert set(sending.stored()) == {json.loads(line)["id"] for line in sent}
+    until(lambda: sending.spool.size() == 0)
+
+
+def test_a_damaged_line_on_disk_is_counted_and_the_others_are_sent(sending: Sending) -> None:
+    (sending.folder / "spool").mkdir()
+    good = lines(2)
+    (sending.folder / "spool" / "1-a-0.jsonl").write_bytes(good[0] + b'{"id": 1}\n\xff\n' + good[1])
+    sending.start()
+    until(lambda: sending.counted("stored") == 2)
+    assert sending.counted("dropped") == 2
+    assert sum("cannot be read" in text for text in sending.messages) == 1
+
+
 def test_a_spool_that_cannot_be_written_drops_counts_and_reports_once(sending: Sending) -> None:
     (sending.folder / "spool").write_text("a file where the folder would be")
     sending.proxy.always = "503"
@@ -259,7 +378,7 @@ def test_a_spool_that_cannot_be_written_drops_counts_and_reports_once(sending: S
     for _ in range(3):
         sink.write("", lines(5))
     assert sending.counted("dropped") == 15
-    assert sum("predictions are not sent" in text for text in sending.messages) == 1
+    assert sum("predictions wait in memory, and are dropped" in text for text in sending.messages) == 1
 
 
 def test_refused_documents_that_cannot_be_written_are_counted(sending: Sending) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from mlspec.monitoring.dropped_records import dropped_records
 from mlspec.monitoring.store_folders import StoreFolders
-from mlspec.runtime.log_segments import DROPPED_SECONDS, LogSegments
+from mlspec.runtime.drop_notes import DROPPED_SECONDS
+from mlspec.runtime.log_segments import LogSegments
 from tests.runtime.answered import largest_file
 
 DAY, NEXT = "2026-11-27", "2026-11-28"
@@ -43,7 +44,7 @@ def test_what_is_dropped_is_counted_once_there_is_space(tmp_path: Path) -> None:
     segments = LogSegments(tmp_path, clock=lambda: now[0], dropped=lambda: lost)
 
     def noted() -> dict[str, int]:
-        return dict(dropped_records(StoreFolders(tmp_path), *ALWAYS))
+        return dict(dropped_records(StoreFolders(tmp_path), *ALWAYS).get("log", {}))
 
     segments.tick()
     assert not (tmp_path / "dropped").exists()

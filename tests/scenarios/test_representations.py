@@ -208,7 +208,7 @@ def test_two_representations_of_a_table_agree(drawn: tuple[dict[str, list[Any]],
 
 @pytest.mark.slow
 @given(tables(), st.sampled_from(sorted(FORMATS)))
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 def test_two_representations_of_many_tables_agree(
     created: tuple[dict[str, list[Any]], dict[str, Any]], format: str
 ) -> None:

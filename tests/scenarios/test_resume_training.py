@@ -104,6 +104,21 @@ def test_an_interrupted_run_saves_first(number: signal.Signals, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_processes")
+def test_a_signal_to_one_of_two_processes_stops_both_after_saving(tmp_path: Path) -> None:
+    whole, stopped = two_projects(tmp_path, "devices: 2, accelerator: cpu, checkpoint: {every: 1h}, max_time: 1h")
+    assert run(whole, devices=2).code == 0
+    ended = run(stopped, BATCHES + 4, signal.SIGTERM, devices=2)
+    assert ended.code == 130, ended.output
+    assert "Traceback" not in ended.output
+    assert saved(stopped)
+    again = run(stopped, devices=2)
+    assert again.code == 0, again.output
+    assert "resuming the interrupted run" in again.output
+    equal(whole, stopped)
+
+
+@pytest.mark.slow
 def test_a_changed_setting_starts_from_scratch(tmp_path: Path) -> None:
     project, _ = two_projects(tmp_path, "checkpoint: {every_steps: 1}")
     assert run(project, BATCHES + 4).code == -signal.SIGKILL

@@ -20,9 +20,9 @@ from mlspec.monitoring.baseline.quantile_grid import Floats, QuantileGrid
 from mlspec.records.record_file import Finite, Value
 
 Hashes: TypeAlias = npt.NDArray[np.uint32]
-VERSION: Final = 3
+VERSION: Final = 4
 """2: frequent numbers have bins of their own, and bins of the calibration equal numbers of predictions. 3: a regression
-has a model of its errors."""
+has a model of its errors. 4: errors of slices of the test split."""
 _WORD: Final = re.compile(r"\w+")
 
 
@@ -146,6 +146,12 @@ class Reference(Value):
     sliced: tuple[str, ...] = Field((), description="Slices that have a reference of their own, with their definition")
     slices: Mapping[str, Mapping[str, ColumnDistribution]] = Field(
         {}, description="By slice (`town=Bonn`): the inputs of its rows; slices of few rows are left out"
+    )
+    tested: Mapping[str, str] = Field(
+        {}, description="Slices whose errors on the test split are known: definition by name"
+    )
+    slice_errors: Mapping[str, Mapping[str, QuantileGrid]] = Field(
+        {}, description="By such a slice and its value: 1 for a wrong label and 0 for the right one, or absolute errors"
     )
     classes: ClassReference | None = Field(None, description="Predictions of a classification")
     values: ValueReference | None = Field(None, description="Predictions of a regression")

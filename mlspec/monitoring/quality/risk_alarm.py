@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Final, Literal, Self, TypeAlias
 
@@ -99,6 +100,21 @@ class RiskMonitor:
         factors = Bets(np.array([self.allowed]), np.zeros(1)).factors(losses[:, None])[:, 0, 0, _DATING_BET]
         path = np.concatenate([[0.0], np.cumsum(np.log(factors))])
         return min(int(path.argmin()), len(losses) - 1)
+
+    def rows_until(self, loss: float) -> float:
+        """Rows after which a share `loss` of losses of 1, the others 0, is about to raise an alarm; infinite if none.
+
+        The time that the fastest of the bets needs to reach the threshold, by its growth for each row.
+        """
+        highest = self.allowed
+        if loss <= highest or highest >= 1:
+            return math.inf
+        up, down = np.log1p(FRACTIONS * (1 - highest) / highest), np.log1p(-FRACTIONS)
+        growth = loss * up + (1 - loss) * down
+        bets = [
+            math.log(self.budget_rows / w) / g for w, g in zip(WEIGHTS.tolist(), growth.tolist(), strict=True) if g > 0
+        ]
+        return min(bets, default=math.inf)
 
     @property
     def allowed(self) -> float:

@@ -40,9 +40,8 @@ _GROUPS: Final = {
     Grouping.COLUMN: "monitor.column",
     Grouping.METRIC: "monitor.metric",
 }
+_BETWEEN: Final = '";"'
 _REPORT_LABEL: Final = "monitor.label"
-_NEWEST: Final = 100
-"""Reports of a table: the newest ones."""
 _QUANTITIES: Final[dict[Quantity, str]] = {
     "latency": "event.duration / 1000000.0",
     "score": "prediction.score",
@@ -72,11 +71,9 @@ def panel(query: Query, shape: ModelShape, stream: str) -> EsqlQuery:
     series, by = wide.series, wide.by
     reported = [s.measure for s in series if isinstance(s.measure, Latest)]
     where = [f"WHERE {' OR '.join(f'{_reported(m)} IS NOT NULL' for m in reported)}"] if reported else []
-    if reported and Grouping.TIME not in by:  # the newest reports first: ES|QL before 9.3 has no latest value
-        stats = ", ".join(f"{name(s.name)} = {_aggregation(s.measure)}" for s in series)
-        groups = ", ".join((f"time = {TIME}", *(_group(grouping, reported=True) for grouping in by)))
-        rows = (f"STATS {stats} BY {groups}", f"SORT {', '.join(('time DESC', *by))}", f"LIMIT {_NEWEST}")
-        return EsqlQuery(" | ".join((_from(stream), _RANGE, *where, *rows)), (Grouping.TIME, *by), series)
+    if reported and Grouping.TIME not in by:
+        stages = (_from(stream), _RANGE, *where, *_latest(series, by))
+        return EsqlQuery(" | ".join(stages), (Grouping.TIME, *by), series)
     sort = ["SORT time"] if Grouping.TIME in by else []
     stages = (_from(stream), _RANGE, *where, *_aggregated(series, by), *sort)
     return EsqlQuery(" | ".join(stages), tuple(by), series)
@@ -134,6 +131,21 @@ def _aggregated(series: Sequence[Series], by: Sequence[Grouping]) -> Iterator[st
         quotients = (f"{name(n)} = {_quotient(m)}" for n, m in rates.items())
         yield f"EVAL {', '.join(quotients)}"
         yield "KEEP " + ", ".join([*(grouping.value for grouping in by), *(name(s.name) for s in series)])
+
+
+def _latest(series: Sequence[Series], by: Sequence[Grouping]) -> Iterator[str]:
+    """The latest report of each group. ES|QL before 9.3 has no latest value, but that of a text which begins with the
+    time is its largest."""
+    values = {s.name: _reported(s.measure) for s in series if isinstance(s.measure, Latest)}
+    texts = (f'COALESCE(TO_STRING({field}), "")' for field in values.values())
+    joined = f"CONCAT(TO_STRING(TO_LONG({TIME})), {', '.join(text for each in texts for text in (_BETWEEN, each))})"
+    yield f"EVAL report = {joined}"
+    yield f"STATS newest = MAX(report) BY {', '.join(_group(grouping, reported=True) for grouping in by)}"
+    yield f'DISSECT newest "%{{millis}};{";".join(f"%{{text_{n}}}" for n in values)}"'
+    numbers = (f"{name(n)} = TO_DOUBLE({name(f'text_{n}')})" for n in values)
+    yield f"EVAL time = TO_DATETIME(TO_LONG(millis)), {', '.join(numbers)}"
+    yield f"KEEP time, {', '.join(by)}, {', '.join(map(name, values))}"
+    yield f"SORT {', '.join(by)}"
 
 
 def _group(grouping: Grouping, *, reported: bool) -> str:

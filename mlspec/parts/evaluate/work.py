@@ -19,6 +19,7 @@ from mlspec.learning.build import load_module
 from mlspec.learning.devices import of_evaluation
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import Classified, classified, of_classified, per_class, scores
+from mlspec.learning.out_of_memory import MORE_MEMORY, memory_sentence
 from mlspec.learning.prepare import load_fitted
 from mlspec.learning.split_rows import load, texts_cut
 from mlspec.learning.threads import limit_threads
@@ -35,6 +36,7 @@ Measure = Callable[[Tensor], dict[str, float | None]]
 """Computes the metrics of the rows with these numbers."""
 
 
+@memory_sentence(MORE_MEMORY)
 def main(job: Job) -> None:
     """Run the stage `evaluate`."""
     limit_threads()
@@ -46,7 +48,7 @@ def main(job: Job) -> None:
     for message in texts_cut(rows, preprocess, "test"):
         warn(message)
     with user_code(job.root, "the model's forward"):
-        outputs = logits(module.to(of_evaluation(job)), rows, preprocess, options.batch_size)
+        outputs = logits(module, rows, preprocess, options.batch_size, of_evaluation(job))
     labels = schema.labels
     checked(outputs, len(labels))
     values = torch.from_numpy(outputs)

@@ -17,6 +17,7 @@ from mlspec.learning.build import load_module
 from mlspec.learning.devices import of_evaluation
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import scores
+from mlspec.learning.out_of_memory import MORE_MEMORY, memory_sentence
 from mlspec.learning.prepare import load_fitted
 from mlspec.learning.split_rows import Rows, load
 from mlspec.parts.export import bundle_formats
@@ -61,6 +62,7 @@ class Trained:
         return self.schema.task
 
 
+@memory_sentence(MORE_MEMORY)
 def main(job: Job) -> None:
     """Run the stage. The bundle appears atomically, after all checks. Raises StageError if one fails."""
     trained = loaded(job)
@@ -80,7 +82,7 @@ def loaded(job: Job) -> Trained:
     module = load_module(job.inputs / "model", schema, job.root)
     rows = load(job.inputs / "data", "test", preprocess, job.scratch)
     with user_code(job.root, "the model's forward"):
-        outputs = logits(module.to(of_evaluation(job)), rows, preprocess)
+        outputs = logits(module, rows, preprocess, on=of_evaluation(job))
     checked(outputs, len(schema.labels))
     # The graph is exported from the CPU, and compared with the session on a CPU that serves.
     return Trained(module.cpu(), preprocess, rows, outputs, schema)

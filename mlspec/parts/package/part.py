@@ -21,7 +21,7 @@ from mlspec.source.dockerfile_lock import pinned
 from mlspec.source.hash_lock import FILE as LOCK
 from mlspec.source.hash_lock import requirement
 from mlspec.spec.project import Project, ProjectInfo
-from mlspec.spec.types import size_bytes, unprintable
+from mlspec.spec.types import SecretRef, size_bytes, unprintable
 
 NAME: Final = "package"
 PROGRAMS: Final = {"package": "mlspec.parts.package.work:main", "image": "mlspec.parts.package.image_build:main"}
@@ -126,6 +126,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         "on_lambda": on_lambda,
         "logs": _logs(project),
         **_log_folder(project),
+        "elastic": _elastic_variables(project),
         "memory": _memory(project),
         "unused": serving_pins.UNUSED,
         "epoch": serving_pins.EPOCH,
@@ -189,6 +190,14 @@ def _log_folder(project: Project) -> dict[str, str]:
 def _stores_in_elasticsearch(project: Project) -> bool:
     monitor = project.get(Monitor)
     return monitor is not None and monitor.elasticsearch is not None
+
+
+def _elastic_variables(project: Project) -> list[str]:
+    """The environment variables with which the server sends predictions to Elasticsearch."""
+    elastic = (project.get(Monitor) or Monitor()).elasticsearch
+    if elastic is None or not _logs(project):
+        return []
+    return list(dict.fromkeys(ref.env for ref in (elastic.url, elastic.api_key) if isinstance(ref, SecretRef)))
 
 
 def _memory(project: Project) -> int | None:

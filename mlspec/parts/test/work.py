@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
 from mlspec.job import Job, whole
+from mlspec.learning.out_of_memory import MORE_MEMORY, memory_sentence
 from mlspec.learning.prepare import input_descriptions
 from mlspec.parts.test import textattack_environment
 from mlspec.parts.test.attacks import Attacked, LabelledRow, Victim, attack
@@ -36,6 +37,7 @@ NOTHING_RAN = 5
 """The exit code of pytest if it collected no tests."""
 
 
+@memory_sentence(MORE_MEMORY)
 def robustness(job: Job) -> None:
     """Run the stage `robustness`: the share of predictions that do not change when rows are perturbed.
 

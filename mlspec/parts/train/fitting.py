@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Literal
 
 import pytorch_lightning as pl
-import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
@@ -31,6 +30,7 @@ from mlspec.learning.callbacks import (
     DeviceBar,
     FiniteLoss,
     LastStep,
+    TimeLimit,
     interruptible,
     position,
     saved_position,
@@ -43,6 +43,7 @@ from mlspec.learning.gradient_shares import shared
 from mlspec.learning.inductor import compile_errors
 from mlspec.learning.learner import Learner
 from mlspec.learning.memory_limit import fitting_batch
+from mlspec.learning.out_of_memory import of_host, out_of_memory
 from mlspec.learning.padding import padding
 from mlspec.learning.split_rows import Rows, load
 from mlspec.learning.used_rows import used_rows
@@ -98,14 +99,16 @@ class Fitting:
             save_on_train_epoch_end=True,
         )
         self.finite = FiniteLoss()
+        most = None if train.max_time == "off" else timedelta(seconds=duration_seconds(train.max_time))
+        self.limit = None if most is None else TimeLimit(most)
         self._module: pl.LightningModule | None = None
         self._compiled = "off"
         with configuration_errors():
             self.trainer = self._trainer(scratch, loggers)
         direct(self.trainer)
         device = self.trainer.strategy.root_device
-        # Reading a loss waits for an accelerator.
-        self.finite.every = 1 if device.type == "cpu" else train.log_every
+        # Reading a loss waits for an accelerator, and so does what several processes agree on.
+        self.waits_every(1 if device.type == "cpu" else train.log_every)
         switches(train, device)
 
     def _trainer(self, scratch: Path, loggers: Loggers) -> pl.Trainer:
@@ -115,7 +118,6 @@ class Fitting:
             max_epochs=train.max_epochs,
             min_epochs=0,
             max_steps=train.max_steps,
-            max_time=None if train.max_time == "off" else timedelta(seconds=duration_seconds(train.max_time)),
             accelerator=train.accelerator,
             devices=train.devices,
             strategy=train.strategy,
@@ -131,6 +133,7 @@ class Fitting:
             log_every_n_steps=train.log_every,
             use_distributed_sampler=False,
             plugins=[SafeCheckpoints()],
+            profiler=self.times.fetching,
         )
 
     def _callbacks(self) -> list[pl.Callback]:
@@ -157,7 +160,15 @@ class Fitting:
                 check_on_train_epoch_end=True,
             )
             callbacks.append(early_stopping)
+        if self.limit is not None:
+            callbacks.append(self.limit)
         return callbacks
+
+    def waits_every(self, steps: int) -> None:
+        """Wait for the device at most once in that many steps."""
+        self.finite.every = self.keep.together = steps
+        if self.limit is not None:
+            self.limit.together = steps
 
     def fit(self, module: pl.LightningModule, rows: dict[str, Rows], preprocess: Preprocess) -> None:
         """Train, or resume training. Raises StageError for errors of the settings, the data or the user's code."""
@@ -213,7 +224,10 @@ class Fitting:
         """The batch size that fits in the memory; None if it is unknown."""
         if not isinstance(self._module, Learner):
             return None
-        return fitting_batch(self._module, rows, preprocess, self.train.batch_size)
+        try:
+            return fitting_batch(self._module, rows, preprocess, self.train.batch_size)
+        except RuntimeError:  # the failed step may leave the device unusable, and its error counts
+            return None
 
     def _compare(self, model: Custom, rows: Mapping[str, Rows], preprocess: Preprocess) -> None:
         """Add the callback that compares the first batch with the inputs in evaluation."""
@@ -308,16 +322,12 @@ def memory_errors(train: TrainSpec, fitting: Callable[[], int | None]) -> Iterat
     try:
         yield
         return
-    except torch.OutOfMemoryError:
-        pass
-    except MemoryError:
-        raise StageError("out of memory", help=help) from None
-    except RuntimeError as error:
-        # On a CPU torch raises a plain RuntimeError.
-        if "DefaultCPUAllocator" not in str(error):
+    except Exception as error:
+        if not out_of_memory(error):
             raise
-        raise StageError("out of memory", help=help) from None
-    # Outside of the handlers, whose traceback holds the tensors of the failed step.
+        if of_host(error):
+            raise StageError("out of memory", help=help) from None
+    # Outside of the handler, whose traceback holds the tensors of the failed step.
     size = fitting()
     if size is not None:
         steps = train.accumulate * -(-train.batch_size // size)

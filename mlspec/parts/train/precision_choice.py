@@ -16,6 +16,7 @@ from typing import Any, Final
 import pytorch_lightning as pl
 import torch
 
+from mlspec import __version__
 from mlspec.job import Job, write_json
 from mlspec.learning import ranks
 from mlspec.learning.batches import Buckets, lengths
@@ -23,8 +24,8 @@ from mlspec.learning.bfloat16 import computes
 from mlspec.learning.device_use import name_of
 from mlspec.learning.devices import device
 from mlspec.learning.gradient_shares import shared
-from mlspec.parts.train.fitting import direct
-from mlspec.parts.train.run_fingerprint import fingerprint
+from mlspec.parts.train.fitting import direct, memory_errors
+from mlspec.parts.train.run_fingerprint import of_steps
 from mlspec.parts.train.tuning import Material, Precision, Search
 from mlspec.records.training import Tuned
 from mlspec.sections.train import TrainSpec
@@ -40,8 +41,8 @@ MOST_STEPS, SECONDS = 12, 1.0
 
 
 def chosen(job: Job, material: Material) -> Tuned:
-    """The choice that this machine made for the same training before, or a new one."""
-    path, key = job.scratch / FILE, _key(job)
+    """The choice that this machine made for steps as these before, or a new one."""
+    path, key = job.scratch / FILE, _key(job, material)
     known = _known(path)
     if key in known:
         return Tuned.model_validate(known[key])
@@ -52,10 +53,11 @@ def chosen(job: Job, material: Material) -> Tuned:
     return result
 
 
-def _key(job: Job) -> str:
-    """The training, its device, the processor with its threads, and the release of torch."""
+def _key(job: Job, material: Material) -> str:
+    """What decides how long a step takes: the model and its rows, the device with its threads, and releases."""
     used = device(job.need(TrainSpec).accelerator, "train.accelerator")
-    return f"{fingerprint(job)} {used.type} {name_of(torch.device('cpu'))} {torch.__version__}"
+    here = f"{used.type} {name_of(used)}"
+    return f"{of_steps(job, material.shapes)} {here} torch {torch.__version__} mlspec {__version__}"
 
 
 def _known(path: Path) -> dict[str, Any]:
@@ -127,7 +129,7 @@ class PrecisionSearch(Search):
         trainer = self._trainer(steps + 1, precision, callbacks=[times], min_epochs=0, limit_val_batches=0)
         direct(trainer)
         module = self._module(job, trainer)
-        with self._errors():
+        with memory_errors(self.train, lambda: None), self._errors():
             trainer.fit(module, **self._data(job, trainer, self._order(trainer)))
         seconds = torch.tensor(times.seconds, dtype=torch.float64)
         del module

@@ -4,39 +4,59 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mlspec.job import Job
 from mlspec.learning.checkpoint_files import FORMAT
 from mlspec.sections.metric_names import MEASURED
 from mlspec.sections.model import Custom, ModelSpec, TextClassifier
+from mlspec.sections.train import TrainSpec
 from mlspec.source import reads
 from mlspec.source.module_imports import Imports
 from mlspec.watch import paused
 
 _DATA = ("train.parquet", "valid.parquet", "schema.json")
 _FREE = frozenset({"workers", "log_every"})
+_OF_STEPS = (
+    "batch_size", "accumulate", "accelerator", "devices", "strategy", "compile", "gradient_checkpointing",
+    "deterministic", "class_weights", "workers",
+)  # fmt: skip
+"""Keys of `train` that change how long a step takes."""
 _FREE_OF_CHECKPOINT = frozenset({"every", "every_steps"})
 """Without `devices` and similar keys: a resumed run counts the batches of each process."""
 
 
 def fingerprint(job: Job) -> str:
     """A digest of everything that a resumed run must share with the interrupted one: settings, data, user code."""
-    digest = hashlib.sha256()
     contents = [FORMAT, _model(job), _settings(job), _measured(job), str(job.outputs)]
-    digest.update(json.dumps(contents, sort_keys=True).encode())
+    return _digest(contents, [*(job.inputs / "data" / name for name in _DATA), *_code(job)])
+
+
+def of_steps(job: Job, shapes: object) -> str:
+    """A digest of what decides how long a step takes: the model, settings of the step, and the shapes of the rows.
+
+    Not what the jobs of a sweep differ in for the most part: learning rate, schedule, seed, dropout, output folder.
+    """
+    train, model = job.need(TrainSpec), _model(job)
+    if isinstance(model, dict) and isinstance(model.get("dropout"), float | int):
+        model = {**model, "dropout": model["dropout"] > 0}
+    settings = [getattr(train, name) for name in _OF_STEPS]
+    return _digest([model, settings, train.optimizer.type, train.gradient_clip > 0, shapes], _code(job))
+
+
+def _digest(contents: object, files: Iterable[Path]) -> str:
+    digest = hashlib.sha256(json.dumps(contents, sort_keys=True).encode())
     with paused():  # some of these files may not be inputs of the training
-        for path in _files(job):
+        for path in files:
             if path.is_file():
                 with path.open("rb") as file:
                     digest.update(f"{path}\0".encode() + hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
 
 
-def _files(job: Job) -> Iterator[Path]:
-    """All files that training reads."""
-    yield from (job.inputs / "data" / name for name in _DATA)
+def _code(job: Job) -> Iterator[Path]:
+    """All files that training reads, beside its data."""
     model = job.need(ModelSpec)
     if isinstance(model, TextClassifier) and model.pretrained is not None:
         yield from sorted((job.root / model.pretrained).rglob("*"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from typing import Any, Final, Literal
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.memory import is_oom_error
+from pytorch_lightning.utilities.memory import is_cudnn_snafu
 from pytorch_lightning.utilities.parsing import lightning_hasattr
 from torch.utils.data import DataLoader
 
@@ -24,10 +23,11 @@ from mlspec.learning.batch_search import LongestRows, search
 from mlspec.learning.batch_source import source
 from mlspec.learning.batches import Batch, Buckets, lengths
 from mlspec.learning.build import custom
-from mlspec.learning.device_use import memory, name_of
+from mlspec.learning.device_use import name_of
 from mlspec.learning.gradient_shares import shared
-from mlspec.learning.host_memory import HostMemory
+from mlspec.learning.host_memory import HostMemory, resident
 from mlspec.learning.memory_limit import MARGIN
+from mlspec.learning.out_of_memory import out_of_memory
 from mlspec.learning.packed_rows import available
 from mlspec.learning.rate_search import LEAST, RangeTest, steepest
 from mlspec.learning.split_rows import Rows
@@ -58,6 +58,17 @@ class Material:
     """Creates a new module with the settings of a job."""
     scratch: Path
     """The folder of the checkpoint."""
+    vocab: int = 0
+    """The number of words; 0 without texts."""
+
+    @property
+    def shapes(self) -> list[object]:
+        """What the time of a step depends on: the inputs of a row, lengths of texts to a digit, words."""
+        rows = self.rows["train"]
+        sizes = lengths(rows, self.preprocess)
+        inputs = [[name, str(array.dtype), array.shape[1:]] for name, array in rows.features[0].items()]
+        widths = [array.size for array in rows.features[0].values()] if max(sizes) == 1 else []
+        return [inputs, widths, max(sizes), float(f"{sum(sizes) / len(sizes):.1g}"), self.vocab]
 
 
 class Search:
@@ -76,12 +87,14 @@ class Search:
         # A larger batch would leave fewer batches than gradients are accumulated over.
         most = min(options.max, max(1, rows // self.train.accumulate))
         device = self._trainer(1).strategy.root_device
-        host = HostMemory(available() if device.type == "cpu" else sys.maxsize, lambda: memory(device))
+        host = HostMemory(available(), resident) if device.type == "cpu" else None
 
         def fits(size: int) -> bool:
             tried = size + -(-size // MARGIN)
-            fit = host.allows(tried) and self._trial(tried)
-            host.measured(tried)
+            if host is None:
+                fit = self._trial(tried)
+            else:
+                fit = host.allows(tried) and host.measured(tried, lambda: self._trial(tried))
             print(f"a batch of {size} rows {'fits' if fit else 'does not fit'}", flush=True)
             return fit
 
@@ -103,8 +116,8 @@ class Search:
         fits = True
         try:
             self._few_steps(self._with(batch_size=size))
-        except RuntimeError as error:
-            if not _out_of_memory(error):
+        except (RuntimeError, MemoryError) as error:
+            if not _too_large(error):
                 raise
             fits = False
         # Outside of the handler, whose traceback holds the tensors of the failed step.
@@ -226,15 +239,15 @@ class Search:
         own: AbstractContextManager[None] = (
             user_code(self.job.root, "training", objects) if self.model else nullcontext()
         )
-        failed: RuntimeError | None = None
+        failed: RuntimeError | MemoryError | None = None
         with ExitStack() as stack:
             for context in (_interrupts(), own, configuration_errors(name)):
                 stack.enter_context(context)
             stack.enter_context(single_rows(self.train, len(self.material.rows["train"]), self.job.root))
             try:
                 yield
-            except RuntimeError as error:
-                if not _out_of_memory(error):
+            except (RuntimeError, MemoryError) as error:
+                if not _too_large(error):
                     raise
                 failed = error
         if failed is not None:
@@ -252,14 +265,9 @@ def _judged(test: RangeTest) -> float:
     raise StageError(f"train.tune.learning_rate: the loss falls at no rate of {len(test.losses)} steps", help=help)
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
-    """Whether a step ran out of memory, also if recording it as a graph then failed for that reason."""
-    causes: BaseException | None = error
-    while causes is not None:
-        if isinstance(causes, torch.OutOfMemoryError):
-            return True
-        causes = causes.__context__
-    return is_oom_error(error) or "MPS backend out of memory" in str(error)
+def _too_large(error: BaseException) -> bool:
+    """Whether a batch was too large: for the memory, or for cuDNN's numbers of 32 bits."""
+    return out_of_memory(error) or is_cudnn_snafu(error)
 
 
 def _free() -> None:

@@ -21,6 +21,7 @@ from mlspec.learning.devices import of_evaluation
 from mlspec.learning.learner import Learner
 from mlspec.learning.metrics import Scores
 from mlspec.learning.networks import TabularNetwork
+from mlspec.learning.out_of_memory import memory_sentence
 from mlspec.learning.prepare import prepared
 from mlspec.learning.preprocess_trial import accepted
 from mlspec.learning.split_rows import Rows, load, texts_cut
@@ -111,7 +112,8 @@ def train_here(job: Job) -> float | None:
         source = str(model.loader or "") if isinstance(model, Custom) else ""
         if (advice := fitting.times.advice(train.workers, source)) and ranks.first():
             warn(*advice)
-        trackers.finish(lambda: TrainedModel(_best(job, schema), rows["valid"], preprocess, schema, job.outputs))
+        with memory_sentence("set evaluate.accelerator: cpu"):
+            trackers.finish(lambda: TrainedModel(_best(job, schema), rows["valid"], preprocess, schema, job.outputs))
     if ranks.first():
         shutil.rmtree(scratch, ignore_errors=True)
     return fitting.value()
@@ -129,7 +131,7 @@ def _tuned(job: Job, schema: Schema, vocab: int, rows: dict[str, Rows], preproce
     def make(changed: Job) -> pl.LightningModule:
         return _module(changed, schema, vocab, rows["train"], preprocess.names)[0]
 
-    return tuned(job, Material(rows, preprocess, make, _scratch(job)))
+    return tuned(job, Material(rows, preprocess, make, _scratch(job), vocab))
 
 
 def decided(run: Fitting) -> list[Decision]:

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
 import pytest
 
 from mlspec.monitoring.queries import esql
 from mlspec.monitoring.queries.alerts import alerts
 from mlspec.monitoring.queries.dashboard_model import dashboard
-from mlspec.monitoring.queries.measure import Counted, rate
+from mlspec.monitoring.queries.measure import Counted, Latest, rate
 from mlspec.monitoring.queries.query import Grouping, ModelShape, Query, Series
 from mlspec.sections.monitor_alerts import Alerts
+from tests.esql_as_sql import create, flat, translated
 from tests.esql_grammar import syntax_errors
 
 INPUTS = (("sentence", "text"), ("age", "number"), ("odd `name.x", "category"))
@@ -54,3 +59,20 @@ def test_a_rate_by_column_has_one_series_for_each_input() -> None:
     assert rendered.groups == (Grouping.TIME,)
     missing = Query((Series("missing", "Missing", rate(Counted.MISSING)),), (Grouping.TIME, Grouping.COLUMN))
     assert len(esql.panel(missing, SCHEMA, "s").values) == len(INPUTS)
+
+
+def test_a_table_of_what_is_reported_has_the_latest_report_of_each_group() -> None:
+    first, last = (datetime(2026, 11, 27, hour, tzinfo=UTC) for hour in (1, 2))
+    reports: list[dict[str, Any]] = [
+        {"@timestamp": time, "service": {"version": version}, "monitor": {"metric": "f1", "measure": value}}
+        for time, version, value in ((first, "7", 0.9), (last, "7", 0.5), (first, "8", 0.25))
+    ]
+    reports[1]["monitor"] |= {"measure_low": 0.125}
+    query = Query(
+        (Series("measure", "", Latest("measure")), Series("low", "", Latest("measure_low"))),
+        (Grouping.VERSION, Grouping.METRIC),
+    )
+    with duckdb.connect() as connection:
+        create(connection, "reports", flat(reports))
+        rows = connection.execute(translated(esql.panel(query, SCHEMA, "reports").text)).fetchall()
+    assert rows == [(last, "7", "f1", 0.5, 0.125), (first, "8", "f1", 0.25, None)]

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from mlspec.runtime import log_policy
@@ -59,6 +60,23 @@ def test_compose_mounts_the_folder_that_is_read(tmp_path: Path) -> None:
     assert "#   mkdir -p '/srv/a $b'\n" in other
     unwatched = yaml.safe_load(files(tmp_path, PACKAGE)["compose.yaml"])["services"]["serve"]
     assert not unwatched.keys() & {"user", "volumes"}
+
+
+@pytest.mark.parametrize(
+    ("options", "variables"),
+    [("{}", ["ELASTIC_URL", "ELASTIC_API_KEY"]), ("{url: 'http://es:9200', api_key: {env: KEY}}", ["KEY"])],
+)
+def test_compose_gives_the_server_its_variables_for_elasticsearch(
+    tmp_path: Path, options: str, variables: list[str]
+) -> None:
+    text = files(tmp_path, PACKAGE + f"monitor: {{elasticsearch: {options}}}\n")["compose.yaml"]
+    service = yaml.safe_load(text)["services"]["serve"]
+    assert service["environment"] == {name: f"${{{name}:-}}" for name in variables}
+    assert "cat .mlspec/elasticsearch/server.env >> .env" in text
+    assert (
+        "environment"
+        not in yaml.safe_load(files(tmp_path, PACKAGE + "monitor: {}\n")["compose.yaml"])["services"]["serve"]
+    )
 
 
 def test_the_image_holds_the_policy_a_volume_and_the_client(tmp_path: Path) -> None:

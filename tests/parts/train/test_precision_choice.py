@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlspec.parts.train.precision_choice import GAIN, decided, undisturbed
+from mlspec.parts.train.work import train_here
 from tests.parts import projects
 from tests.parts.projects import Applied
 from tests.parts.train.stage import run
@@ -65,14 +67,28 @@ def test_a_repeated_training_chooses_the_same(tmp_path: Path, capsys: pytest.Cap
     assert same(weights(auto, "last"), weights(given, "last"))
 
 
-def test_other_settings_and_a_damaged_file_are_measured_again(tmp_path: Path) -> None:
+def test_other_steps_and_a_damaged_file_are_measured_again(tmp_path: Path) -> None:
     auto = project(tmp_path, "precision: auto", "numbers")
     auto.run("train")
-    auto.spec("precision: auto", "precision: auto, seed: 7")
+    auto.spec("batch_size: 16", "batch_size: 8")
     auto.run("train")
     assert len(json.loads(kept(auto).read_text(encoding="utf-8"))) == 2
     kept(auto).write_text("[", encoding="utf-8")
     auto.run("train")
+    assert len(json.loads(kept(auto).read_text(encoding="utf-8"))) == 1
+
+
+def test_the_jobs_of_a_sweep_measure_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They differ in learning rate, seed and output folder, which do not change how long a step takes."""
+    auto = project(tmp_path, "precision: auto", "numbers")
+    auto.run("train")
+    choose(auto, {"precision": "32-true", "precision_gain": 0.5})
+    auto.spec("learning_rate: 0.02", "learning_rate: 0.03")
+    auto.spec("precision: auto", "precision: auto, seed: 7, gradient_clip: 0, schedule: {type: cosine}")
+    job = auto.job()
+    capsys.readouterr()
+    train_here(replace(job, outputs=tmp_path / "another"))
+    assert MEASURING not in capsys.readouterr().out
     assert len(json.loads(kept(auto).read_text(encoding="utf-8"))) == 1
 
 

@@ -1,0 +1,160 @@
+"""A fall of the quality in one slice: the alarm, its budget, and after how many rows it is found."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
+from mlspec.monitoring.drift.evidence import DIRECTIONS, FRACTIONS, Bets, accumulate
+from mlspec.monitoring.incident_detectors import slice_replays
+from mlspec.monitoring.incidents import INCIDENTS, replay
+from mlspec.monitoring.label_store import LabelStore
+from mlspec.monitoring.quality.risk_alarm import RiskMonitor
+from mlspec.monitoring.quality_state import new_risk_monitor
+from mlspec.monitoring.queries.query import ModelShape
+from mlspec.monitoring.slice_quality import new_slice_monitor
+from tests.monitoring.references import REFERENCE
+from tests.monitoring.watched import Service
+
+SLICED = REFERENCE.model_copy(
+    update={
+        "digest": "00000000000051ce",
+        "tested": {"town": "town"},
+        "slice_errors": {
+            "town": {town: QuantileGrid.of((np.arange(600) < 120).astype(np.float64)) for town in ("Bonn", "Köln")}
+        },
+    }
+)
+SEEDS = 200
+
+
+def sliced(folder: Path, **slices: object) -> Service:
+    return Service(folder, reference=SLICED, quality={"slices": slices or ["town"]})
+
+
+def labelled(service: Service, wrong: dict[str, float]) -> None:
+    """Labels of all predictions; of each town that share is wrong."""
+    random = np.random.default_rng(1)
+    other = {"yes": "no", "no": "yes"}
+    rows = service.model.store.query('SELECT request_id, label, "input.town" AS town FROM predictions').to_pylist()
+    lines: list[dict[str, Any]] = [
+        {
+            "request_id": row["request_id"],
+            "label": other[row["label"]] if random.random() < wrong.get(row["town"], 0.2) else row["label"],
+        }
+        for row in rows
+    ]
+    LabelStore(service.model.store).add(pa.Table.from_pylist(lines), service.now)
+
+
+def test_a_fall_in_one_slice_is_an_alarm_that_names_it(tmp_path: Path) -> None:
+    service = sliced(tmp_path)
+    service.answer(1500)
+    labelled(service, {"Köln": 0.45, "Bonn": 0.12})
+    seen = service.observe()
+    (alarm,) = seen.state.alarms
+    assert (alarm.id, alarm.group) == ("quality/7/town=Köln", "harmful")
+    assert alarm.title == "Accuracy of town=Köln is worse than on the test split (version 7)"
+    assert "labelled rows with town=Köln, 0.800 on its rows of the test split." in alarm.text
+    assert (alarm.facts.slice, alarm.facts.direction) == ("town=Köln", "down")
+    assert alarm.facts.low is not None
+    assert alarm.facts.high is not None
+    assert alarm.facts.low < 0.55 < alarm.facts.high < 0.8
+    assert all(dict(row)["town"] == "Köln" for row in alarm.examples)
+    (right,) = [signal for signal in seen.state.signals if signal.question == "Is it still right?"]
+    assert right.level == "bad"
+    assert "worse in town=Köln" in right.detail
+    assert {metric.value for metric in seen.state.metrics if metric.name == "quality_alarm_open"} == {1.0}
+    again = service.observe(timedelta(hours=7))
+    assert [each.id for each in again.state.alarms] == [alarm.id]
+
+
+def test_where_the_whole_version_is_worse_its_slices_are_no_further_alarms(tmp_path: Path) -> None:
+    service = sliced(tmp_path)
+    service.answer(1500)
+    labelled(service, {"Köln": 0.6, "Bonn": 0.6})
+    assert [alarm.id for alarm in service.observe().state.alarms] == ["quality/7"]
+
+
+def test_a_slice_that_the_test_split_does_not_have_and_one_as_before_raise_none(tmp_path: Path) -> None:
+    service = sliced(tmp_path)
+    service.answer(1000)
+    labelled(service, {"Trier": 0.9})
+    assert service.observe().state.alarms == ()
+
+
+def test_a_slice_of_another_definition_is_not_compared(tmp_path: Path) -> None:
+    service = sliced(tmp_path, town={"where": "town = 'Bonn'"})
+    service.answer(500)
+    labelled(service, {"Köln": 0.9})
+    assert [alarm.id for alarm in service.observe().state.alarms if "/town" in alarm.id] == []
+
+
+def test_the_replay_of_a_fall_in_a_slice_says_after_how_many_rows_it_is_found(tmp_path: Path) -> None:
+    (detector,) = slice_replays(sliced(tmp_path).model)
+    (fall,) = [incident for incident in INCIDENTS if incident.sliced]
+    rows = detector.rows_until_alarm(fall)
+    assert rows is not None
+    assert 20 < rows < 200
+    assert [detector.rows_until_alarm(each) for each in INCIDENTS if not each.sliced and not each.flipped] == [None] * 8
+    (replayed,) = [
+        each
+        for each in replay((), ModelShape("shop", "classification", ()), 60, [detector]).replays
+        if each.incident is fall
+    ]
+    assert [(fired.alert, fired.rows) for fired in replayed.fired] == [("slice quality", rows)]
+    assert list(slice_replays(Service(tmp_path / "without").model)) == []
+
+
+def detectors(tmp_path: Path) -> list[RiskMonitor]:
+    """Those of the two slices."""
+    model = sliced(tmp_path).model
+    monitors = [new_slice_monitor(model, "", "town", town) for town in ("Bonn", "Köln")]
+    return [each for each in monitors if each is not None]
+
+
+def test_the_slices_have_half_of_the_budget(tmp_path: Path) -> None:
+    plain, divided = Service(tmp_path / "a").model, sliced(tmp_path / "b").model
+    budget = new_risk_monitor(plain).budget_rows
+    assert new_risk_monitor(divided).budget_rows == 2 * budget
+    assert [each.budget_rows for each in detectors(tmp_path / "c")] == [2 * budget] * 2
+    assert new_slice_monitor(divided, "", "town", "Trier") is None
+
+
+def found_after(monitors: list[RiskMonitor], wrong: list[float], rows: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The row of the first alarm of any slice, by seed; infinity without one. Each row is in one of the slices."""
+    random = np.random.default_rng(0)
+    count = len(monitors)
+    slices = np.arange(SEEDS * count) % count
+    bets = Bets(np.array([monitors[s].allowed for s in slices]), np.zeros(len(slices)))
+    values = (random.random((rows // count, len(slices))) < np.array(wrong)[slices]).astype(np.float64)
+    sums = np.zeros((len(slices), DIRECTIONS, len(FRACTIONS)))
+    evidence = accumulate(sums, bets.factors(values), np.ones(values.shape))[:, :, 0]
+    reached = evidence >= np.array([monitors[s].budget_rows for s in slices])
+    first = np.where(reached.any(axis=0), (reached.argmax(axis=0) + 1) * float(count), np.inf)
+    result: np.ndarray[Any, np.dtype[np.float64]] = first.reshape(SEEDS, count).min(axis=1)
+    return result
+
+
+def test_false_alarms_stay_within_the_budget_of_the_slices(tmp_path: Path) -> None:
+    """At the largest loss that counts as unchanged, an alarm is raised at most once in the rows of the budget."""
+    monitors = [RiskMonitor(m.source, m.live, m.tolerance, 8_000.0) for m in detectors(tmp_path)]
+    rows = 4_000
+    worst = found_after(monitors, [monitor.allowed for monitor in monitors], rows)
+    assert np.isfinite(worst).mean() <= rows / 8_000
+    as_before = found_after(monitors, [0.2, 0.2], rows)
+    assert np.isfinite(as_before).sum() == 0
+
+
+@pytest.mark.parametrize(("wrong", "most"), [(0.6, 150), (0.45, 550)])
+def test_a_fall_in_one_slice_is_found_after_few_rows(tmp_path: Path, wrong: float, most: int) -> None:
+    """The rows of both slices together, half of which are in the one that has become worse."""
+    rows = found_after(detectors(tmp_path), [wrong, 0.2], 4_000)
+    assert np.isfinite(rows).all()
+    assert np.median(rows) <= most
