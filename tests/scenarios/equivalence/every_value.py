@@ -57,7 +57,7 @@ def unseen_settings(values: JsonValue, expressions: JsonValue, at: str, detected
     if isinstance(expressions, list):
         blocks = [block for block in expressions if isinstance(block, dict)]
         keys = {key: [block[key] for block in blocks if key in block] for block in blocks for key in block}
-        each: dict[str, JsonValue] = {key: _merged(found) for key, found in keys.items()}
+        each: dict[str, JsonValue] = {key: _merged(inner) for key, inner in keys.items()}
         for number, inner in enumerate(values if isinstance(values, list) else []):
             yield from unseen_settings(inner, each, f"{at}.{number}", detected)
     elif isinstance(values, list):
@@ -70,11 +70,11 @@ def unseen_settings(values: JsonValue, expressions: JsonValue, at: str, detected
                 yield from _unseen(values, key, f"{at}.{key}", detected)
 
 
-def _merged(found: list[JsonValue]) -> JsonValue:
+def _merged(each: list[JsonValue]) -> JsonValue:
     """What all blocks of a name have: an expression, or the blocks within."""
-    if not _is_block(found[0]):
-        return found[0]
-    return [block for one in found for block in (one if isinstance(one, list) else [one])]
+    if not _is_block(each[0]):
+        return each[0]
+    return [block for one in each for block in (one if isinstance(one, list) else [one])]
 
 
 def _is_block(expression: JsonValue) -> bool:

@@ -61,13 +61,13 @@ class Template:
 
     def with_dependents(self, id: str) -> list[str]:
         """The resource of that id and all that refer to it, directly or not."""
-        found, left = {id}, [id]
+        ids, left = {id}, [id]
         while left:
             of = left.pop()
-            referring = {other for other, body in self.resources.items() if of in self._before(body)} - found
-            found |= referring
+            referring = {other for other, body in self.resources.items() if of in self._before(body)} - ids
+            ids |= referring
             left += referring
-        return sorted(found)
+        return sorted(ids)
 
     def _before(self, body: Mapping[str, JsonValue]) -> set[str]:
         explicit = body.get("DependsOn", [])

@@ -50,9 +50,7 @@ def packaged(projects: Mapping[str, Files], folder: Path) -> dict[str, list[Pack
     each = [(name, service) for name in projects for service in _SERVICES]
     with ThreadPoolExecutor(2) as pool:
         packages = list(pool.map(lambda one: _packaged(folder / one[0], one[1]), each))
-    return {
-        name: [made for (of, _), made in zip(each, packages, strict=True) if made and of == name] for name in projects
-    }
+    return {name: [one for (of, _), one in zip(each, packages, strict=True) if one and of == name] for name in projects}
 
 
 def _packaged(folder: Path, service: str) -> Package | None:

@@ -115,30 +115,30 @@ def test_every_value_in_a_template_of_sam_counts(
     reference: Mapping[str, Mapping[Source, Resources]], sam_translator: Translator, tmp_path: Path
 ) -> None:
     """Each value alone is changed, each item of a list removed: the comparison, or the reader of the template, finds it."""
-    found: set[str] = set()
+    paths: set[str] = set()
     for name in SPECS:
         created = projects.generated(tmp_path / name, name, "sam")
         parts = [part for part in ("foundation", "service") if f"{part}.yaml" in created]
         documents = [expanded(projects.translated(created, part, sam_translator)) for part in parts]
-        found |= set(unseen_in_templates("sam", documents, projects.PARAMETERS, projects.UPLOADED, reference[name]))
-    check_unseen("sam", found)
+        paths |= set(unseen_in_templates("sam", documents, projects.PARAMETERS, projects.UPLOADED, reference[name]))
+    check_unseen("sam", paths)
 
 
 def test_every_value_in_a_service_of_serverless_counts(
     reference: Mapping[str, Mapping[Source, Resources]], serverless_packages: Mapping[str, Sequence[Package]]
 ) -> None:
-    found: set[str] = set()
+    paths: set[str] = set()
     for name, packages in serverless_packages.items():
         documents = [expanded(package.template) for package in packages]
         uploaded = {key: content for package in packages for key, content in package.uploaded.items()}
-        found |= set(unseen_in_templates("serverless", documents, PARAMETERS, uploaded, reference[name]))
-    check_unseen("serverless", found)
+        paths |= set(unseen_in_templates("serverless", documents, PARAMETERS, uploaded, reference[name]))
+    check_unseen("serverless", paths)
 
 
-def check_unseen(source: Source, found: Collection[str]) -> None:
+def check_unseen(source: Source, paths: Collection[str]) -> None:
     """Only what is in the table may go unseen, and each line of the table must be needed."""
-    assert sorted(path for path in found if not any(line.covers(source, path) for line in UNSEEN)) == []
-    idle = [line for line in UNSEEN if source in line.sources and not any(line.covers(source, path) for path in found)]
+    assert sorted(path for path in paths if not any(line.covers(source, path) for line in UNSEEN)) == []
+    idle = [line for line in UNSEEN if source in line.sources and not any(line.covers(source, path) for path in paths)]
     assert idle == [], "a value that does not go unseen"
 
 
@@ -189,11 +189,11 @@ def test_every_value_in_a_module_of_terraform_counts(
     reference: Mapping[str, Mapping[Source, Resources]], terraform_plan: Plan
 ) -> None:
     """Each value that a module sets is changed, each reference and each explicit dependency is removed."""
-    found: set[str] = set()
+    paths: set[str] = set()
     for name in SPECS:
         modules = [terraform_plan[f"{name}-{part}"] for part in ("foundation", "service")]
-        found |= set(unseen_in_modules(modules, reference[name]))
-    check_unseen("terraform", found)
+        paths |= set(unseen_in_modules(modules, reference[name]))
+    check_unseen("terraform", paths)
 
 
 def unseen_in_modules(
