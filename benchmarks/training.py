@@ -1,16 +1,20 @@
 """Training: mlspec's stage against a plain loop and a careful one, on any device, as ratios within one run.
 
     python benchmarks/training.py [text|image|table ...] [--batch 32 --batch 256] [--precision 32-true]
-                                  [--epochs 3] [--rounds 1] [--rows N] [--data FILE] [--no-counts]
-                                  [--only ours,plain,careful] [--plain-rows N]
+                                  [--seconds 20] [--slice 1] [--rows N] [--data FILE] [--no-counts]
+                                  [--only ours,plain,careful]
 
-All three train the same network on the same rows with the same optimizer, schedule and gradient clipping, after each
-other in one process; the first epoch is a warm-up, and the seconds are those of the training part of the others.
+All three train the same network on the same rows with the same optimizer, schedule and gradient clipping, in one
+process, by turns: each trains for a slice of `--slice` seconds (at least one step) and waits for the others, until it
+had `--seconds`. So other programs on the machine slow all of them alike, and the time does not depend on the number of
+rows. The first fifth of it is a warm-up and does not count, and neither does validation.
 
 - ours: what `mlspec run train` calls, with its checks, curves and checkpoints.
 - plain: the loop of a tutorial. A DataLoader that collates row by row; texts padded to 128 tokens.
 - careful: rows in tensors on the device, texts of like length padded to a multiple of 8, a fused optimizer, nothing
   that waits for the device; on CUDA forward pass, backward pass and optimizer are one CUDA graph for each length.
+
+For each target of the project it prints whether it was met, with the figure.
 
 `--counts`, the default without a GPU, also counts what a step of each does, in a run of its own with torch's profiler:
 operators or kernels, copies between host and device, and waits for the device (on a CPU the numbers read from tensors,
@@ -23,8 +27,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import io
 import json
+import math
 import random
 import statistics
 import sys
@@ -57,6 +63,8 @@ from mlspec.sections.model import ImageClassifier, Tabular, TextClassifier
 from mlspec.sections.train import Optimizer, Schedule, TrainSpec
 
 PADDED, RATE, CLIP, CLASSES = 128, 5e-5, 1.0, 2
+EPOCHS, WARM = 10_000, 0.2
+"""More epochs than there is time for, and the share of the time that is a warm-up."""
 CUDA = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if CUDA else "cpu")
 
@@ -75,28 +83,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds of each epoch, those of processors in it, the share in which the device was busy, what a step did."""
+    """Rows and seconds after the warm-up, seconds of processors, and the share in which the device was busy."""
 
-    seconds: list[float]
-    processor: list[float]
-    busy: float | None
-    counts: dict[str, float]
     rows: int
-
-    @property
-    def typical(self) -> float:
-        """The median of the epochs after the first."""
-        return statistics.median(self.seconds[1:] or self.seconds)
-
-    @property
-    def computed(self) -> float:
-        """The median processor seconds of the epochs after the first, which other programs hardly influence."""
-        return statistics.median(self.processor[1:] or self.processor)
+    seconds: float
+    processor: float
+    busy: float | None
 
     def speed_over(self, other: Measured) -> tuple[float, float]:
         """Rows per second over those of `other`, by the clock and by processor time."""
         share = self.rows / other.rows
-        return share * other.typical / self.typical, share * other.computed / self.computed
+        return share * other.seconds / self.seconds, share * other.processor / self.processor
 
 
 def text(options: argparse.Namespace) -> Task:
@@ -167,16 +164,10 @@ def task(
     return Task(name, model, preprocess, parts[0], parts[1], network)
 
 
-def first_rows(task: Task, count: int | None) -> Task:
-    """The task with the first `count` rows for training."""
-    kept = slice(count)
-    return replace(task, train=Rows(None, task.train.features[kept], task.train.targets[kept]))
-
-
 def section(options: argparse.Namespace, batch: int, precision: str) -> TrainSpec:
     """The settings of all contenders."""
     return TrainSpec(
-        max_epochs=options.epochs, batch_size=batch, learning_rate=RATE, gradient_clip=CLIP, precision=precision,
+        max_epochs=EPOCHS, batch_size=batch, learning_rate=RATE, gradient_clip=CLIP, precision=precision,
         optimizer=Optimizer(), schedule=Schedule(type="linear", warmup=0.1), **json.loads(options.train),
     )  # fmt: skip
 
@@ -185,47 +176,48 @@ def section(options: argparse.Namespace, batch: int, precision: str) -> TrainSpe
 
 
 class Clock(pl.Callback):
-    """The seconds of the training part of each epoch, and a profile of the steps `first` to `last` of the second."""
+    """Takes a turn for the training part of each epoch, and a profile of the steps `first` to `last` of the second."""
 
-    def __init__(self, steps: tuple[int, int] | None) -> None:
-        self.laps = Laps()
+    def __init__(self, turn: Turn, steps: tuple[int, int] | None) -> None:
+        self.turn = turn
         self.steps, self.counter = steps, Counter()
 
     def on_train_epoch_start(self, *_: object) -> None:
-        self.laps.begin()
+        self.turn.resume()
 
     def on_validation_start(self, *_: object) -> None:
-        self.laps.end()
+        self.turn.pause()
 
     def on_train_batch_start(self, trainer: pl.Trainer, *rest: object) -> None:
         if self.steps and trainer.current_epoch == 1 and rest[-1] == self.steps[0]:
             self.counter.start()
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *rest: object) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, *rest: Any) -> None:
         if self.steps and trainer.current_epoch == 1 and rest[-1] == self.steps[1] - 1:
             self.counter.stop(self.steps[1] - self.steps[0])
+        self.turn.trained(len(rest[2][1]))
 
 
-def ours(task: Task, train: TrainSpec, steps: tuple[int, int] | None) -> Measured:
+def ours(task: Task, train: TrainSpec, steps: tuple[int, int] | None, turn: Turn) -> dict[str, float]:
     """What the stage calls."""
     _quiet()
     pl.seed_everything(train.seed, workers=True, verbose=False)
-    clock = Clock(steps)
+    clock = Clock(turn, steps)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         job = Job(root, root, root, {}, {"train": train, "model": task.model})
         run = Fitting(job, root, {}, False)
         run.trainer.callbacks.append(clock)  # type: ignore[attr-defined]
         module = Learner(task.network(), "classification", Scores(["mcc"], "classification"), train, None)
-        with Busy() as busy, contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.suppress(Done):
             run.fit(module, {"train": task.train, "valid": task.valid}, task.preprocess)
-    return Measured(clock.laps.seconds, clock.laps.processor, busy.share, clock.counter.counts, len(task.train))
+    return clock.counter.counts
 
 
 # the loops -----------------------------------------------------------------------------------------------------------
 
 
-def plain(task: Task, train: TrainSpec, steps: tuple[int, int] | None) -> Measured:
+def plain(task: Task, train: TrainSpec, steps: tuple[int, int] | None, turn: Turn) -> dict[str, float]:
     """The loop of a tutorial."""
 
     def collate(rows: Any) -> Any:
@@ -245,10 +237,10 @@ def plain(task: Task, train: TrainSpec, steps: tuple[int, int] | None) -> Measur
 
     network = forward_of(task.network().to(DEVICE), plain=True)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE)
-    return replace(loop(network, optimizer, batches, len(loader), train, steps), rows=len(task.train))
+    return loop(network, optimizer, batches, len(loader), train, steps, turn)
 
 
-def careful(task: Task, train: TrainSpec, steps: tuple[int, int] | None) -> Measured:
+def careful(task: Task, train: TrainSpec, steps: tuple[int, int] | None, turn: Turn) -> dict[str, float]:
     """Tensors on the device, bucketed; on CUDA a graph for each shape."""
     names = list(task.train.features[0])
     sizes = [len(feature[names[0]]) for feature in task.train.features] if "input_ids" in names else []
@@ -267,7 +259,7 @@ def careful(task: Task, train: TrainSpec, steps: tuple[int, int] | None) -> Meas
     network = forward_of(task.network().to(DEVICE), plain=False)
     rate = torch.tensor(RATE, device=DEVICE) if CUDA else RATE
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, fused=True, capturable=CUDA)
-    return replace(loop(network, optimizer, batches, -(-count // batch), train, steps, graphs=CUDA), rows=count)
+    return loop(network, optimizer, batches, -(-count // batch), train, steps, turn, graphs=CUDA)
 
 
 def stacked(rows: Rows, name: str, width: int) -> Tensor:
@@ -316,8 +308,8 @@ def forward_of(network: nn.Module, plain: bool) -> nn.Module:
 
 def loop(
     network: nn.Module, optimizer: torch.optim.Optimizer, batches: Callable[[], Iterator[Any]], count: int,
-    train: TrainSpec, steps: tuple[int, int] | None, graphs: bool = False,
-) -> Measured:  # fmt: skip
+    train: TrainSpec, steps: tuple[int, int] | None, turn: Turn, graphs: bool = False,
+) -> dict[str, float]:  # fmt: skip
     """Train with a step for each batch, with torch's own switches."""
     torch.use_deterministic_algorithms(False)
     torch.backends.cuda.enable_cudnn_sdp(True)
@@ -327,10 +319,10 @@ def loop(
         optimizer, lambda step: min((step + 1) / warm, max(0.0, (total - step) / max(1, total - warm)))
     )
     step = Step(network, optimizer, train, graphs)
-    laps, counter = Laps(), Counter()
-    with Busy() as busy:
+    counter = Counter()
+    with contextlib.suppress(Done):
         for epoch in range(train.max_epochs):
-            laps.begin()
+            turn.resume()
             for number, (inputs, targets) in enumerate(batches()):
                 if steps and epoch == 1 and number == steps[0]:
                     counter.start()
@@ -338,8 +330,9 @@ def loop(
                 schedule.step()
                 if steps and epoch == 1 and number == steps[1] - 1:
                     counter.stop(steps[1] - steps[0])
-            laps.end()
-    return Measured(laps.seconds, laps.processor, busy.share, counter.counts, 0)
+                turn.trained(len(targets))
+            turn.pause()
+    return counter.counts
 
 
 class Step:
@@ -401,48 +394,154 @@ def now() -> float:
     return time.perf_counter()
 
 
-class Laps:
-    """The time of each epoch, and that of the processors."""
+class Done(Exception):  # noqa: N818 - not an error
+    """A contender had its time."""
+
+
+class Turns:
+    """Lets contenders, each in a thread of its own, train by turns."""
 
     def __init__(self) -> None:
-        self.seconds: list[float] = []
-        self.processor: list[float] = []
+        self.changed = threading.Condition()
+        self.order: list[Turn] = []
+
+    def wait(self, turn: Turn) -> None:
+        """Wait until it is its turn."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.order[0] is turn)
+
+    def end(self, turn: Turn, *, again: bool) -> None:
+        """Let the next contender train."""
+        with self.changed:
+            self.order.remove(turn)
+            self.order += [turn] * again
+            self.changed.notify_all()
+
+
+class Turn:
+    """The clock of a contender, which runs in its slices, outside of validation."""
+
+    def __init__(self, turns: Turns, seconds: float, slice: float) -> None:
+        self.turns, self.limit, self.slice = turns, seconds, slice
+        self.rows, self.warm_rows = 0, 0
+        self.seconds = self.processor = self.warm_seconds = self.warm_processor = 0.0
+        self.busy: list[int] = []
+        self.running = False
         self.began = (0.0, 0.0)
+        self.left = slice
+        self.switches: Switches | None = None
+        turns.order.append(self)
 
-    def begin(self) -> None:
-        """Start the clocks."""
-        self.began = now(), time.process_time()
+    def resume(self) -> None:
+        """Start the clock."""
+        self.running, self.began = True, (now(), time.process_time())
 
-    def end(self) -> None:
-        """Add an epoch."""
-        self.seconds.append(now() - self.began[0])
-        self.processor.append(time.process_time() - self.began[1])
+    def pause(self) -> None:
+        """Stop the clock."""
+        if self.running:
+            self.running = False
+            passed = now() - self.began[0]
+            self.seconds, self.left = self.seconds + passed, self.left - passed
+            self.processor += time.process_time() - self.began[1]
 
-
-class Busy:
-    """The mean utilization that the driver reports while the body runs; None without an NVIDIA GPU."""
-
-    def __init__(self) -> None:
-        self.share: float | None = None
-        self.seen: list[int] = []
-        self.ended = threading.Event()
-        self.thread = threading.Thread(target=self.sample, daemon=True)
-
-    def __enter__(self) -> Busy:
+    def trained(self, rows: int) -> None:
+        """Count a batch; wait for the others at the end of a slice. Raises Done at the end of the time."""
+        self.rows += rows
+        if time.perf_counter() - self.began[0] < self.left:
+            return
+        self.pause()
         if CUDA:
-            self.thread.start()
-        return self
+            self.busy.append(int(torch.cuda.utilization()))
+        if not self.warm_seconds and self.seconds >= WARM * self.limit:
+            self.warm_rows, self.warm_seconds, self.warm_processor = self.rows, self.seconds, self.processor
+        elif self.warm_seconds and self.seconds >= self.limit:
+            raise Done
+        self.switches = Switches.now()
+        self.turns.end(self, again=True)
+        self.turns.wait(self)
+        self.switches.set()
+        self.left = self.slice
+        self.resume()
 
-    def __exit__(self, *_: object) -> None:
-        if CUDA:
-            self.ended.set()
-            self.thread.join()
-            self.share = statistics.mean(self.seen) / 100 if self.seen else None
+    def measured(self) -> Measured:
+        """The result without the warm-up."""
+        share = statistics.mean(self.busy) / 100 if self.busy else None
+        seconds, processor = self.seconds - self.warm_seconds, self.processor - self.warm_processor
+        return Measured(self.rows - self.warm_rows, seconds, processor, share)
 
-    def sample(self) -> None:
-        """Read the utilization five times a second."""
-        while not self.ended.wait(0.2):
-            self.seen.append(int(torch.cuda.utilization()))
+
+@dataclass(frozen=True)
+class Switches:
+    """Torch's switches, which the contenders set differently."""
+
+    deterministic: bool
+    warn_only: bool
+    attention: bool
+    precision: str
+
+    @staticmethod
+    def now() -> Switches:
+        """As they are."""
+        return Switches(
+            torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled(),
+            torch.backends.cuda.cudnn_sdp_enabled(), torch.get_float32_matmul_precision(),
+        )  # fmt: skip
+
+    def set(self) -> None:
+        """Restore them."""
+        torch.use_deterministic_algorithms(self.deterministic, warn_only=self.warn_only)
+        torch.backends.cuda.enable_cudnn_sdp(self.attention)
+        torch.set_float32_matmul_precision(self.precision)
+
+
+def one_arena() -> None:
+    """Let all threads allocate as the first one does: glibc gives the memory of others back to the system at once."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(-8, 1)  # M_ARENA_MAX
+
+
+def by_turns(
+    contenders: dict[str, Contender], task: Task, train: TrainSpec, options: argparse.Namespace
+) -> dict[str, Measured]:
+    """Train with all contenders, each in a thread."""
+    turns, results = Turns(), dict[str, Measured]()
+    errors: list[Exception] = []
+
+    def body(name: str, turn: Turn) -> None:
+        turns.wait(turn)
+        try:
+            contenders[name](task, train, None, turn)
+            results[name] = turn.measured()
+        except Exception as error:  # noqa: BLE001 - raised again when all threads ended
+            errors.append(error)
+        finally:
+            turns.end(turn, again=False)
+
+    threads = [
+        threading.Thread(target=body, args=(name, Turn(turns, options.seconds, options.slice))) for name in contenders
+    ]
+    with contextlib.redirect_stdout(io.StringIO()):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for error in errors:
+        raise error
+    return {name: results[name] for name in contenders}
+
+
+COUNTED = 3
+"""Steps in which operators are counted: the profiler takes seconds to sort those of one."""
+
+
+def counted(run: Contender, task: Task, train: TrainSpec) -> str:
+    """What a step does, counted in the second of two epochs of a few steps."""
+    rows = (COUNTED + 2) * train.batch_size
+    short = replace(task, train=Rows(None, task.train.features[:rows], task.train.targets[:rows]))
+    train = train.model_copy(update={"max_epochs": 2})
+    with contextlib.redirect_stdout(io.StringIO()):
+        counts = run(short, train, (1, COUNTED + 1), Turn(Turns(), math.inf, math.inf))
+    return "  ".join(f"{what} {number:.1f}" for what, number in counts.items())
 
 
 class Counter:
@@ -482,34 +581,38 @@ def kind(event: Any) -> str:
     return "launches" if name.startswith("aten::") and not event.cpu_children else ""
 
 
-def together(rounds: list[Measured]) -> Measured:
-    """All epochs of several rounds but the first of each, after the first of all."""
-    seconds, processor = rounds[0].seconds[:1], rounds[0].processor[:1]
-    for one in rounds:
-        seconds, processor = seconds + one.seconds[1:], processor + one.processor[1:]
-    return Measured(seconds, processor, rounds[-1].busy, rounds[-1].counts, rounds[0].rows)
-
-
 def report(task: Task, batch: int, precision: str, results: dict[str, Measured]) -> None:
-    """Print a line for each contender, then the ratios."""
-    print(f"\n{task.name}, batch {batch}, {precision}: {len(task.train):,} rows", flush=True)
+    """Print a line for each contender, then the ratios and the targets."""
+    print(f"\n{task.name}, batch {batch}, {precision}: {len(task.train):,} rows for training", flush=True)
     for name, measured in results.items():
-        seconds = measured.typical
         busy = "" if measured.busy is None else f"  busy {measured.busy:4.0%}"
-        line = (
-            f"  {name:8} {seconds:7.3f} s  {measured.rows / seconds:9,.0f} rows/s  first {measured.seconds[0]:6.2f} s"
-        )
-        counts = "  ".join(f"{what} {number:.1f}" for what, number in measured.counts.items())
-        print(f"{line}{busy}  {counts and f'a step: {counts}'}", flush=True)
-    if "ours" in results:
-        for name in ("plain", "careful"):
-            if name in results:
-                by_clock, computed = results["ours"].speed_over(results[name])
-                by_processor = "" if CUDA else f", by processor time {computed:.2f} x"
-                print(f"  ours / {name}: {by_clock:.2f} x as fast{by_processor}", flush=True)
+        speed = f"{measured.rows / measured.seconds:9,.0f} rows/s"
+        print(f"  {name:8} {speed}  in {measured.seconds:5.1f} s{busy}", flush=True)
+    for name in ("plain", "careful"):
+        if "ours" not in results or name not in results:
+            continue
+        by_clock, computed = results["ours"].speed_over(results[name])
+        by_processor = "" if CUDA else f", by processor time {computed:.2f} x"
+        print(f"  ours / {name}: {by_clock:.2f} x as fast{by_processor}", flush=True)
+        least = target(task.name, batch, name, cuda=CUDA)
+        if least is not None:
+            verdict = "met" if by_clock >= least else "missed"
+            print(f"  target: ours / {name} at least {least:g}: {verdict} ({by_clock:.2f})", flush=True)
 
 
-CONTENDERS = {"ours": ours, "plain": plain, "careful": careful}
+def target(task: str, batch: int, other: str, *, cuda: bool) -> float | None:
+    """The smallest ratio of speeds that the project wants; None if it has no target."""
+    if cuda:
+        if task != "text":
+            return None
+        return 0.6 if other == "careful" else 2.0 if batch == 32 else 1.0
+    if task == "text":
+        return 10.0 if other == "plain" and batch == 32 else None
+    return 0.8 if other == "careful" else None
+
+
+Contender = Callable[[Task, TrainSpec, "tuple[int, int] | None", Turn], "dict[str, float]"]
+CONTENDERS: dict[str, Contender] = {"ours": ours, "plain": plain, "careful": careful}
 TASKS = {"text": text, "image": image, "table": table}
 
 
@@ -519,41 +622,29 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", choices=TASKS)
     parser.add_argument("--batch", type=int, action="append")
     parser.add_argument("--precision", action="append")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each contender, with the warm-up")
+    parser.add_argument("--slice", type=float, default=1.0, help="seconds of a turn")
     parser.add_argument("--rows", type=int)
     parser.add_argument("--data")
     parser.add_argument("--small", action="store_true", help="a tiny encoder, to try this script")
-    parser.add_argument("--rounds", type=int, default=1, help="how often all are measured, by turns")
     parser.add_argument("--counts", action=argparse.BooleanOptionalAction, default=not CUDA)
     parser.add_argument("--only", default=",".join(CONTENDERS))
-    parser.add_argument(
-        "--plain-rows", type=int, help="the plain loop on so many rows, of which each costs it the same"
-    )
     parser.add_argument("--train", default="{}", help="more keys of the section `train`, as JSON")
     options = parser.parse_args()
+    one_arena()
     here = f"no NVIDIA GPU at hand, measured on a CPU: {name_of(DEVICE)}"
     name = torch.cuda.get_device_name() if CUDA else here
     print(f"{name}; torch {torch.__version__}; Python {sys.version.split()[0]}", flush=True)
     for chosen in options.tasks or TASKS:
         task_ = TASKS[chosen](options)
-        tasks = dict.fromkeys(CONTENDERS, task_) | {"plain": first_rows(task_, options.plain_rows)}
         for batch in options.batch or [32, 256]:
             for precision in options.precision or ["32-true", *(["bf16-mixed"] * CUDA)]:
                 contenders = {name: CONTENDERS[name] for name in options.only.split(",")}
                 train = section(options, batch, precision)
-                rounds: dict[str, list[Measured]] = {name: [] for name in contenders}
-                for _ in range(options.rounds):
-                    for name, run in contenders.items():
-                        rounds[name].append(run(tasks[name], train, None))
-                results = {name: together(parts) for name, parts in rounds.items()}
-                if options.counts:
-                    short = train.model_copy(update={"max_epochs": 2})
-                    last = min(11, len(tasks["plain"].train) // batch)
-                    results = {
-                        name: replace(measured, counts=contenders[name](tasks[name], short, (1, last)).counts)
-                        for name, measured in results.items()
-                    }
+                results = by_turns(contenders, task_, train, options)
                 report(task_, batch, precision, results)
+                for name, run in contenders.items() if options.counts else ():
+                    print(f"  {name:8} a step: {counted(run, task_, train)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from mlspec.monitoring.monitor_state import (
 from mlspec.render.formatting import rounded, share
 from mlspec.report.monitor_words import (
     QUALITY_HEADS,
+    corrected_words,
     label_words,
     measure_words,
     quality_cells,
@@ -179,6 +180,8 @@ def _label_mix(mix: LabelMix) -> Iterator[str]:
         parts.append(f"and {left} more (in --json)")
     of = "" if few else f" that differ from training ({len(differing)} of {len(mix.shares)})"
     yield from _wrapped(f"Estimated shares of the true labels{of}: {'; '.join(parts)}. This {mix.assumption}.")
+    if corrected := corrected_words(mix):
+        yield from _wrapped(corrected)
 
 
 def _differs(view: LabelShareView) -> bool:
@@ -245,6 +248,15 @@ def _feature(feature: FeatureView) -> dict[str, object]:
     return asdict(feature) | known
 
 
+def _over_time(state: MonitorState) -> Iterator[dict[str, object]]:
+    """Each measured point of the chart of the quality, with its 95 % interval."""
+    for line in (line for panel in state.panels if panel.id == "quality" for line in panel.lines if line.intervals):
+        for (time, value), ends in zip(line.points, line.intervals, strict=True):
+            if value is not None:
+                low, high = ends or (None, None)
+                yield {"line": line.name, "time": time.isoformat(), "value": value, "low": low, "high": high}
+
+
 def state_json(state: MonitorState) -> dict[str, object]:
     """The stable JSON shape of a state."""
     return {
@@ -263,6 +275,7 @@ def state_json(state: MonitorState) -> dict[str, object]:
         "features": [_feature(feature) for feature in state.features],
         "evidence_threshold": state.evidence_threshold,
         "quality": [asdict(view) | {"labelled_share": view.labelled_share} for view in state.quality],
+        "quality_over_time": [*_over_time(state)],
         "estimates": [asdict(view) | {"assumption": state.estimate_assumption} for view in state.estimates],
         "measures": [asdict(view) for view in state.measures],
         "label_bias": state.label_bias,

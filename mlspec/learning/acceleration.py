@@ -55,7 +55,7 @@ def accelerate(module: pl.LightningModule, trainer: pl.Trainer, train: TrainSpec
                 return "graphs"
             if train.compile == "graphs":
                 warn(f"train.compile: graphs is not possible: {reason}", "set train.compile: auto")
-            elif ranks.first():
+            elif trainer.strategy.root_device.type == "cuda" and ranks.first():
                 decide(f"train.compile: no CUDA graphs, because {reason}")
         case "off":
             pass

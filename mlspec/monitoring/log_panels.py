@@ -9,7 +9,7 @@ from datetime import datetime
 from mlspec.monitoring.drift.column_reference import reference_columns
 from mlspec.monitoring.monitor_state import ChartLine, PanelUnit, PanelView
 from mlspec.monitoring.panel_data import MOST_LINES, RunQuery, ViewedRange
-from mlspec.monitoring.quality_state import QualityLook, expected_over_time
+from mlspec.monitoring.quality_state import QualityLook, expected_over_time, measured_quality
 from mlspec.monitoring.queries.sql import name as quoted
 from mlspec.monitoring.watched_model import WatchedModel
 
@@ -19,18 +19,21 @@ def quality_panel(
 ) -> PanelView:
     """The accuracy, or the mean absolute error, of each version over time: measured, and dashed what was expected
     without labels, and on the test split."""
-    if model.signature.labels:
-        measure = "AVG(CASE WHEN label = actual THEN 1.0 ELSE 0.0 END)"
-    else:
-        measure = "AVG(ABS(value - actual))"
+    measure = "CASE WHEN label = actual THEN 1.0 ELSE 0.0 END" if model.signature.labels else "ABS(value - actual)"
     rows = run(
-        f"SELECT time_bucket(INTERVAL {viewed.bucket} SECONDS, time) AS moment, version, {measure} AS measured "
-        "FROM labelled WHERE actual IS NOT NULL AND time >= ? AND time < ? GROUP BY ALL ORDER BY ALL",
+        f"SELECT time_bucket(INTERVAL {viewed.bucket} SECONDS, time) AS moment, version, AVG({measure}) AS measured, "
+        f"STDDEV_SAMP({measure}) AS deviation, COUNT(*) AS count FROM labelled "
+        "WHERE actual IS NOT NULL AND time >= ? AND time < ? GROUP BY ALL ORDER BY ALL",
         [viewed.since, viewed.until],
     ).to_pylist()
     lines: dict[str, dict[datetime, float]] = {}
+    intervals: dict[str, dict[datetime, tuple[float, float]]] = {}
     for row in rows:
-        lines.setdefault(str(row["version"]), {})[row["moment"]] = float(row["measured"])
+        value, version = float(row["measured"]), str(row["version"])
+        lines.setdefault(version, {})[row["moment"]] = value
+        known = measured_quality(value, row["deviation"], row["count"], labels=bool(model.signature.labels))
+        if row["count"] > 1 or model.signature.labels:
+            intervals.setdefault(version, {})[row["moment"]] = known.low, known.high
     shown = {*lines, *quality.estimates}
     expected = {v: points for v, points in expected_over_time(model, run, viewed).items() if v in shown}
     on_tests = {version: each.tested for version, each in quality.estimates.items() if each.tested is not None}
@@ -40,7 +43,11 @@ def quality_panel(
     shared = [("test split", points) for points in tested.values()][:1]
     one = len(shown) == 1
     drawn = (
-        *_drawn([("measured" if one else version, points) for version, points in lines.items()], viewed),
+        *(
+            replace(drawn, intervals=tuple(intervals.get(version, {}).get(time) for time in viewed.times))
+            for version, points in lines.items()
+            for drawn in _drawn([("measured" if one else version, points)], viewed)
+        ),
         *_drawn(
             [("expected" if one else f"{version} expected", points) for version, points in expected.items()],
             viewed,

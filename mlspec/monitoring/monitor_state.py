@@ -78,6 +78,8 @@ class ChartLine:
     points: tuple[tuple[datetime, float | None], ...]
     dashed: bool = False
     """Whether it is what was expected, and not what was measured."""
+    intervals: tuple[tuple[float, float] | None, ...] = ()
+    """The 95 % interval of each point, if they have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +224,8 @@ class LabelMix:
     """What the estimate assumes."""
     problem: str = ""
     """Why the shares are not estimated; empty if they are."""
+    accuracy: ValueInterval | None = None
+    """The expected accuracy with these shares."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,20 @@ from typing import Final
 
 import numpy as np
 
+from mlspec.monitoring.baseline.reference import ClassReference
+from mlspec.monitoring.drift.arrays import Floats
 from mlspec.monitoring.duckdb_session import quoted_name
-from mlspec.monitoring.monitor_state import EstimateView, LabelMix, LabelShareView, QualityView
+from mlspec.monitoring.monitor_state import EstimateView, LabelMix, LabelShareView, QualityView, ValueInterval
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange
-from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated
-from mlspec.monitoring.quality.label_shift import ASSUMPTION, STEPS, label_shift, share_intervals
+from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated, widened
+from mlspec.monitoring.quality.label_shift import (
+    ASSUMPTION,
+    STEPS,
+    LabelShift,
+    corrected_accuracy,
+    label_shift,
+    share_intervals,
+)
 from mlspec.monitoring.quality.live_quality import label_bias, wilson
 from mlspec.monitoring.quality_state import measured_quality
 from mlspec.monitoring.row_slices import DRIFT, MOST_VALUES, QUALITY, few_values, slice_errors
@@ -131,4 +140,13 @@ def label_mix(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> LabelM
     return LabelMix(
         tuple(replace(view, estimated=value, estimated_interval=(low, high)) for view, value, (low, high) in estimated),
         ASSUMPTION,
+        accuracy=_corrected(corrected, training, shift, classes),
     )
+
+
+def _corrected(probabilities: Floats, training: Floats, shift: LabelShift, classes: ClassReference) -> ValueInterval:
+    """The expected accuracy with the estimated shares, with the uncertainty of the test split."""
+    value, low, high = corrected_accuracy(probabilities, training, shift)
+    right = sum(row[index] for index, row in enumerate(classes.confusion))
+    wide = widened(Estimate("accuracy", value, low, high), right, sum(map(sum, classes.confusion)))
+    return ValueInterval(value, wide.low, wide.high)

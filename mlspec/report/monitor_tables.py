@@ -11,6 +11,7 @@ from mlspec.monitoring.monitor_state import FeatureView, Level, MonitorState, Pa
 from mlspec.render.formatting import DASH, number, rounded, share
 from mlspec.report.monitor_words import (
     QUALITY_HEADS,
+    corrected_words,
     label_words,
     quality_cells,
     quality_title,
@@ -112,7 +113,7 @@ def _labels(state: MonitorState) -> DrawnTable:
     estimate = f"The estimate (label shift by expectation maximisation) {mix.assumption}."
     if mix.problem:
         estimate = f"The shares of the true labels are not estimated: {mix.problem}."
-    note = f"With 95 % intervals. {estimate}"
+    note = f"With 95 % intervals. {estimate} {corrected_words(mix)}".rstrip()
     return DrawnTable("label-mix", "Mix of the true labels", "without labels", _LABEL_HEADS, rows, notes=(note,))
 
 

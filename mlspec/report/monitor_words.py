@@ -10,6 +10,7 @@ from mlspec.monitoring.monitor_state import (
     AlarmFacts,
     EstimateView,
     FactUnit,
+    LabelMix,
     LabelShareView,
     MeasureView,
     MonitorState,
@@ -144,3 +145,11 @@ def _worse(view: QualityView, whole: QualityView | None) -> bool:
     if whole is None or whole.value is None or view.low is None or view.high is None:
         return False
     return view.high < whole.value if view.metric == "accuracy" else view.low > whole.value
+
+
+def corrected_words(mix: LabelMix) -> str:
+    """The expected accuracy with the estimated shares of the labels; empty without it."""
+    if mix.accuracy is None:
+        return ""
+    each = mix.accuracy
+    return f"With these shares the expected accuracy is {metric_interval(each.value, each.low, each.high)}."

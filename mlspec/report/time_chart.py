@@ -45,7 +45,8 @@ def line_chart(
 ) -> Markup:
     """One line for each series; a gap where nothing was measured."""
     values = [value for each in lines for _, value in each.points if value is not None]
-    low, high = _range([*values, *(limit.value for limit in limits)], unit)
+    ends_of = [end for each in lines for ends in each.intervals if ends is not None for end in ends]
+    low, high = _range([*values, *ends_of, *(limit.value for limit in limits)], unit)
     x, y = time.x(), Scale(low, high, HEIGHT - BOTTOM, TOP)
     colours = _colours(lines)
     drawn = [_curve(each, index, x, y, unit) for index, each in zip(colours, lines, strict=True)]
@@ -58,6 +59,7 @@ def line_chart(
         join(_times(time, x)),
         join(_marks(time, x)),
         join(_limits(limits, x, y, unit)),
+        join([_whiskers(each, index, x, y) for index, each in zip(colours, lines, strict=True)]),
         join(drawn),
         join(_names([(y(value), name, index) for value, name, index in ends if value is not None])),
     )
@@ -145,11 +147,20 @@ def _curve(each: ChartLine, index: int, x: Scale, y: Scale, unit: PanelUnit) -> 
     for place, (moment, value) in enumerate(each.points):
         if value is None:
             continue
-        at, tip = x(moment.timestamp()), f"{each.name}, {_clock(moment)}: {shown(value, unit)}"
+        ends = each.intervals[place] if each.intervals else None
+        interval = "" if ends is None else f" ({shown(ends[0], unit)} to {shown(ends[1], unit)})"
+        at, tip = x(moment.timestamp()), f"{each.name}, {_clock(moment)}: {shown(value, unit)}{interval}"
         lone = f"{at:.1f},{y(value):.1f}" in alone
         if lone or place % every == 0:
             parts.append(dot(at, y(value), _LONE if lone else 2.0, _fill(index), tip))
     return join(parts)
+
+
+def _whiskers(each: ChartLine, index: int, x: Scale, y: Scale) -> Markup:
+    """The interval of each point."""
+    pairs = zip(each.points, each.intervals, strict=True) if each.intervals else ()
+    moments = [(x(moment.timestamp()), ends) for (moment, _), ends in pairs if ends is not None]
+    return join([line(at, y(ends[0]), at, y(ends[1]), f"whisker {_stroke(index)}") for at, ends in moments])
 
 
 def _grid(low: float, high: float, y: Scale, unit: PanelUnit) -> list[Markup]:

@@ -70,7 +70,8 @@ def test_auto_reports_once_why_steps_are_not_recorded(
     module = learner(TextNetwork(20, 8, 8, 1, 2, 2, 0.0), train)
     assert not_recordable(module, on(device, world), train) == reason
     assert accelerate(module, on(device, world), train) == "off"
-    assert capsys.readouterr().out == f"decision: train.compile: no CUDA graphs, because {reason}\n"
+    expected = f"decision: train.compile: no CUDA graphs, because {reason}\n" if "cuda" in device else ""
+    assert capsys.readouterr().out == expected, "without a GPU nothing was expected of it"
     assert accelerate(module, on(device, world), train.model_copy(update={"compile": "off"})) == "off"
     assert capsys.readouterr().out == ""
 

@@ -146,6 +146,9 @@ def test_the_chart_of_the_quality_has_what_was_expected() -> None:
         values = [value for _, value in lines[f"{estimate.version} expected"].points if value is not None]
         assert min(values) - 1e-3 <= estimate.value <= max(values) + 1e-3
     assert {value for _, value in lines["test split"].points} == {0.8}
+    points = [point for point in state_json(state)["quality_over_time"] if point["line"] == "7"]  # type: ignore[attr-defined]
+    assert len(points) == sum(value is not None for _, value in lines["7"].points)
+    assert all(point["low"] < point["value"] < point["high"] for point in points)
 
 
 def test_a_test_split_with_rows_of_one_label_says_nothing_about_the_area() -> None:

@@ -96,7 +96,7 @@ def full_state(name: str = "cola") -> MonitorState:
         estimate_assumption="assumes that scores are calibrated",
         label_bias="the labelled rows are like the others",
         label_mix=LabelMix((LabelShareView(name, 0.7, 0.6, 0.52), LabelShareView("other", 0.3, 0.4, 0.48)),
-                           "assumes that only the shares have changed"),
+                           "assumes that only the shares have changed", accuracy=ValueInterval(0.7, 0.65, 0.75)),
         evidence_threshold=1_440_000.0,
         deployments=((SINCE + timedelta(hours=30), "8"),),
         budget="On data that does not change, an alarm is raised at most once in 90,000 rows on average.",

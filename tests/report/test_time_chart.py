@@ -23,6 +23,20 @@ def test_a_value_without_neighbours_is_a_larger_dot() -> None:
     assert float(lone) > float(joined)
 
 
+def test_the_interval_of_a_point_is_a_whisker_inside_of_the_axis() -> None:
+    points = tuple((SINCE + timedelta(hours=hour), 0.8) for hour in range(3))
+    measured = ChartLine("7", points, intervals=((0.7, 0.9), None, (0.2, 0.95)))
+    chart = str(line_chart("Accuracy", [measured], "fraction", TimeRange(SINCE, SINCE + timedelta(days=1))))
+    heights = [
+        [float(each) for each in re.findall(r' y[12]="([^"]+)"', whisker)]
+        for whisker in re.findall(r"<line[^>]*whisker s0[^>]*>", chart)
+    ]
+    assert len(heights) == 2
+    assert all(0 < height < 210 for pair in heights for height in pair)
+    assert abs(heights[1][0] - heights[1][1]) > 3 * abs(heights[0][0] - heights[0][1])
+    assert "7, 2026-11-27 00:00: 80% (70% to 90%)" in chart
+
+
 def test_a_dashed_curve_has_the_colour_of_its_version_and_shows_a_single_value() -> None:
     moments = [SINCE + timedelta(hours=hour) for hour in range(24)]
     measured = ChartLine("7", tuple((moment, 0.8) for moment in moments))

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 
 from mlspec.monitoring.drift.arrays import Floats
-from mlspec.monitoring.quality.label_shift import label_shift, share_intervals
+from mlspec.monitoring.quality.label_shift import corrected_accuracy, label_shift, share_intervals
 
 
 def posteriors(rows: int, share: float, seed: int = 0) -> Floats:
@@ -25,6 +26,44 @@ def test_the_shares_of_the_labels_are_recovered(share: float) -> None:
     assert result.shares[1] == pytest.approx(share, abs=0.02)
     assert result.corrected[:, 1].mean() == pytest.approx(share, abs=0.02)
     assert "assumes that only the shares" in result.words(("no", "yes"), np.array([0.5, 0.5]))
+
+
+UNEVEN = np.array([0.8, 0.2])
+LIMIT = np.log(4) / 2
+"""Above it the second label is predicted, which was a fifth of the training data."""
+
+
+def uneven(rows: int, share: float, seed: int = 0) -> tuple[Floats, float]:
+    """As `posteriors`, of a model that learned from uneven shares, and the share of rows where it is right."""
+    odds = posteriors(rows, share, seed)
+    weighted = odds * UNEVEN
+    probabilities: Floats = weighted / weighted.sum(axis=1, keepdims=True)
+    draws = np.random.default_rng(seed)
+    actual = draws.random(rows) < share
+    return probabilities, float((probabilities.argmax(axis=1) == actual).mean())
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_the_expected_accuracy_is_that_of_the_normal_distribution(share: float) -> None:
+    """Of the labels that the model predicts: it does not know the new shares."""
+    probabilities, _ = uneven(20_000, share)
+    shift = label_shift(probabilities, UNEVEN)
+    below = NormalDist().cdf
+    exact = (1 - share) * below(LIMIT + 1) + share * (1 - below(LIMIT - 1))
+    value, low, high = corrected_accuracy(probabilities, UNEVEN, shift)
+    assert value == pytest.approx(exact, abs=0.015)
+    assert low < exact < high
+    if share > 0.5:
+        assert abs(float(probabilities.max(axis=1).mean()) - exact) > 0.05  # without the correction
+
+
+def test_the_interval_of_the_corrected_accuracy_has_the_true_one_about_as_often_as_it_says() -> None:
+    inside = 0
+    for seed in range(200):
+        probabilities, right = uneven(400, 0.6, seed)
+        _, low, high = corrected_accuracy(probabilities, UNEVEN, label_shift(probabilities, UNEVEN))
+        inside += low <= right <= high
+    assert inside >= 0.9 * 200
 
 
 def test_a_label_that_training_lacks_stays_absent() -> None:
