@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.cost_alarm import cost_alarm
-from mlspec.aws.ecr import ecr_location, github_trust, repository
+from mlspec.aws.ecr import Repository, ecr_location, github_trust, repository
 from mlspec.aws.function_spec import FunctionSpec, function_location
 from mlspec.aws.owned_bucket import owned_bucket, upload_rights
 from mlspec.aws.resource_tags import tags
@@ -105,10 +105,8 @@ def _foundation(
     values: dict[str, object] = {**common, "github": github, "imports": known, "importable": [i.name for i in known]}
     shared = {"versions.tf": "versions.tf", "variables.tf": "foundation/variables.tf"}
     shared |= {"outputs.tf": "foundation/outputs.tf"}
-    if registry is not None:
-        location = here(ecr_location(registry.ecr))
-        values["repository"] = repository(registry.ecr, location, spec.info.name, on_lambda=True)
-        shared["registry.tf"] = "foundation/registry.tf"
+    values["repository"] = _repository(project, registry) if registry is not None else None
+    shared |= {"registry.tf": "foundation/registry.tf"} if registry is not None else {}
     if github is not None:
         values |= {
             "trust": _trust(spec, github),
@@ -124,6 +122,10 @@ def _foundation(
     shared |= {"imports.tf": "imports.tf"} if known else {}
     shared["tests/foundation.tftest.hcl"] = "tests/foundation.tftest.hcl"
     yield from _module(spec, FOUNDATION, shared, values)
+
+
+def _repository(project: Project, registry: Registry) -> Repository:
+    return repository(registry.ecr, here(ecr_location(registry.ecr)), project.info.name, on_lambda=True)
 
 
 def _trust(spec: FunctionSpec, github: Github) -> dict[str, JsonValue]:

@@ -111,6 +111,14 @@ def test_each_environment_has_a_state_of_its_own(tmp_path: Path) -> None:
     assert states == [["cola.tfstate"], ["cola-prod.tfstate"]]
 
 
+def test_a_zip_has_a_foundation_without_a_repository(tmp_path: Path) -> None:
+    spec = SPECS["zip"].replace("zip: {}", "zip: {bucket: team-artifacts}") + "ci:\nbucket:\n"
+    generated = files(tmp_path, spec)
+    assert "terraform/foundation/registry.tf" not in generated
+    outputs = re.findall(r'(?m)^output "(\w+)"', generated["terraform/foundation/outputs.tf"])
+    assert outputs[:2] == ["bucket", "release_role_arn"]
+
+
 def test_no_secret_and_no_free_text_is_evaluated(tmp_path: Path) -> None:
     text = files(tmp_path, SPECS["everything"])["terraform/service/function.tf"]
     assert 'LEVEL = "say \\"$${hi}\\""' in text

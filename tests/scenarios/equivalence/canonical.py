@@ -7,6 +7,7 @@ what is empty or AWS's own default is left out.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,12 @@ VERSION: Final = "VERSION"
 """Stands for the number of the version, which is known only once it is published."""
 API: Final = "API"
 """Stands for the id of the HTTP API."""
+ARCHIVE: Final = b"PK\x05\x06" + bytes(18)
+"""The zip with the code of the function: one without a file in it."""
+ARCHIVE_FILE: Final = "artifacts/function.zip"
+"""Where it lies in the project."""
+SECRETS: Final[Mapping[str, str]] = {"SERVICE_TOKEN": "value of the secret"}
+"""Values that a spec names alone, by the variable of the environment that they come from."""
 _POLICIES: Final = ("AssumeRolePolicyDocument", "PolicyDocument", "RepositoryPolicyText")
 _UNORDERED: Final = ("SubnetIds", "SecurityGroupIds", "Events", "Alarms", "ManagedPolicyArns",
                      "NotificationsWithSubscribers", "Metrics", "Dimensions")  # fmt: skip
@@ -27,6 +34,7 @@ _DEFAULTS: Final[Mapping[str, JsonValue]] = {
     "RetentionInDays": 0,
     "MaxSessionDuration": 3600,
     "Ipv6AllowedForDualStack": False,
+    "PackageType": "Zip",
 }
 """Values that AWS has where a setting is not there."""
 
@@ -46,6 +54,11 @@ class CanonicalResource:
     """What must exist before it; what that needs in turn is left out."""
     explicitly_after: frozenset[Key] = frozenset()
     """Those of them that no reference names: only a line that says so."""
+
+
+def archived(content: bytes) -> dict[str, JsonValue]:
+    """The code of a function as a setting: what it is, not where it was uploaded."""
+    return {"Sha256": hashlib.sha256(content).hexdigest()}
 
 
 def canonical(type: str, name: str, properties: Mapping[str, JsonValue]) -> CanonicalResource:

@@ -8,15 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.parts.sam.sam_environment import Translator, translator
-from tests.scenarios.equivalence.canonical import CanonicalResource
-from tests.scenarios.equivalence.from_serverless import packaged
+from tests.scenarios.equivalence.from_serverless import Package, packaged
 from tests.scenarios.equivalence.from_terraform import Plan, planned
 from tests.scenarios.equivalence.projects import (
     MUTATED_MODULES,
-    SERVERLESS_MUTATIONS,
     SPECS,
     generated,
-    mutated,
     terraform_modules,
 )
 from tests.sharing import once_value, shared_folder
@@ -45,28 +42,14 @@ def terraform_plan(moto: str, tmp_path_factory: pytest.TempPathFactory) -> Plan:
 
 
 @pytest.fixture(scope="session")
-def serverless_packages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[CanonicalResource]]:
+def serverless_packages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Package]]:
     """The services of all projects, as osls packages them."""
 
-    def package(folder: Path) -> Mapping[str, list[CanonicalResource]]:
+    def package(folder: Path) -> Mapping[str, list[Package]]:
         created = {name: generated(folder / "specs" / name, name, "serverless") for name in SPECS}
         return packaged(created, folder / "made")
 
     return once_value(shared_folder(tmp_path_factory, "equivalence-serverless"), package)
-
-
-@pytest.fixture(scope="session")
-def serverless_faults(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[CanonicalResource]]:
-    """The same with all faults planted, for the projects that have one."""
-
-    def package(folder: Path) -> Mapping[str, list[CanonicalResource]]:
-        names = {name for name, *_ in SERVERLESS_MUTATIONS.values()}
-        created = {name: generated(folder / "specs" / name, name, "serverless") for name in names}
-        for name, file, text, other in SERVERLESS_MUTATIONS.values():
-            created[name] = mutated(created[name], file, text, other)
-        return packaged(created, folder / "made")
-
-    return once_value(shared_folder(tmp_path_factory, "equivalence-serverless-faults"), package)
 
 
 __all__ += ["SPECS"]

@@ -23,19 +23,22 @@ NAMES: Final[Mapping[Source, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class AllowedDifference:
-    """Resources of a type that only `sources` have; with `setting`, a setting that only they give another value, or
-    have at all. `name` and `setting` are patterns."""
+    """Resources of a type that only `sources` have; with `setting`, a setting that only they have, with `another` one
+    that only they give another value. `name` and `setting` are patterns."""
 
     sources: frozenset[Source]
     type: str
     reason: str
     setting: str = ""
     name: str = ".*"
+    another: bool = False
 
 
-def _only(sources: str, type: str, reason: str, setting: str = "", name: str = ".*") -> AllowedDifference:
+def _only(
+    sources: str, type: str, reason: str, setting: str = "", name: str = ".*", *, another: bool = False
+) -> AllowedDifference:
     known: dict[str, Source] = {source: source for source in NAMES}
-    return AllowedDifference(frozenset(known[one] for one in sources.split()), type, reason, setting, name)
+    return AllowedDifference(frozenset(known[one] for one in sources.split()), type, reason, setting, name, another)
 
 
 _KEPT: Final = "(Deletion|UpdateReplace)Policy"
@@ -59,12 +62,16 @@ ALLOWED: Final = (
           "An administrator creates it from `ecr/github-trust.json` and the policies beside it", name=".*-release"),
     _only("terraform sam serverless cloudformation", "AWS::IAM::Role",
           "An administrator creates it from the files in `s3/`", name=".*-data-(read|write)"),
-    _only("terraform", "AWS::IAM::Role", "mlspec delivers: the role may change the code and the alias, nothing else",
+    _only("terraform cloudformation", "AWS::IAM::Role", "mlspec delivers: the role may change the code and the alias, nothing else",
           r"Policies\.deliver", ".*-release"),
     _only(_DELIVERS, "AWS::IAM::Role", "The stack delivers: the role may deploy it, within the permissions boundary",
           r"Policies\.release", ".*-release"),
-    _only("serverless", "AWS::IAM::Role", "The framework uploads a package, and CloudFormation reads the secrets",
+    _only("serverless cloudformation", "AWS::IAM::Role", "The framework uploads a package, and CloudFormation reads the secrets",
           r"Policies\.packages", ".*-release"),
+    _only(_DELIVERS, "AWS::Lambda::Function", "CloudFormation reads a zip from a bucket; the others send it to Lambda",
+          r"Code\.S3Bucket"),
+    _only("serverless", "AWS::Lambda::Function", "The framework uploads a zip to its own bucket, not to that of the spec",
+          r"Code\.S3Bucket", another=True),
     _only("direct sam serverless cloudformation", "AWS::Lambda::Permission",
           "Not every release of the AWS provider can express it: the stage `deploy` adds both statements", name=r".* by \*"),
     _only("direct terraform", "AWS::Lambda::Permission", "CloudFormation chooses the id of a statement", "StatementId"),
@@ -143,11 +150,13 @@ def _differences(
 
 
 def _allows(line: AllowedDifference, difference: _Difference, one: Source, other: Source) -> bool:
-    """Of the two sources only one is among those of the line, and it is the one that has what the other has not."""
+    """Of the two sources only one is among those of the line; where one has what the other has not, it is that one."""
     if line.type != difference.type or not re.fullmatch(line.name, difference.name):
         return False
     if bool(line.setting) != bool(difference.setting) or not re.fullmatch(line.setting, difference.setting):
         return False
+    if line.another:
+        return None not in difference.values and (one in line.sources) != (other in line.sources)
     has, has_not = (one, other) if difference.values[1] is None else (other, one)
     return None in difference.values and has in line.sources and has_not not in line.sources
 
@@ -159,6 +168,7 @@ def table() -> str:
         of = "" if line.name == ".*" else f" `{_shown(line.name)}`"
         setting = f", `{_shown(line.setting)}`" if line.setting else ""
         only = ", ".join(NAMES[source] for source in NAMES if source in line.sources and source != "cloudformation")
+        only = f"{only}: another value" if line.another else only
         rows.append(f"| {line.type}{of}{setting} | {only} | {line.reason} |")
     return "\n".join(rows) + "\n"
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pydantic import JsonValue
 
-from tests.scenarios.equivalence.canonical import ACCOUNT, API, VERSION, CanonicalResource, Key, canonical
+from tests.scenarios.equivalence.canonical import (
+    ACCOUNT,
+    API,
+    SECRETS,
+    VERSION,
+    CanonicalResource,
+    Key,
+    archived,
+    canonical,
+)
 
 Properties = Mapping[str, JsonValue]
 REGION: Final = "eu-west-1"
@@ -27,6 +36,9 @@ _NAMES: Final = {
 """Property with the name of a resource, where it has one."""
 KEPT: Final = ("DeletionPolicy", "UpdateReplacePolicy")
 """Attributes that say whether the resource stays when it leaves the stack, or when another one replaces it."""
+_SECRET: Final = re.compile(r"\{\{resolve:secretsmanager:cola/(\w+)\}\}")
+"""A reference that CloudFormation replaces by the value when it deploys."""
+_OF_AN_API: Final = ("AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Stage")
 _DROPPED: Final = ("FunctionName", "ApiId", "Qualifier", "TargetFunctionArn", "ApplicationName")
 """Properties that say which resource another one belongs to: they are part of its name."""
 
@@ -37,12 +49,29 @@ class Template:
 
     resources: Mapping[str, Mapping[str, JsonValue]]
     parameters: Mapping[str, str]
+    uploaded: Mapping[str, bytes]
+    """Zips in buckets, by their keys."""
     resolved: dict[str, Properties] = field(default_factory=dict)
     """Properties without references, by the ids of the resources whose are known."""
 
-    def canonical(self) -> list[CanonicalResource]:
-        """Its resources, but for those whose condition does not hold."""
-        return [self._ordered(id) for id, body in self.resources.items() if self._exists(body)]
+    def canonical(self, only: Collection[str] | None = None) -> list[CanonicalResource]:
+        """Its resources, or those of the ids in `only`, but for those whose condition does not hold."""
+        ids = self.resources if only is None else only
+        return [self._ordered(id) for id in ids if self._exists(self.resources[id])]
+
+    def with_dependents(self, id: str) -> list[str]:
+        """The resource of that id and all that refer to it, directly or not."""
+        ids, left = {id}, [id]
+        while left:
+            of = left.pop()
+            referring = {other for other, body in self.resources.items() if of in self._before(body)} - ids
+            ids |= referring
+            left += referring
+        return sorted(ids)
+
+    def _before(self, body: Mapping[str, JsonValue]) -> set[str]:
+        explicit = body.get("DependsOn", [])
+        return {*_references(body), *map(str, explicit if isinstance(explicit, list) else [explicit])}
 
     def _ordered(self, id: str) -> CanonicalResource:
         body = self.resources[id]
@@ -66,11 +95,23 @@ class Template:
         for name in KEPT:
             properties[name] = self.resources[id].get(name) in ("Retain", "RetainExceptOnCreate") or None
         own = {name: value for name, value in properties.items() if name not in _DROPPED and name != _NAMES.get(type)}
+        if type in _OF_AN_API:
+            assert properties["ApiId"] == API
         if type in ("AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Stage"):
             own = {name: value for name, value in own.items() if name not in ("RouteKey", "StageName", "Target")}
+        if type == "AWS::Lambda::Function":
+            own["Code"] = self._code(own["Code"])
         if type == "AWS::ECR::Repository" and isinstance(own.get("RepositoryPolicyText"), str):
             own["RepositoryPolicyText"] = str(own["RepositoryPolicyText"])
         return canonical(type, self._name(id), own)
+
+    def _code(self, code: JsonValue) -> JsonValue:
+        """A zip by its content and its bucket: the key is another one with each upload."""
+        assert isinstance(code, dict)
+        if "S3Key" not in code:
+            return code
+        other = {name: value for name, value in code.items() if name != "S3Key"}
+        return {**other, **archived(self.uploaded[str(code["S3Key"])])}
 
     def _type(self, id: str) -> str:
         return str(self.resources[id]["Type"])
@@ -123,6 +164,8 @@ class Template:
     def _resolved(self, value: JsonValue) -> JsonValue:
         if isinstance(value, list):
             return [self._resolved(inner) for inner in value]
+        if isinstance(value, str):
+            return _SECRET.sub(lambda match: SECRETS[match[1]], value)
         if not isinstance(value, dict):
             return value
         match value:
@@ -200,10 +243,17 @@ def _references(value: JsonValue | Mapping[str, JsonValue]) -> Iterator[str]:
                 yield from _references(inner)
 
 
-def from_template(document: JsonValue, parameters: Mapping[str, str]) -> list[CanonicalResource]:
-    """The resources of a template in its long form."""
+def from_template(
+    document: JsonValue, parameters: Mapping[str, str], uploaded: Mapping[str, bytes]
+) -> list[CanonicalResource]:
+    """The resources of a template in its long form; `uploaded` are the zips that it refers to, by their keys."""
+    return template(document, parameters, uploaded).canonical()
+
+
+def template(document: JsonValue, parameters: Mapping[str, str], uploaded: Mapping[str, bytes]) -> Template:
+    """A template in its long form."""
     assert isinstance(document, dict)
     resources = document["Resources"]
     assert isinstance(resources, dict)
     bodies = {id: body for id, body in resources.items() if isinstance(body, dict)}
-    return Template(bodies, parameters).canonical()
+    return Template(bodies, parameters, uploaded)

@@ -2,35 +2,57 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from pydantic import JsonValue
 
+from mlspec.aws import code_upload
 from mlspec.aws.account import located
 from mlspec.aws.action import Action, ResourceKind
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.desired import DesiredFunction, desired_function
+from mlspec.aws.desired import DesiredFunction, ZipArchive, desired_function
 from mlspec.aws.ecr import ecr_location
 from mlspec.aws.owned_bucket import owned_bucket
+from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
 from mlspec.shipping import bucket_changes, image_push
 from mlspec.shipping.deployment import Deployment
 from mlspec.spec.project import Project
-from tests.scenarios.equivalence.canonical import API, DIGEST, VERSION, CanonicalResource, canonical
+from tests.scenarios.equivalence.canonical import (
+    API,
+    ARCHIVE,
+    ARCHIVE_FILE,
+    DIGEST,
+    VERSION,
+    CanonicalResource,
+    archived,
+    canonical,
+)
 
 Arguments = Mapping[str, JsonValue]
 
 
-def direct(project: Project, target: AwsTarget) -> list[CanonicalResource]:
+def direct(project: Project, target: AwsTarget, folder: Path) -> list[CanonicalResource]:
     """The resources that a deployment to that empty account creates."""
     registry, actions = project.get(Registry), []
     if registry is not None:
         location = located(target, ecr_location(registry.ecr))
         actions += image_push.repository_actions(target, location, project)
-    desired = desired_function(replace(target, registry=""), project, DIGEST)
+    archive = _archive(folder) if project.need(Package).zip else None
+    desired = desired_function(replace(target, registry=""), project, DIGEST, archive)
     return _in_order([*_bucket(project, target), *_repository(actions), *_deployment(desired)])
+
+
+def _archive(folder: Path) -> ZipArchive:
+    file = folder / ARCHIVE_FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(ARCHIVE)
+    return ZipArchive(file, base64.b64encode(hashlib.sha256(ARCHIVE).digest()).decode())
 
 
 def _bucket(project: Project, target: AwsTarget) -> Iterator[CanonicalResource]:
@@ -112,7 +134,7 @@ def _deployment(desired: DesiredFunction) -> Iterator[CanonicalResource]:
             provisioned = {"ProvisionedConcurrencyConfig": {"ProvisionedConcurrentExecutions": number}}
     for action in actions:
         if action.kind == "function":
-            given = {**action.arguments, **concurrency, "Code": {"ImageUri": desired.image}}
+            given = {**action.arguments, **concurrency, "Code": _code(desired)}
             given["Environment"] = {"Variables": dict(desired.variables)}
             yield canonical("AWS::Lambda::Function", desired.name, _without(given, "FunctionName", "Publish"))
         elif action.kind == "alias":
@@ -121,6 +143,13 @@ def _deployment(desired: DesiredFunction) -> Iterator[CanonicalResource]:
             yield canonical("AWS::Lambda::Alias", f"{desired.name}:{given['Name']}", left)
         elif action.kind in _KINDS:
             yield from _KINDS[action.kind](action.arguments, desired)
+
+
+def _code(desired: DesiredFunction) -> dict[str, JsonValue]:
+    """What the request that creates the function has as its code."""
+    with code_upload.code(desired) as code:
+        content = code.get("ZipFile")
+    return archived(content) if isinstance(content, bytes) else {"ImageUri": desired.image}
 
 
 def _role(given: Arguments, desired: DesiredFunction) -> Iterator[CanonicalResource]:

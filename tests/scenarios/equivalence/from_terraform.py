@@ -5,8 +5,10 @@ A plan takes seconds, most of them for the provider to start: there is one plan 
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import posixpath
 import re
 import shutil
 import subprocess
@@ -19,11 +21,26 @@ from pydantic import JsonValue
 
 from tests.conftest import missing
 from tests.parts.terraform.providers import provider_folder
-from tests.scenarios.equivalence.canonical import ACCOUNT, API, DIGEST, VERSION, CanonicalResource, Key, canonical
+from tests.scenarios.equivalence.canonical import (
+    ACCOUNT,
+    API,
+    ARCHIVE,
+    ARCHIVE_FILE,
+    DIGEST,
+    SECRETS,
+    VERSION,
+    CanonicalResource,
+    Key,
+    archived,
+    canonical,
+)
+from tests.scenarios.equivalence.every_value import expanded
 from tests.scenarios.equivalence.from_cloudformation import KEPT, REGION
 
 Values = Mapping[str, JsonValue]
 _IMAGE: Final = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/cola@{DIGEST}"
+_SECRETS: Final = {"TOKEN": "SERVICE_TOKEN"}
+"""Variables of the functions whose value is a secret, each with the name of the secret."""
 _ROOT: Final = """\
 terraform {
   required_providers {
@@ -41,15 +58,28 @@ _BLOCK: Final = re.compile(r'(?ms)^(provider "aws" \{\n.*?^\}\n|  (?:# [^\n]*\n 
 
 @dataclass(frozen=True)
 class TerraformResource:
-    """One planned resource: what is known of it, and which values its unknown settings refer to."""
+    """One planned resource: what is known of it, and what its settings refer to."""
 
     type: str
     name: str
-    values: Values
-    references: Mapping[str, str]
-    """Of each setting the first."""
-    all_references: frozenset[str] = frozenset()
-    depends_on: frozenset[str] = frozenset()
+    values: dict[str, JsonValue]
+    expressions: dict[str, JsonValue]
+    """Of each setting and each block that the module has, as Terraform reports them."""
+    depends_on: list[JsonValue]
+
+    @property
+    def references(self) -> Mapping[str, str]:
+        """Of each setting the first."""
+        return {
+            name: str(one["references"][0])
+            for name, one in self.expressions.items()
+            if isinstance(one, dict) and isinstance(one.get("references"), list) and one["references"]
+        }
+
+    @property
+    def all_references(self) -> frozenset[str]:
+        """Those of its blocks too."""
+        return frozenset(_all_references(self.expressions))
 
 
 Plan = Mapping[str, list[TerraformResource]]
@@ -66,7 +96,12 @@ def planned(modules: Mapping[str, Mapping[str, str]], folder: Path, endpoint: st
         variables = "".join(files.values())
         image = f'  image_uri = "{_IMAGE}"\n' if 'variable "image_uri"' in variables else ""
         github = '  github_repository = "octo-org/cola"\n' if 'variable "github_repository"' in variables else ""
-        calls.append(f'module "{name}" {{\n  source = "./{name}"\n{image}{github}}}\n')
+        secrets = "".join(
+            f"  secret_{variable} = {json.dumps(SECRETS[secret])}\n"
+            for variable, secret in _SECRETS.items()
+            if f'variable "secret_{variable}"' in variables
+        )
+        calls.append(f'module "{name}" {{\n  source = "./{name}"\n{image}{github}{secrets}}}\n')
     (folder / "main.tf").write_text("\n".join(calls))
     environ = {**os.environ, "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "x"}
     environ.pop("TF_CLI_CONFIG_FILE", None)
@@ -108,21 +143,17 @@ def _dict(value: JsonValue, *path: str) -> dict[str, JsonValue]:
 
 
 def _resource(planned: Values, configured: Values) -> TerraformResource:
-    expressions = configured.get("expressions")
-    references = {
-        name: str(one["references"][0])
-        for name, one in (expressions if isinstance(expressions, dict) else {}).items()
-        if isinstance(one, dict) and isinstance(one.get("references"), list) and one["references"]
-    }
-    explicit = configured.get("depends_on", [])
+    expressions, explicit = _dict(configured.get("expressions", {})), configured.get("depends_on", [])
+    assert isinstance(explicit, list)
     return TerraformResource(
-        str(planned["type"]),
-        str(planned["name"]),
-        _dict(planned["values"]),
-        references,
-        frozenset(_all_references(expressions)),
-        frozenset(map(str, explicit if isinstance(explicit, list) else [])),
+        str(planned["type"]), str(planned["name"]), _dict(planned["values"]), expressions, explicit
     )
+
+
+def with_documents(resource: TerraformResource) -> TerraformResource:
+    """A copy whose policies are values instead of texts."""
+    copied = copy.deepcopy(resource)
+    return replace(copied, values={name: expanded(value) for name, value in copied.values.items()})
 
 
 def _all_references(value: JsonValue) -> Iterator[str]:
@@ -150,13 +181,16 @@ class _Module:
             if resource.type in _TYPES:
                 yield from self._ordered(resource)
             else:
-                assert resource.type in _PARTS, resource.type
+                owner = f"{_PARTS[resource.type]}."
+                assert any(one.startswith(owner) for one in resource.all_references), (
+                    f"{resource.name} is before {owner}"
+                )
 
     def _ordered(self, resource: TerraformResource) -> Iterator[CanonicalResource]:
         """A function publishes its version itself, and so after it."""
         parts = list(_TYPES[resource.type](self, resource))
         named = frozenset(key for one in resource.all_references for key in self._keys(one))
-        explicit = frozenset(key for one in resource.depends_on for key in self._keys(one))
+        explicit = frozenset(key for one in resource.depends_on for key in self._keys(str(one)))
         yield replace(parts[0], after=named | explicit, explicitly_after=explicit)
         yield from (replace(one, after=frozenset({(parts[0].type, parts[0].name)})) for one in parts[1:])
 
@@ -188,7 +222,7 @@ class _Module:
 
     def _resolved(self, reference: str) -> JsonValue:
         type, name, attribute = reference.split(".")[:3]
-        of = next(one for one in self.resources if (one.type, one.name) == (type, name))
+        [of] = [one for one in self.resources if (one.type, one.name) == (type, name)]
         match type, attribute:
             case "aws_iam_role", "arn":
                 return f"arn:aws:iam::{ACCOUNT}:role/{of.values['name']}"
@@ -318,16 +352,17 @@ def _rule(block: Values) -> JsonValue:
     return rule
 
 
+_OF_A_FUNCTION: Final = ("description", "package_type", "architectures", "memory_size", "timeout", "tags", "runtime",
+                         "handler")  # fmt: skip
+
+
 def _function(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
     values, reserved = one.values, one.values["reserved_concurrent_executions"]
     properties: dict[str, JsonValue] = {
-        "Code": {"ImageUri": values["image_uri"]},
+        "Code": _code(values),
         "Role": module.value(one, "role"),
         "ReservedConcurrentExecutions": None if reserved == -1 else reserved,
-        **{
-            _pascal(n): values[n]
-            for n in ("description", "package_type", "architectures", "memory_size", "timeout", "tags")
-        },
+        **{_pascal(name): values[name] for name in _OF_A_FUNCTION},
         **{
             _pascal(n): _one(values[n])
             for n in ("image_config", "ephemeral_storage", "logging_config", "tracing_config")
@@ -341,15 +376,24 @@ def _function(module: _Module, one: TerraformResource) -> Iterator[CanonicalReso
         yield canonical("AWS::Lambda::Version", name, {})
 
 
+def _code(values: Values) -> JsonValue:
+    """The image, or the zip: its path is that from the folder of the module."""
+    if values["filename"] is None:
+        return {"ImageUri": values["image_uri"]}
+    assert posixpath.normpath(f"terraform/service/{values['filename']}") == ARCHIVE_FILE
+    return {**archived(ARCHIVE), "ImageUri": values["image_uri"]}
+
+
 def _one_raw(environment: JsonValue) -> JsonValue:
     block = environment[0] if isinstance(environment, list) and environment else {}
     return block.get("variables") if isinstance(block, dict) else None
 
 
 def _alias(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
-    provisioned = [
-        p.values["provisioned_concurrent_executions"] for p in module.parts("aws_lambda_provisioned_concurrency_config")
-    ]
+    parts = module.parts("aws_lambda_provisioned_concurrency_config")
+    own = (one.values["function_name"], one.values["name"])
+    assert all((part.values["function_name"], part.values["qualifier"]) == own for part in parts)
+    provisioned = [part.values["provisioned_concurrent_executions"] for part in parts]
     concurrency: JsonValue = {"ProvisionedConcurrentExecutions": provisioned[0]} if provisioned else None
     properties: dict[str, JsonValue] = {
         "Name": one.values["name"],
@@ -477,8 +521,16 @@ _TYPES: Final[Mapping[str, Callable[[_Module, TerraformResource], Iterator[Canon
     "aws_apigatewayv2_stage": _stage,
     "aws_cloudwatch_metric_alarm": _alarm,
 }
-_PARTS: Final = ("aws_iam_role_policy", "aws_ecr_lifecycle_policy", "aws_ecr_repository_policy",
-                 "aws_lambda_provisioned_concurrency_config", "aws_s3_bucket_ownership_controls",
-                 "aws_s3_bucket_public_access_block", "aws_s3_bucket_server_side_encryption_configuration",
-                 "aws_s3_bucket_versioning", "aws_s3_bucket_lifecycle_configuration", "aws_s3_bucket_policy")  # fmt: skip
-"""What is a setting of another resource elsewhere."""
+_PARTS: Final[Mapping[str, str]] = {
+    "aws_iam_role_policy": "aws_iam_role",
+    "aws_ecr_lifecycle_policy": "aws_ecr_repository",
+    "aws_ecr_repository_policy": "aws_ecr_repository",
+    "aws_lambda_provisioned_concurrency_config": "aws_lambda_alias",
+    "aws_s3_bucket_ownership_controls": "aws_s3_bucket",
+    "aws_s3_bucket_public_access_block": "aws_s3_bucket",
+    "aws_s3_bucket_server_side_encryption_configuration": "aws_s3_bucket",
+    "aws_s3_bucket_versioning": "aws_s3_bucket",
+    "aws_s3_bucket_lifecycle_configuration": "aws_s3_bucket",
+    "aws_s3_bucket_policy": "aws_s3_bucket",
+}
+"""What is a setting of another resource elsewhere, and the resource that it must be created after."""

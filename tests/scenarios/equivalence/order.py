@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from tests.scenarios.equivalence.canonical import CanonicalResource, Key
@@ -59,13 +60,18 @@ ORDER: Final = (
 )  # fmt: skip
 
 
+@cache
+def _required(one: Key, other: Key) -> bool:
+    return any(line.requires(one, other) for line in ORDER)
+
+
 def order_faults(source: str, resources: Sequence[CanonicalResource]) -> Iterator[str]:
     """Orders that the source does not guarantee, and explicit dependencies that the table does not have."""
     before = {(one.type, one.name): one.after for one in resources}
     explicit = {(one.type, one.name): one.explicitly_after for one in resources}
     for one in before:
         for other in before:
-            required = any(line.requires(one, other) for line in ORDER)
+            required = _required(one, other)
             if required and other not in _all_before(one, before):
                 yield f"{source}: {' '.join(one)} is not created after {' '.join(other)}"
             if not required and other in explicit[one]:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import posixpath
+import tomllib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+import pytest
 from pydantic import JsonValue
 
+from mlspec.aws import policies
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.cloudformation.stack_template import long_form
 from mlspec.parts.cloudformation import service_resources, stacks
 from mlspec.parts.cloudformation.cloudformation_resource import CloudFormationResource
 from mlspec.parts.sam.sam_templates import UNKNOWN_DIGEST
+from mlspec.parts.serverless.services import package_policies
 from mlspec.sections.deploy import Deploy
 from mlspec.spec.project import Project
+from mlspec.spec.types import SecretRef
 from tests.parts.cloudformation import stack_specs
 from tests.parts.sam.sam_environment import Translator
 from tests.parts.targets import BASE, build, files
-from tests.scenarios.equivalence.canonical import DIGEST, CanonicalResource
+from tests.scenarios.equivalence.canonical import ARCHIVE, ARCHIVE_FILE, DIGEST, SECRETS, CanonicalResource
 from tests.scenarios.equivalence.from_cloudformation import from_template
 from tests.scenarios.equivalence.from_direct import direct
 
@@ -29,9 +36,30 @@ SPECS: Final = {
     "everything": stack_specs.SPECS["everything"],
     "http-api": stack_specs.SPECS["http-api"],
     "image": stack_specs.SPECS["image"].replace("url: true", "url: true, " + _CONCURRENCY),
+    "zip": """\
+train: {}
+export: {onnx: {}}
+package: {zip: {bucket: team-data}}
+ci: {github: {repository: octo-org/cola}}
+bucket: {name: team-data, kms_key: "arn:aws:kms:eu-west-1:123456789012:alias/data"}
+deploy:
+  iac: IAC
+  lambda:
+    region: eu-west-1
+    role: arn:aws:iam::123456789012:role/team/serving
+    concurrency: {provisioned: 2}
+    environment: {LEVEL: debug, TOKEN: {env: SERVICE_TOKEN}}
+""",
 }
 _BASE: Final = BASE.replace("data:\n", "data:\n  remote: s3://team-data/cola\n")
-PARAMETERS: Final = {"GithubRepository": "octo-org/cola", "CreateOidcProvider": "true"}
+PARAMETERS: Final = {
+    "GithubRepository": "octo-org/cola",
+    "CreateOidcProvider": "true",
+    "SecretToken": SECRETS["SERVICE_TOKEN"],
+}
+_KEY: Final = f"mlspec/cola/{hashlib.md5(ARCHIVE).hexdigest()}"
+UPLOADED: Final = {_KEY: ARCHIVE}
+"""What lies in the bucket of the zip, by the key that the SAM command line gives it."""
 _MODULES: Final = ("foundation", "service")
 
 
@@ -53,21 +81,30 @@ def _new_folder(folder: Path) -> Path:
 
 def from_direct(folder: Path, name: str, target: AwsTarget) -> list[CanonicalResource]:
     """The resources that `mlspec apply` creates without a tool."""
-    return direct(project(folder, name, "none"), target)
+    with pytest.MonkeyPatch.context() as patch:
+        for secret, value in SECRETS.items():
+            patch.setenv(secret, value)
+        return direct(project(folder, name, "none"), target, folder)
 
 
 def from_sam(generated: Files, translator: Translator) -> list[CanonicalResource]:
     """The resources of both SAM templates, as SAM's translator makes them, with the image that a release delivers."""
-    return [one for name in _MODULES for one in _translated(generated[f"{name}.yaml"], translator)]
+    return [one for name in _MODULES for one in _template(translated(generated, name, translator))]
 
 
-def _translated(template: str, translator: Translator) -> list[CanonicalResource]:
-    return from_template(translated(template, translator), PARAMETERS)
+def _template(document: JsonValue) -> list[CanonicalResource]:
+    return from_template(document, PARAMETERS, UPLOADED)
 
 
-def translated(template: str, translator: Translator) -> dict[str, JsonValue]:
-    """A template as CloudFormation gets it."""
-    document = long_form(template.replace(UNKNOWN_DIGEST, DIGEST))
+def translated(generated: Files, name: str, translator: Translator) -> dict[str, JsonValue]:
+    """A template as CloudFormation gets it: with the image of a release, or where the command line uploads a zip to."""
+    document = long_form(generated[f"{name}.yaml"].replace(UNKNOWN_DIGEST, DIGEST))
+    for body in document["Resources"].values():
+        if "CodeUri" in body["Properties"]:
+            assert posixpath.normpath(f"sam/{body['Properties']['CodeUri']}") == ARCHIVE_FILE
+            settings = tomllib.loads(generated["samconfig.toml"])[name]["deploy"]["parameters"]
+            place = f"s3://{settings['s3_bucket']}/{settings['s3_prefix']}/{hashlib.md5(ARCHIVE).hexdigest()}"
+            body["Properties"]["CodeUri"] = place
     return translator.translate(document, PARAMETERS) if "Transform" in document else document
 
 
@@ -76,11 +113,17 @@ def from_resources(folder: Path, name: str) -> list[CanonicalResource]:
     toy_project = project(folder, name, "sam")
     spec = stacks.stack_function(toy_project)
     assert spec is not None
-    code: JsonValue = {"ImageUri": service_resources.image_uri(spec, DIGEST)}
-    variables: dict[str, JsonValue] = {key: str(value) for key, value in spec.options.environment.items()}
+    zipped = spec.package.zip
+    uploaded: JsonValue = {"S3Bucket": zipped.bucket if zipped else None, "S3Key": _KEY}
+    code: JsonValue = uploaded if zipped else {"ImageUri": service_resources.image_uri(spec, DIGEST)}
+    named = spec.options.environment.items()
+    variables: dict[str, JsonValue] = {
+        key: SECRETS[value.env] if isinstance(value, SecretRef) else value for key, value in named
+    }
     service = stacks.service(spec, toy_project.need(Deploy).rollout, code, variables)
-    both = [*_bodies(stacks.foundation(toy_project, spec, "cola")), *_bodies(service)]
-    return from_template({"Resources": dict(both)}, PARAMETERS)
+    more = {"deliver": policies.deliver(spec), **package_policies(spec)}
+    both = [*_bodies(stacks.foundation(toy_project, spec, "cola", more)), *_bodies(service)]
+    return _template({"Resources": dict(both)})
 
 
 def _bodies(resources: tuple[CloudFormationResource, ...]) -> list[tuple[str, JsonValue]]:
@@ -148,44 +191,6 @@ SAM_MUTATIONS: Final[tuple[Mutation, ...]] = (
     ("image", "service.yaml", "ProvisionedConcurrentExecutions: 2", "ProvisionedConcurrentExecutions: 1"),
     ("image", "service.yaml", "ReservedConcurrentExecutions: 5", "ReservedConcurrentExecutions: 6"),
 )  # fmt: skip
-SERVERLESS_MUTATIONS: Final[Mapping[str, Mutation]] = {
-    "ImageTagMutability": ("everything", "foundation/resources/registry.yml", "Mutability: IMMUTABLE", "Mutability: MUTABLE"),
-    "LifecyclePolicyText": ("everything", "foundation/resources/registry.yml", '"countNumber": 20', '"countNumber": 2'),
-    "RepositoryPolicyText": ("everything", "foundation/resources/registry.yml", "arn:aws:iam::210987654321:root", "'*'"),
-    "cola-release AssumeRole": ("everything", "foundation/resources/github.yml", "environment:production", "environment:*"),
-    "cola-data-write AssumeRole": ("everything", "foundation/resources/github.yml", "environment:training", "environment:*"),
-    "Policies.push": ("everything", "foundation/resources/github.yml", "- ecr:PutImage\n", "- ecr:*\n"),
-    "NotificationsWithSubscribers": ("everything", "foundation/resources/budget.yml", "Threshold: 80", "Threshold: 800"),
-    "RestrictPublicBuckets": ("everything", "foundation/resources/bucket.yml", "RestrictPublicBuckets: true", "RestrictPublicBuckets: false"),
-    "BucketEncryption": ("everything", "foundation/resources/bucket.yml", "alias/data", "alias/other"),
-    "LifecycleConfiguration.Rules": ("everything", "foundation/resources/bucket.yml", "NoncurrentDays: 90", "NoncurrentDays: 9"),
-    "BucketPolicy team-data PolicyDocument": ("everything", "foundation/resources/bucket.yml", "aws:SecureTransport: 'false'", "aws:SecureTransport: 'true'"),
-    "MemorySize": ("everything", "service/serverless.yml", "memorySize: 1024", "memorySize: 2048"),
-    "RetentionInDays": ("everything", "service/serverless.yml", "logRetentionInDays: 30", "logRetentionInDays: 7"),
-    "ImageConfig.Command": ("everything", "service/serverless.yml", "[handler.handle]", "[other.handle]"),
-    "SecurityGroupIds": ("everything", "service/serverless.yml", "[sg-1a2b3c4d, sg-3c4d5e6f]", "[sg-1a2b3c4d]"),
-    "TracingConfig.Mode": ("everything", "service/serverless.yml", "tracing: Active", "tracing: PassThrough"),
-    "Environment.Variables.LEVEL": ("everything", "service/serverless.yml", "say ", "tell "),
-    "Tags.mlspec:project": ("everything", "service/serverless.yml", "mlspec:project: cola", "mlspec:project: dola"),
-    "DeletionPolicy": ("everything", "service/resources/logs.yml", "DeletionPolicy: RetainExceptOnCreate", "DeletionPolicy: Delete"),
-    "Policies.mlspec": ("everything", "service/resources/role.yml", "[logs:CreateLogStream, logs:PutLogEvents]", "['logs:*']"),
-    "Role cola PermissionsBoundary": ("everything", "service/resources/role.yml", "policy/limits", "policy/none"),
-    "AuthType": ("everything", "service/resources/endpoint.yml", "AuthType: NONE\n      Cors", "AuthType: AWS_IAM\n      Cors"),
-    "Cors.AllowOrigins": ("everything", "service/resources/endpoint.yml", "[https://example.org]", "['*']"),
-    "Threshold": ("everything", "service/resources/rollout.yml", "Threshold: 0.01", "Threshold: 0.1"),
-    "AlarmConfiguration.Alarms": ("everything", "service/resources/rollout.yml", "          - Name: !Ref ErrorRateAlarm\n", ""),
-    "CanaryPercentage": ("everything", "service/resources/rollout.yml", "CanaryPercentage: 20", "CanaryPercentage: 90"),
-    "service-p95-ms Threshold": ("everything", "service/resources/alarms.yml", "Threshold: 400", "Threshold: 4000"),
-    "UpdatePolicy": ("http-api", "service/resources/alias.yml", "!Ref DeploymentGroup", "other"),
-    "AuthorizationType": ("http-api", "service/resources/endpoint.yml", "Type: AWS_IAM", "Type: NONE"),
-    "SourceArn": ("http-api", "service/resources/endpoint.yml", "${Api}/*/*", "${Api}/*"),
-    "IntegrationUri": ("http-api", "service/resources/endpoint.yml", "Uri: !Ref Alias", "Uri: !Ref ServeLambdaFunction"),
-    "Alias cola:live": ("image", "service/resources/alias.yml", "Name: live", "Name: prod"),
-    "Url cola:live is not created after": ("image", "service/resources/endpoint.yml", "    DependsOn: [Alias]\n", ""),
-    "cola-release is not created after": ("everything", "foundation/resources/github.yml", "!Ref GithubOidcProvider", "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"),
-    "ReservedConcurrentExecutions": ("image", "service/serverless.yml", "reservedConcurrency: 5", "reservedConcurrency: 6"),
-}  # fmt: skip
-"""Faults that are packaged together, since each start of the program takes seconds; the key names what must be found."""
 TERRAFORM_MUTATIONS: Final[tuple[Mutation, ...]] = (
     ("everything", "foundation/registry.tf", '"IMMUTABLE"', '"MUTABLE"'),
     ("everything", "foundation/registry.tf", "countNumber    = 20", "countNumber    = 2"),

@@ -6,8 +6,7 @@ To add a source: a function that gives its resources (`from_template` for a Clou
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,17 +18,25 @@ from tests.parts.sam.sam_environment import Translator
 from tests.scenarios.equivalence import projects
 from tests.scenarios.equivalence.canonical import CanonicalResource
 from tests.scenarios.equivalence.differences import ALLOWED, Source, compare, table
-from tests.scenarios.equivalence.from_cloudformation import from_template
-from tests.scenarios.equivalence.from_terraform import Plan, from_modules
+from tests.scenarios.equivalence.every_value import (
+    expanded,
+    unseen,
+    unseen_dependencies,
+    unseen_references,
+    unseen_settings,
+)
+from tests.scenarios.equivalence.from_cloudformation import from_template, template
+from tests.scenarios.equivalence.from_serverless import PARAMETERS, Package, from_packages
+from tests.scenarios.equivalence.from_terraform import Plan, TerraformResource, from_modules, with_documents
 from tests.scenarios.equivalence.order import ORDER, RequiredOrder, order_table
 from tests.scenarios.equivalence.projects import (
     SAM_MUTATIONS,
-    SERVERLESS_MUTATIONS,
     SPECS,
     TERRAFORM_MUTATIONS,
     Mutation,
     mutation_id,
 )
+from tests.scenarios.equivalence.unseen_values import UNSEEN, unseen_table
 
 Resources = Sequence[CanonicalResource]
 pytestmark = pytest.mark.slow
@@ -46,7 +53,7 @@ def sources(
     target: AwsTarget,
     terraform_plan: Plan,
     sam_translator: Translator,
-    serverless_packages: Mapping[str, Resources],
+    serverless_packages: Mapping[str, Sequence[Package]],
     tmp_path: Path,
 ) -> Mapping[str, Mapping[Source, Resources]]:
     """The resources of each project by source."""
@@ -55,7 +62,7 @@ def sources(
             "direct": projects.from_direct(tmp_path / name, name, target),
             "terraform": from_plan(terraform_plan, name),
             "sam": projects.from_sam(projects.generated(tmp_path / name, name, "sam"), sam_translator),
-            "serverless": serverless_packages[name],
+            "serverless": from_packages(serverless_packages[name]),
             "cloudformation": projects.from_resources(tmp_path / name, name),
         }
         for name in SPECS
@@ -104,48 +111,108 @@ def test_a_fault_in_a_template_of_sam_is_found(
     assert compare({**reference[name], "sam": projects.from_sam(created, sam_translator)}).faults
 
 
-@pytest.mark.parametrize("name", ["everything", "http-api"])
 def test_every_value_in_a_template_of_sam_counts(
-    name: str,
-    reference: Mapping[str, Mapping[Source, Resources]],
-    sam_translator: Translator,
-    tmp_path: Path,
+    reference: Mapping[str, Mapping[Source, Resources]], sam_translator: Translator, tmp_path: Path
 ) -> None:
-    """Each value alone is changed: the comparison, or the reader of the template, finds it."""
-    created = projects.generated(tmp_path, name, "sam")
-    both = [projects.translated(created[f"{part}.yaml"], sam_translator) for part in ("foundation", "service")]
-    expected = reference[name]["cloudformation"]
-    for document, other in (both, both[::-1]):
-        rest = from_template(other, projects.PARAMETERS)
-
-        def detected(document: JsonValue = document, rest: Resources = rest) -> bool:
-            try:
-                resources = [*from_template(document, projects.PARAMETERS), *rest]
-                return bool(compare({"cloudformation": expected, "sam": resources}).faults)
-            except (AssertionError, KeyError, ValueError):
-                return True
-
-        assert not detected()
-        unnoticed = _unnoticed(document["Resources"], "", detected)
-        assert [path for path in unnoticed if not _IGNORED.search(path)] == []
+    """Each value alone is changed, each item of a list removed: the comparison, or the reader of the template, finds it."""
+    paths: set[str] = set()
+    for name in SPECS:
+        created = projects.generated(tmp_path / name, name, "sam")
+        parts = [part for part in ("foundation", "service") if f"{part}.yaml" in created]
+        documents = [expanded(projects.translated(created, part, sam_translator)) for part in parts]
+        paths |= set(unseen_in_templates("sam", documents, projects.PARAMETERS, projects.UPLOADED, reference[name]))
+    check_unseen("sam", paths)
 
 
-_IGNORED = re.compile(r"Version\w*\.UpdateReplacePolicy$")
-"""Another version has another id, so none is replaced."""
+def test_every_value_in_a_service_of_serverless_counts(
+    reference: Mapping[str, Mapping[Source, Resources]], serverless_packages: Mapping[str, Sequence[Package]]
+) -> None:
+    paths: set[str] = set()
+    for name, packages in serverless_packages.items():
+        documents = [expanded(package.template) for package in packages]
+        uploaded = {key: content for package in packages for key, content in package.uploaded.items()}
+        paths |= set(unseen_in_templates("serverless", documents, PARAMETERS, uploaded, reference[name]))
+    check_unseen("serverless", paths)
 
 
-def _unnoticed(value: JsonValue, at: str, detected: Callable[[], bool]) -> Iterator[str]:
-    """Paths of the values whose change nothing finds."""
-    if not isinstance(value, dict | list):
-        return
-    for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
-        if isinstance(inner, dict | list):
-            yield from _unnoticed(inner, f"{at}.{key}", detected)
-            continue
-        value[key] = not inner if isinstance(inner, bool) else inner + 1 if isinstance(inner, int) else f"{inner}x"  # type: ignore[index]
-        if not detected():
-            yield f"{at}.{key}"
-        value[key] = inner  # type: ignore[index]
+def check_unseen(source: Source, paths: Collection[str]) -> None:
+    """Only what is in the table may go unseen, and each line of the table must be needed."""
+    assert sorted(path for path in paths if not any(line.covers(source, path) for line in UNSEEN)) == []
+    idle = [line for line in UNSEEN if source in line.sources and not any(line.covers(source, path) for path in paths)]
+    assert idle == [], "a value that does not go unseen"
+
+
+def unseen_in_templates(
+    source: Source,
+    documents: Sequence[JsonValue],
+    parameters: Mapping[str, str],
+    uploaded: Mapping[str, bytes],
+    reference: Mapping[Source, Resources],
+) -> Iterator[str]:
+    """Paths of the values whose change neither the comparison nor the reader of the templates finds."""
+    expected: Mapping[Source, Resources] = {"cloudformation": reference["cloudformation"]}
+    for document in documents:
+        others = [one for one in documents if one is not document]
+        rest = [resource for one in others for resource in from_template(one, parameters, uploaded)]
+        assert isinstance(document, dict)
+        bodies = document["Resources"]
+        assert isinstance(bodies, dict)
+        for id, body in bodies.items():
+            before = template(document, parameters, uploaded)
+            changing = before.with_dependents(id)
+            same = [*before.canonical([other for other in bodies if other not in changing]), *rest]
+
+            def resources(
+                document: JsonValue = document, changing: Sequence[str] = changing, same: Resources = same
+            ) -> Resources:
+                return [*template(document, parameters, uploaded).canonical(changing), *same]
+
+            yield from unseen(body, f"{id}.", _detection(source, resources, expected))
+
+
+def _detection(
+    source: Source, resources: Callable[[], Resources], reference: Mapping[Source, Resources]
+) -> Callable[[], bool]:
+    """Whether what the source has now is refused."""
+
+    def detected() -> bool:
+        try:
+            return bool(compare({**reference, source: resources()}).faults)
+        except (AssertionError, KeyError, ValueError):
+            return True
+
+    assert not detected()
+    return detected
+
+
+def test_every_value_in_a_module_of_terraform_counts(
+    reference: Mapping[str, Mapping[Source, Resources]], terraform_plan: Plan
+) -> None:
+    """Each value that a module sets is changed, each reference and each explicit dependency is removed."""
+    paths: set[str] = set()
+    for name in SPECS:
+        modules = [terraform_plan[f"{name}-{part}"] for part in ("foundation", "service")]
+        paths |= set(unseen_in_modules(modules, reference[name]))
+    check_unseen("terraform", paths)
+
+
+def unseen_in_modules(
+    modules: Sequence[Sequence[TerraformResource]], reference: Mapping[Source, Resources]
+) -> Iterator[str]:
+    """Paths of the values, references and explicit dependencies that may change without being found."""
+    expanded_modules = [[with_documents(one) for one in module] for module in modules]
+    for module in expanded_modules:
+        rest = from_modules(*(one for one in expanded_modules if one is not module))
+
+        def resources(module: list[TerraformResource] = module, rest: Resources = rest) -> Resources:
+            return [*from_modules(module), *rest]
+
+        detected = _detection("terraform", resources, reference)
+        for one in module:
+            at = f"{one.type}.{one.name}"
+            yield from unseen_settings(one.values, one.expressions, at, detected)
+            yield from unseen_references(one.expressions, f"reference {at}", detected)
+            yield from unseen_dependencies(one.depends_on, f"depends_on {at}", detected)
 
 
 @pytest.mark.parametrize("mutation", TERRAFORM_MUTATIONS, ids=mutation_id)
@@ -157,21 +224,12 @@ def test_a_fault_in_a_module_of_terraform_is_found(
     assert compare({**reference[name], "terraform": resources}).faults
 
 
-@pytest.mark.parametrize("expected", SERVERLESS_MUTATIONS)
-def test_a_fault_in_a_service_of_serverless_is_found(
-    expected: str, reference: Mapping[str, Mapping[Source, Resources]], serverless_faults: Mapping[str, Resources]
-) -> None:
-    name = SERVERLESS_MUTATIONS[expected][0]
-    faults = compare({**reference[name], "serverless": serverless_faults[name]}).faults
-    assert [fault for fault in faults if expected in fault]
-
-
-def test_the_page_has_the_table(update: bool) -> None:
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- table -->\n")
-    _, _, after = rest.partition("<!-- end -->")
-    between, _, rest = after.partition("<!-- order -->\n")
-    _, _, after = rest.partition("<!-- end -->")
-    text = f"{before}<!-- table -->\n{table()}<!-- end -->{between}<!-- order -->\n{order_table()}<!-- end -->{after}"
+def test_the_page_has_the_tables(update: bool) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    for name, rows in {"table": table(), "order": order_table(), "unseen": unseen_table()}.items():
+        before, _, rest = text.partition(f"<!-- {name} -->\n")
+        _, _, after = rest.partition("<!-- end -->")
+        text = f"{before}<!-- {name} -->\n{rows}<!-- end -->{after}"
     if update:
         PAGE.write_text(text, encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == text
