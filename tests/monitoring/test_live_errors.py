@@ -129,7 +129,8 @@ def test_the_chart_has_it_over_time_beside_the_test_split(moved: Observation) ->
 def test_kibana_and_prometheus_get_it(moved: Observation) -> None:
     (view,) = moved.state.estimates
     values = [dict(report.values) for report in moved.reports if "quality_estimated" in report.values]
-    assert values == [{"metric": view.metric, "quality_estimated": view.value, "quality_expected": view.tested}]
+    ends = {"quality_estimated_low": view.low, "quality_estimated_high": view.high}
+    assert values == [{"metric": view.metric, "quality_estimated": view.value, **ends, "quality_expected": view.tested}]
     named = {metric.name: metric for metric in moved.state.metrics if dict(metric.labels).get("version") == "7"}
     assert named["quality_estimated"].value == view.value
     assert named["quality_estimated_low"].value == view.low
