@@ -20,7 +20,8 @@ from torch import Tensor
 
 from mlspec.errors import StageError
 from mlspec.learning import random_state, ranks
-from mlspec.learning.device_use import DeviceTimes, name_of
+from mlspec.learning.device_use import DeviceTimes
+from mlspec.learning.devices import name_of
 
 
 class CheckpointWriter(Checkpoint):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.profilers import PassThroughProfiler
 
+from mlspec.learning.devices import name_of
 from mlspec.records.training import DeviceUse
 from mlspec.stage_result import say
 
@@ -194,26 +193,6 @@ def rows_of(batch: object) -> int:
             return max(map(rows_of, batch), default=0)
         case _:
             return 0
-
-
-def name_of(device: torch.device) -> str:
-    """The name of a device: `NVIDIA H100 80GB HBM3`, or the processor's with its threads."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    if device.type == "mps":
-        return "Apple GPU"
-    threads = torch.get_num_threads()
-    return f"{processor()}, {threads} thread{'s' if threads != 1 else ''}"
-
-
-def processor(information: Path = Path("/proc/cpuinfo")) -> str:
-    """The name of the processor."""
-    try:
-        lines = information.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    named = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return named or platform.processor() or platform.machine() or "CPU"
 
 
 def memory(device: torch.device) -> int | None:

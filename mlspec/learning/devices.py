@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
@@ -48,3 +50,23 @@ def device(accelerator: Accelerator, key: str, here: Available | None = None) ->
             return torch.device("mps")
         case "auto" | "gpu":
             return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+
+
+def name_of(device: torch.device) -> str:
+    """The name of a device: `NVIDIA H100 80GB HBM3`, or the processor's with its threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return "Apple GPU"
+    threads = torch.get_num_threads()
+    return f"{processor()}, {threads} thread{'s' if threads != 1 else ''}"
+
+
+def processor(information: Path = Path("/proc/cpuinfo")) -> str:
+    """The name of the processor."""
+    try:
+        lines = information.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return named or platform.processor() or platform.machine() or "CPU"

@@ -12,7 +12,7 @@ import torch
 from mlspec.errors import StageError
 from mlspec.learning.batch_source import source
 from mlspec.learning.batches import Buckets, lengths
-from mlspec.learning.device_use import name_of
+from mlspec.learning.devices import name_of
 from mlspec.learning.out_of_memory import MORE_MEMORY, out_of_memory
 from mlspec.learning.split_rows import Rows
 from mlspec.runtime.preprocess import Preprocess

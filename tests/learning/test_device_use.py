@@ -17,7 +17,8 @@ import pytorch_lightning as pl  # noqa: E402
 from torch.utils.data import DataLoader  # noqa: E402
 
 from mlspec.job import Job  # noqa: E402
-from mlspec.learning.device_use import DeviceTimes, EpochUse, name_of, rows_of, utilization  # noqa: E402
+from mlspec.learning.device_use import DeviceTimes, EpochUse, rows_of, utilization  # noqa: E402
+from mlspec.learning.devices import name_of  # noqa: E402
 from mlspec.learning.direct_steps import possible  # noqa: E402
 from mlspec.learning.learner import Learner  # noqa: E402
 from mlspec.learning.metrics import Scores  # noqa: E402

@@ -21,8 +21,7 @@ from mlspec.job import Job, write_json
 from mlspec.learning import ranks
 from mlspec.learning.batches import Buckets, lengths
 from mlspec.learning.bfloat16 import computes
-from mlspec.learning.device_use import name_of
-from mlspec.learning.devices import device
+from mlspec.learning.devices import device, name_of
 from mlspec.learning.gradient_shares import shared
 from mlspec.parts.train.fitting import direct, memory_errors
 from mlspec.parts.train.run_fingerprint import of_steps

@@ -23,7 +23,7 @@ from mlspec.learning.batch_search import LongestRows, search
 from mlspec.learning.batch_source import source
 from mlspec.learning.batches import Batch, Buckets, lengths
 from mlspec.learning.build import custom
-from mlspec.learning.device_use import name_of
+from mlspec.learning.devices import name_of
 from mlspec.learning.gradient_shares import shared
 from mlspec.learning.host_memory import HostMemory, resident
 from mlspec.learning.memory_limit import MARGIN

@@ -6,6 +6,8 @@ import csv
 import json
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,6 +29,12 @@ from mlspec.parts.evaluate.work import write_predictions  # noqa: E402
 
 Trained = Callable[..., Applied]
 pytestmark = pytest.mark.slow
+
+
+def test_neither_evaluate_nor_export_imports_lightning() -> None:
+    """It takes a second, and they train nothing."""
+    code = "import mlspec.parts.evaluate.work, mlspec.parts.export.work, sys; sys.exit('pytorch_lightning' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def read(project: Applied, name: str) -> Any:
