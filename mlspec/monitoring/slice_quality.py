@@ -93,6 +93,10 @@ def look_at_slices(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> t
         }
         for version, named in saved.versions.items()
     }
+    for version, named in monitors.items():  # the budget of the spec may be another one
+        for values in named.values():
+            for monitor in values.values():
+                monitor.budget_rows = _budget_rows(model, version)
     with slice_errors(key, lambda text: run(f"SELECT {text} FROM predictions p"), expressions):
         until = _take(model, run, monitors, expressions, definitions, saved.until)
     document = SavedSlices(
@@ -125,8 +129,14 @@ def new_slice_monitor(model: WatchedModel, version: str, name: str, value: str) 
     scale = error_scale(model, version)
     errors = np.random.default_rng(0).permutation(np.array(known.points))
     slices = sum(map(len, reference.slice_errors.values()))
-    budget = risk_budget(model, reference) * len(reference.slice_errors)
-    return RiskMonitor.of(np.minimum(errors / scale, 1.0), model.options.quality.tolerance, budget, LEVEL / slices)
+    tolerance, budget = model.options.quality.tolerance, _budget_rows(model, version)
+    return RiskMonitor.of(np.minimum(errors / scale, 1.0), tolerance, budget, LEVEL / slices)
+
+
+def _budget_rows(model: WatchedModel, version: str) -> float:
+    """The labelled rows of a slice between two false alarms about it: its part of the half that the slices have."""
+    reference = model.reference_of(version)
+    return risk_budget(model, reference) * len(reference.slice_errors)
 
 
 _RISES: Final = (0.1, 0.2, 0.4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,8 @@ SLICED = REFERENCE.model_copy(
 SEEDS = 200
 
 
-def sliced(folder: Path, **slices: object) -> Service:
-    return Service(folder, reference=SLICED, quality={"slices": slices or ["town"]})
+def sliced(folder: Path, *, false_alarms: str = "1 per 90d", **slices: object) -> Service:
+    return Service(folder, reference=SLICED, quality={"slices": slices or ["town"], "false_alarms": false_alarms})
 
 
 def labelled(service: Service, wrong: dict[str, float]) -> None:
@@ -73,6 +74,21 @@ def test_a_fall_in_one_slice_is_an_alarm_that_names_it(tmp_path: Path) -> None:
     assert {metric.value for metric in seen.state.metrics if metric.name == "quality_alarm_open"} == {1.0}
     again = service.observe(timedelta(hours=7))
     assert [each.id for each in again.state.alarms] == [alarm.id]
+
+
+def test_another_budget_holds_from_the_next_look_on(tmp_path: Path) -> None:
+    service = sliced(tmp_path)
+    service.answer(1500)
+    labelled(service, {"Köln": 0.45, "Bonn": 0.12})
+    service.observe()
+    service.options = sliced(tmp_path / "other", false_alarms="1 per 900d").options
+    service.observe()
+    saved = json.loads((service.model.state / "slice-quality.json").read_text(encoding="utf-8"))["versions"]["7"][
+        "town"
+    ]
+    expected = new_slice_monitor(service.model, "7", "town", "Bonn")
+    assert expected is not None
+    assert {json.loads(text)["budget_rows"] for text in saved.values()} == {expected.budget_rows}
 
 
 def test_where_the_whole_version_is_worse_its_slices_are_no_further_alarms(tmp_path: Path) -> None:
