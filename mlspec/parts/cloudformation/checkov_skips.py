@@ -25,12 +25,12 @@ def skipped_checks(resource: CloudFormationResource, spec: FunctionSpec) -> Iter
         case "ReleaseLogGroup":
             yield from log_group_skips()
             yield "CKV_AWS_66", "The history of releases is kept for ever."
-        case "Role" if spec.options.vpc or spec.options.tracing:
-            yield "CKV_AWS_111", "The actions for the network and for traces know no resource."
+        case "Role":
+            yield from role_skips(spec, "CKV_AWS_111")
         case "ApiStage":
-            yield "CKV_AWS_95", "The function logs each request itself."
-        case "Url" if resource.properties["AuthType"] == "NONE":
-            yield "CKV_AWS_258", "`deploy.lambda.url.auth: none` makes the endpoint public."
+            yield from stage_skips("CKV_AWS_95")
+        case "Url":
+            yield from url_skips(auth=str(resource.properties["AuthType"]))
         case "Function":
             yield from function_skips(spec)
         case _:
@@ -49,6 +49,23 @@ def bucket_skips(*, own_key: bool) -> Iterator[tuple[str, str]]:
     if not own_key:
         yield "CKV_AWS_145", "Amazon S3 encrypts objects with a key of its own; `bucket.kms_key` names another."
     yield "CKV2_AWS_62", "Nothing acts on an event of the bucket."
+
+
+def role_skips(spec: FunctionSpec, *checks: str) -> Iterator[tuple[str, str]]:
+    """Those of the function's role; checkov has other checks for Terraform than for CloudFormation."""
+    if spec.options.vpc or spec.options.tracing:
+        yield from ((check, "The actions for the network and for traces know no resource.") for check in checks)
+
+
+def stage_skips(check: str) -> Iterator[tuple[str, str]]:
+    """Those of the stage of the HTTP API."""
+    yield check, "The function logs each request itself."
+
+
+def url_skips(auth: str) -> Iterator[tuple[str, str]]:
+    """Those of the function's URL."""
+    if auth == "NONE":
+        yield "CKV_AWS_258", "`deploy.lambda.url.auth: none` makes the endpoint public."
 
 
 def package_bucket_skips() -> Iterator[tuple[str, str]]:

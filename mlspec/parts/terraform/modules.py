@@ -19,7 +19,7 @@ from mlspec.aws.resource_tags import tags
 from mlspec.aws.resources import API_STATEMENT, ROLE_POLICY
 from mlspec.parts.ci.data_roles import data_roles
 from mlspec.parts.ci.release_workflow import LONGEST_SESSION, ship_minutes
-from mlspec.parts.cloudformation.checkov_skips import bucket_skips
+from mlspec.parts.cloudformation.checkov_skips import bucket_skips, function_skips, role_skips, stage_skips, url_skips
 from mlspec.parts.infrastructure_stages import has_foundation
 from mlspec.parts.terraform.import_blocks import foundation_imports, release_policies, service_imports
 from mlspec.plan.artifact import Artifact
@@ -153,6 +153,10 @@ def _service(spec: FunctionSpec, common: Mapping[str, object]) -> Iterator[Artif
         "secrets": secrets,
         "imports": known,
         "importable": [one.name for one in known],
+        "function_skips": list(function_skips(spec)),
+        "role_skips": list(role_skips(spec, "CKV_AWS_290", "CKV_AWS_355")),
+        "url_skips": list(url_skips(auth=url.auth)) if (url := spec.url()) else [],
+        "stage_skips": list(stage_skips("CKV_AWS_76")),
     }
     shared = {"versions.tf": "versions.tf", "variables.tf": "service/variables.tf", "logs.tf": "service/logs.tf"}
     shared |= {"role.tf": "service/role.tf"} if spec.role() else {}

@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import CHECKOUT, missing
 from tests.parts.cloudformation import stack_specs
 from tests.parts.targets import write
+from tests.sharing import once, shared_folder
 
 DIGEST = "sha256:" + "0" * 64
 IMAGE = f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/cola@{DIGEST}"
@@ -54,3 +57,8 @@ def packaged_service(folder: Path, spec: str, image: str = IMAGE) -> dict[str, A
         (folder / "artifacts" / "function.zip").write_bytes(b"PK\x05\x06" + bytes(18))
         return package(folder, "service", {})
     return package(folder, "service", {"image": image})
+
+
+def packaged_example(factory: pytest.TempPathFactory, name: str) -> Path:
+    """The folder of the example of that name in `SPECS` with its packages, made once for all tests."""
+    return once(shared_folder(factory, f"serverless-{name}"), lambda folder: packaged_service(folder, SPECS[name]))

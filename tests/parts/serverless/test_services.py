@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlspec.parts.serverless.services import service_name
-from tests.parts.serverless.packages import DIGEST, IMAGE, SPECS, packaged_service
+from tests.parts.serverless.packages import DIGEST, IMAGE, SPECS, packaged_example, packaged_service
 from tests.parts.targets import codes, files
-from tests.sharing import once, shared_folder
 
 Packaged = Callable[[str], dict[str, Any]]
 SERVICES = ("foundation", "service")
@@ -24,9 +24,7 @@ pytestmark = pytest.mark.node
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder of an example with its package, made once for all tests."""
-    return lambda name: once(
-        shared_folder(tmp_path_factory, f"serverless-{name}"), lambda folder: packaged_service(folder, SPECS[name])
-    )
+    return partial(packaged_example, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
