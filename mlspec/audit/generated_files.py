@@ -18,7 +18,6 @@ _FROM: Final = re.compile(r"^FROM\s+(?:--platform=\S+\s+)?(\S+)")
 _STAGE: Final = re.compile(r"^FROM\s+.*\sAS\s+(\S+)", re.IGNORECASE)
 _IMAGE: Final = re.compile(r"^\s*image:\s*[\"']?([^\s\"'#]+)")
 _PULLED: Final = re.compile(r"^\s*IMAGE:\s*[\"']?([^\s\"'#]+)")
-_NPM: Final = re.compile(r"\bnpm install\b(?: --\S+)* ([^\s#]+)")
 _PIP: Final = re.compile(r"^\s*PACKAGES:\s*[\"']?([^\s\"']+)")
 _DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
 
@@ -51,8 +50,6 @@ def _workflow(file: RenderedFile, own_image: str) -> Iterator[AuditEntry]:
 def _installed(line: str, path: str, number: int, own_image: str) -> Iterator[AuditEntry]:
     """What a step brings onto the runner beside actions and locked packages. None of it has a hash that mlspec could
     pin, and the guide says why: facts, not faults."""
-    if (package := _NPM.search(line)) is not None:
-        yield AuditEntry("package", package[1], path, number, "npm: its release is pinned, its dependencies are not")
     if (package := _PIP.match(line)) is not None:
         detail = "pip: its release is pinned, without a hash" if "==" in package[1] else "pip: without a hash"
         yield AuditEntry("package", package[1], path, number, detail)

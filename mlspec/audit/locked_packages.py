@@ -9,8 +9,9 @@ from typing import Final
 
 from mlspec.audit.audit_entry import AuditEntry
 from mlspec.run.needed_locks import needed_locks
-from mlspec.source import hash_lock, known_bad
+from mlspec.source import hash_lock, known_bad, npm_lock
 from mlspec.source.document import Document
+from mlspec.source.npm_lock import NpmLock
 from mlspec.spec.project import Project
 
 SERVED: Final = "requirements-serve.txt"
@@ -35,7 +36,9 @@ def _needed(project: Project, root: Path, document: Document) -> Iterator[AuditE
     """The locks that the spec needs, and those that are not there. What is served without one has no hash in
     requirements-serve.txt, which says so for each package."""
     for lock in needed_locks(project):
-        if (root / lock.path).is_file():
+        if lock.path == npm_lock.FILE and (npm := project.surroundings.npm) is not None:
+            yield from _locked_by_npm(npm, lock.packages[0])
+        elif (root / lock.path).is_file():
             yield from _locked(lock.path, (root / lock.path).read_text(encoding="utf-8", errors="replace"))
         elif lock.path != hash_lock.FILE:
             detail, line = f"{lock.path} is missing: mlspec lock", document.span((lock.section,), "key").line
@@ -59,6 +62,14 @@ def _locked(name: str, text: str) -> Iterator[AuditEntry]:
     for release in bare:
         line = next((number for number, given in enumerate(lines, 1) if given.startswith(release)), 1)
         yield AuditEntry("package", release, name, line, "mlspec lock", "package-without-hash", "warning")
+
+
+def _locked_by_npm(lock: NpmLock, requirement: str) -> Iterator[AuditEntry]:
+    """One entry for all packages, which is a fault where `npm ci` would not install exactly these."""
+    fault, count = lock.fault(requirement), len(lock.packages)
+    detail = f"{fault}: mlspec lock" if fault else f"{count} packages, {count} with hashes"
+    rule = "package-without-hash" if fault else ""
+    yield AuditEntry("package", npm_lock.FILE, npm_lock.FILE, 1, detail, rule, "warning" if fault else "note")
 
 
 def _bad(package: str, release: str, file: str, line: int) -> AuditEntry:

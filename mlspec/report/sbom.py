@@ -140,7 +140,7 @@ def _components(materials: Materials) -> Iterator[Json]:
 def _bases(materials: Materials) -> Mapping[str, str]:
     """Base images with their digests: of Dockerfile.lock, else the one that the image was built on."""
     if known := materials.project.surroundings.bases:
-        return known
+        return {base: pin.digest for base, pin in known.items()}
     name, _, digest = materials.base.partition("@")
     return {name: digest if re.fullmatch(DIGEST, digest) else ""} if name else {}
 

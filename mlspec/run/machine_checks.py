@@ -19,6 +19,7 @@ from mlspec.parts.ci.action_pins import ACTIONS
 from mlspec.parts.test import textattack_environment
 from mlspec.plan.plan import Plan
 from mlspec.run.capabilities import EXTRAS, Capability, probe
+from mlspec.run.lock_checks import lock_checks
 from mlspec.run.workflow_pins import old_pins
 from mlspec.sections.ci import Ci
 from mlspec.sections.data import DataSpec
@@ -108,6 +109,7 @@ def examine(
         *_remote_login(root, project),
         *_trackers(project),
         *_old_pins(root, project),
+        *(MachineCheck("locks", each, False) for each in (lock_checks(root, project) if project else ())),
         *(MachineCheck("environment", probe(f"env:{name}"), True, why) for name, why in _variables(root, project)),
     )
 

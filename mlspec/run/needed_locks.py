@@ -10,13 +10,14 @@ from mlspec.parts.ci import monitor_workflow
 from mlspec.parts.test import textattack_environment
 from mlspec.run.capabilities import BASE, EXTRAS
 from mlspec.sections.data import DataSpec
+from mlspec.sections.delivery_tool import delivery_tool
 from mlspec.sections.experiments import Sweep
 from mlspec.sections.export import ExportSpec
 from mlspec.sections.monitor import Monitor
 from mlspec.sections.package import Package
 from mlspec.sections.test import TestSpec
 from mlspec.sections.track import TrackSpec, tracked_extras
-from mlspec.source import hash_lock
+from mlspec.source import hash_lock, npm_lock
 from mlspec.spec.project import Project
 
 TRAIN: Final = "requirements-train.lock"
@@ -54,6 +55,8 @@ def needed_locks(project: Project) -> Iterator[NeededLock]:
             both = [*dict.fromkeys([*watching, *_training(project)])]
             what = "a training after an alarm, and its release"
             yield NeededLock(RETRAIN, what, "monitor", _packages(both), own=True)
+    if npm := delivery_tool(project).npm_package:
+        yield NeededLock(npm_lock.FILE, "the Serverless Framework", "deploy", (npm,))
     package = project.get(Package)
     if package is not None and package.requirements:
         pins = tuple(f"{name}=={release}" for name, release in package.requirements.items())

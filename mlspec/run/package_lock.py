@@ -16,11 +16,13 @@ from typing import Final
 from mlspec.errors import StageError
 from mlspec.job import write_text
 from mlspec.parts.test import textattack_environment
+from mlspec.run import npm_resolution
+from mlspec.run.locked_file import LockedFile, locked_file
 from mlspec.run.needed_locks import NeededLock, needed_locks
 from mlspec.sections.ci import Ci
 from mlspec.sections.lock import LockSpec
 from mlspec.sections.package import Package
-from mlspec.source import hash_lock, known_bad
+from mlspec.source import hash_lock, known_bad, npm_lock
 from mlspec.spec.project import Project
 from mlspec.spec.types import duration_seconds
 
@@ -35,20 +37,6 @@ _TIMEOUT: Final = 900
 
 
 @dataclass(frozen=True)
-class LockedFile:
-    """A lock: its path in the project, its text, and whether it differs from the file on the disk."""
-
-    path: str
-    text: str
-    changed: bool
-
-    @property
-    def packages(self) -> int:
-        """The number of packages in it."""
-        return len(re.findall(r"(?m)^[A-Za-z0-9][^\s=]*==", self.text))
-
-
-@dataclass(frozen=True)
 class PackageLock:
     """Makes the locks of one project. `now` is the end of the waiting period."""
 
@@ -60,8 +48,13 @@ class PackageLock:
     def files(self) -> Iterator[LockedFile]:
         """Every lock that the spec needs. Raises StageError if a package cannot be resolved."""
         for lock in needed_locks(self.project):
-            text = self._serving(lock) if lock.path == hash_lock.FILE else self._requirements(lock)
-            yield self._file(lock.path, text)
+            if lock.path == npm_lock.FILE:
+                text = npm_resolution.resolved(self.root, lock.packages[0], self._end, upgrade=self.upgrade)
+                count = len(npm_lock.parse(text).packages)
+            else:
+                text = self._serving(lock) if lock.path == hash_lock.FILE else self._requirements(lock)
+                count = len(re.findall(r"(?m)^[A-Za-z0-9][^\s=]*==", text))
+            yield locked_file(self.root, lock.path, text, count)
 
     def _requirements(self, lock: NeededLock) -> str:
         """TextAttack's environment has no other package of the project, and so none of its constraints."""
@@ -110,22 +103,14 @@ class PackageLock:
     def _wait(self) -> str:
         return (self.project.get(LockSpec) or LockSpec()).wait
 
-    def _age(self) -> list[str]:
+    @property
+    def _end(self) -> datetime | None:
+        """The moment before which a release must have been published."""
         seconds = duration_seconds(self._wait)
-        end = self.now - timedelta(seconds=seconds)
-        return ["--exclude-newer", end.strftime("%Y-%m-%dT%H:%M:%SZ")] if seconds else []
+        return self.now - timedelta(seconds=seconds) if seconds else None
 
-    def _file(self, path: str, text: str) -> LockedFile:
-        place = self.root / path
-        before = place.read_text(encoding="utf-8") if place.is_file() else None
-        return LockedFile(path, text, before != text)
-
-
-def write(root: Path, files: Sequence[LockedFile]) -> None:
-    """Write the locks that changed."""
-    for file in files:
-        if file.changed:
-            write_text(root / file.path, file.text)
+    def _age(self) -> list[str]:
+        return ["--exclude-newer", self._end.strftime("%Y-%m-%dT%H:%M:%SZ")] if self._end else []
 
 
 _NETWORK: Final = "check the network, and the registry in uv's or pip's configuration (UV_DEFAULT_INDEX)"

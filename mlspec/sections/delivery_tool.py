@@ -87,7 +87,10 @@ SERVERLESS: Final = DeliveryTool(
     reads_secrets=True,
     role_file="serverless/foundation/resources/github.yml",
     npm_package="osls@4.3.1",
-    ignored={"/serverless/*/.serverless/": "Packages of the Serverless Framework"},
+    ignored={
+        "/serverless/*/.serverless/": "Packages of the Serverless Framework",
+        "/serverless/node_modules/": "The Serverless Framework itself, where npm has installed it",
+    },
 )
 
 TOOLS: Final[Mapping[str, DeliveryTool]] = {tool.name: tool for tool in (DIRECT, TERRAFORM, SAM, SERVERLESS)}

@@ -28,7 +28,7 @@ class DockerImage(SpecModel):
         pattern=r"^[a-z0-9]?[A-Za-z0-9._/:@-]*$",
         max_length=300,
         description="Base image with that Python version and glibc; default: python:VERSION-slim-bookworm. "
-        "A base image without a digest is pinned in Dockerfile.lock at the first build",
+        "A base image without a digest is pinned in Dockerfile.lock by `mlspec lock` or the first build",
         examples=["python:3.11-slim-bookworm@sha256:0123..."],
     )
     platform: Literal["linux/amd64", "linux/arm64"] = Field(

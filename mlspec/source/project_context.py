@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 from mlspec.errors import MlspecError
 from mlspec.source import dockerfile_lock as bases
-from mlspec.source import hash_lock, reads
+from mlspec.source import hash_lock, npm_lock, reads
+from mlspec.source.dockerfile_lock import PinnedBase
 from mlspec.source.document import Document, walk
 from mlspec.source.known_bad import FILES as PINNING
 from mlspec.source.known_bad import BadPin, pins
 from mlspec.source.module_imports import Imports
+from mlspec.source.npm_lock import NpmLock
 from mlspec.source.pickle_files import has_safetensors, pickles_at
 from mlspec.source.third_party import Outside, of_module
 
@@ -54,10 +56,12 @@ class ProjectContext(NamedTuple):
     safetensors too has none: those are loaded."""
     dvc_core: bool = False
     """Whether the user's part of `.dvc/config` has a `[core]` section: DVC fails on a second one."""
-    bases: Mapping[str, str] = {}
+    bases: Mapping[str, PinnedBase] = {}
     """Base images of the Dockerfile with their pinned digests."""
     hashes: Mapping[str, tuple[str, ...]] = {}
     """Digests of the packages in `package.requirements`, by `name==release`, from requirements-serve.lock."""
+    npm: NpmLock | None = None
+    """What npm installs of the Serverless Framework, from serverless/package-lock.json."""
     bad_pins: tuple[BadPin, ...] = ()
     """Releases known to be bad that the project's requirements, constraints and locks pin."""
     absent: tuple[str, ...] = ()
@@ -113,6 +117,7 @@ def survey(named: Sequence[str], root: Path) -> ProjectContext:
         dvc_core=_dvc_core(root / ".dvc" / "config"),
         bases=bases.parse(_text(root / bases.FILE)) if _is_file(root / bases.FILE) else {},
         hashes=hash_lock.parse(_text(root / hash_lock.FILE)) if _is_file(root / hash_lock.FILE) else {},
+        npm=npm_lock.parse(_text(root / npm_lock.FILE)) if _is_file(root / npm_lock.FILE) else None,
         bad_pins=tuple(pin for name in PINNING if _is_file(root / name) for pin in pins(name, _text(root / name))),
         workflows=_workflows(repository, prefix) if repository is not None and prefix != "." else {},
         named=tuple(named),

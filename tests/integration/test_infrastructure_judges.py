@@ -257,18 +257,18 @@ def test_checkov_reports_nothing_about_any_example(judged: Path) -> None:
 def unjudged(folder: Path, reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What has no result of checkov, not even that a check passed: a template, a Dockerfile, a workflow, a module."""
     results = [report["results"] for report in reports.values()]
-    found = {
+    covered = {
         check["file_path"].lstrip("/")
         for result in results
         for each in ("passed_checks", "skipped_checks")
         for check in result[each]
     }
-    found |= {str(Path(file).parent) for file in found if file.endswith(".tf")}
+    covered |= {str(Path(file).parent) for file in covered if file.endswith(".tf")}
     patterns = ("sam/*.yaml", TEMPLATE, "Dockerfile", ".github/workflows/*.yaml", "terraform/*/versions.tf")
     files = [file for pattern in patterns for file in folder.rglob(pattern)]
     assert len(files) > 80
     places = [file.parent if file.suffix == ".tf" else file for file in files]
-    return sorted(place for path in places if (place := path.relative_to(folder).as_posix()) not in found)
+    return sorted(place for path in places if (place := path.relative_to(folder).as_posix()) not in covered)
 
 
 def test_hadolint_has_nothing_to_say_about_the_dockerfile_of_any_example(examples: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from mlspec.compiler import compile_project
 from mlspec.errors import MlspecError
-from mlspec.source.dockerfile_lock import FILE, dump, parse, pinned
+from mlspec.source.dockerfile_lock import FILE, PinnedBase, dump, parse, pinned
 from tests.parts.targets import BASE, PACKAGE
 
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
@@ -14,7 +14,7 @@ PYTHON = "python:3.11-slim-bookworm"
 
 
 def test_there_and_back() -> None:
-    known = {PYTHON: ONE, "localhost:5000/base:1": TWO}
+    known = {PYTHON: PinnedBase(ONE), "localhost:5000/base:1": PinnedBase(TWO, "2026-11-29")}
     assert parse(dump(known)) == known
     assert parse("") == {}
 
@@ -37,9 +37,9 @@ def test_an_error_is_reported_with_its_line(text: str, message: str) -> None:
 
 
 def test_a_base_with_a_digest_of_its_own_keeps_it() -> None:
-    assert pinned(f"{PYTHON}@{ONE}", {PYTHON: TWO}) == f"{PYTHON}@{ONE}"
-    assert pinned(PYTHON, {PYTHON: TWO}) == f"{PYTHON}@{TWO}"
-    assert pinned("other:1", {PYTHON: TWO}) == "other:1"
+    assert pinned(f"{PYTHON}@{ONE}", {PYTHON: PinnedBase(TWO)}) == f"{PYTHON}@{ONE}"
+    assert pinned(PYTHON, {PYTHON: PinnedBase(TWO)}) == f"{PYTHON}@{TWO}"
+    assert pinned("other:1", {PYTHON: PinnedBase(TWO)}) == "other:1"
 
 
 def test_the_dockerfile_is_based_on_the_locked_digest(tmp_path: Path) -> None:
@@ -51,5 +51,5 @@ def test_the_dockerfile_is_based_on_the_locked_digest(tmp_path: Path) -> None:
         return [line.split()[1] for line in text.splitlines() if line.startswith("FROM ")]
 
     assert froms() == [PYTHON] * 3
-    (tmp_path / FILE).write_text(dump({PYTHON: ONE}))
+    (tmp_path / FILE).write_text(dump({PYTHON: PinnedBase(ONE)}))
     assert froms() == [f"{PYTHON}@{ONE}"] * 3

@@ -1,47 +1,86 @@
-"""`mlspec lock`: the packages of training and serving with their hashes."""
+"""`mlspec lock`: the packages of training, serving and delivery with their hashes, and the digest of the base image."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
 from mlspec.cli.console import Console
 from mlspec.cli.options import spec_options
-from mlspec.errors import EXIT_OK, EXIT_SPEC
+from mlspec.errors import EXIT_OK, EXIT_SPEC, StageError
 from mlspec.workspace.spec_file import find_spec
+
+if TYPE_CHECKING:
+    from mlspec.run.image_lock import ImageLock
+    from mlspec.run.locked_file import LockedFile
 
 
 @click.command()
-@click.option("--upgrade", is_flag=True, help="Choose the newest releases that are old enough (lock.wait).")
+@click.option(
+    "--upgrade", is_flag=True, help="Choose the newest releases that are old enough, and the newest base image."
+)
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if a lock would change.")
 @spec_options
 def command(spec: str | None, env: str | None, as_json: bool, upgrade: bool, check: bool) -> int:
-    """Lock the packages of training, releases, monitoring and `package.requirements` with their hashes.
+    """Lock the packages of training, releases, monitoring and `package.requirements`, and the base image.
 
     Writes requirements-train.lock, requirements-release.lock, requirements-monitor.lock, requirements-retrain.lock,
-    requirements-textattack.lock and requirements-serve.lock, each where the spec needs it.
-    Releases in an existing lock are kept. It needs the network and uv; `mlspec build` needs neither.
+    requirements-textattack.lock, serverless/package-lock.json, requirements-serve.lock and Dockerfile.lock, each where
+    the spec needs it. What an existing lock has is kept. It needs the network, uv, npm for serverless/package-lock.json
+    and Docker for a base image that is not pinned yet; `mlspec build` needs none of them.
     """
     from datetime import UTC, datetime
 
     from mlspec.compiler import compile_project
-    from mlspec.run.package_lock import PackageLock, write
+    from mlspec.run.image_lock import ImageLock
+    from mlspec.run.locked_file import write
+    from mlspec.run.package_lock import PackageLock
 
     console = Console(as_json=as_json)
-    where = find_spec(spec, env)
+    where, now = find_spec(spec, env), datetime.now(UTC)
     project = compile_project(where.spec, where.environment).project
-    files = tuple(PackageLock(project, where.root, upgrade, datetime.now(UTC)).files())
+    files = list(PackageLock(project, where.root, upgrade, now).files())
     if not check:
         write(where.root, files)
+    images = ImageLock(project, where.root, now, upgrade)
+    image = locked_image(console, images, check=check)
+    if image is not None:
+        files.append(image)
+        if not check:
+            write(where.root, [image])
     changed = [file.path for file in files if file.changed]
     ok = not (check and changed)
-    rows = [{"path": file.path, "packages": file.packages, "changed": file.changed} for file in files]
+    rows = [{"path": file.path, file.kind: file.count, "changed": file.changed} for file in files]
     if as_json:
         console.document({"ok": ok, "locks": rows})
     for file in files:
         state = "would change" if check and file.changed else "written" if file.changed else "unchanged"
-        console.out(f"{file.path}: {file.packages} packages, {state}")
+        console.out(f"{file.path}: {file.counted}, {state}")
     if not files:
-        console.out("nothing to lock: the spec has neither `train` nor `package.requirements`")
-    elif "requirements-serve.lock" in changed and not check:
-        console.out("then: mlspec build, which writes the hashes to requirements-serve.txt")
+        console.out("nothing to lock: the spec has neither `train` nor `package`")
+    elif {"requirements-serve.lock", "Dockerfile.lock"} & {*changed} and not check:
+        console.out(
+            "then: mlspec build, which writes the hashes to requirements-serve.txt and the digest to the Dockerfile"
+        )
     return EXIT_OK if ok else EXIT_SPEC
+
+
+def locked_image(console: Console, images: ImageLock, *, check: bool) -> LockedFile | None:
+    """The lock of the base image. A check contacts no registry for one that is not pinned. Without Docker the packages
+    are locked all the same: the first build of an image pins its base."""
+    from mlspec.run.locked_file import LockedFile
+    from mlspec.source import dockerfile_lock
+
+    if check and images.missing and not images.upgrade and not images.local:
+        return LockedFile(dockerfile_lock.FILE, "", True, 1, "images")
+    try:
+        return images.file()
+    except StageError as error:
+        if images.upgrade:
+            raise
+        console.say(f"{dockerfile_lock.FILE}: {images.base} is not pinned: {error}")
+        console.say(
+            f"  help: {error.help}; then run `mlspec lock` again. `mlspec apply` pins it too, when it builds the image"
+        )
+        return None

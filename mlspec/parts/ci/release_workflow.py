@@ -18,6 +18,7 @@ from mlspec.sections.deploy import Deploy, Rollout
 from mlspec.sections.export import ExportSpec
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
+from mlspec.source import npm_lock
 from mlspec.spec.project import Project
 from mlspec.spec.types import duration_seconds
 
@@ -54,6 +55,8 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
         "region": region,
         "with_env": f" --env {github.env}" if github.env else "",
         "npm_package": tool.npm_package,
+        "npm_folder": npm_lock.FOLDER,
+        "npm_lock": npm_lock.FILE,
         "install_to_ship": package_of(github, mlspec.__version__, "aws", *signing_extras(project)),
         "ship_minutes": minutes,
         "session": min(minutes * 60, LONGEST_SESSION) if minutes * 60 > _SESSION else None,

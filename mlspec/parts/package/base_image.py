@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mlspec.docker.client import Docker
 from mlspec.docker.failures import failure
 from mlspec.job import write_text
 from mlspec.source import dockerfile_lock
+from mlspec.source.dockerfile_lock import PinnedBase
 
 
 def pin(docker: Docker, root: Path, dockerfile: str, base: str, platform: str) -> tuple[str, str]:
@@ -27,8 +29,8 @@ def pin(docker: Docker, root: Path, dockerfile: str, base: str, platform: str) -
     if digest is None:
         return dockerfile, base
     path = root / dockerfile_lock.FILE
-    digests = dockerfile_lock.parse(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    write_text(path, dockerfile_lock.dump(digests | {base: digest}))
+    bases = dockerfile_lock.parse(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    write_text(path, dockerfile_lock.dump(bases | {base: PinnedBase(digest, datetime.now(UTC).date().isoformat())}))
     pinned = f"{base}@{digest}"
     return dockerfile.replace(f"FROM {base} AS", f"FROM {pinned} AS"), pinned
 

@@ -12,8 +12,10 @@ from mlspec.diagnostics import Finding
 from mlspec.parts.infrastructure_stages import infrastructure_stages, missing_function, uses
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
+from mlspec.sections.ci import Ci
 from mlspec.sections.delivery_tool import SERVERLESS
 from mlspec.sections.deploy import Deploy
+from mlspec.source import npm_lock
 from mlspec.spec.project import Project
 
 NAME: Final = SERVERLESS.name
@@ -42,6 +44,18 @@ def check(project: Project) -> Iterator[Finding]:
 
     yield from check_rollout(deploy.rollout, NAME)
     yield from check_text(project, deploy.lambda_)
+    yield from _check_lock(project)
+
+
+def _check_lock(project: Project) -> Iterator[Finding]:
+    """A workflow that would install the framework with packages that nothing verifies, or not at all."""
+    if project.get(Ci) is None:
+        return
+    package, lock = SERVERLESS.npm_package, project.surroundings.npm
+    missing = f"the release workflow installs {package} without hashes: {npm_lock.FILE} is missing"
+    message = missing if lock is None else lock.fault(package)
+    if message:
+        yield Finding("unlocked-framework", ("deploy", "iac"), message, "mlspec lock", severity="warning")
 
 
 def stages(project: Project) -> Iterator[Stage]:
@@ -65,5 +79,8 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     from mlspec.parts.serverless.services import foundation_files, service_files
 
     if (spec := stack_function(project)) is not None:
+        name, _, release = SERVERLESS.npm_package.rpartition("@")
+        values = {"text": npm_lock.package_json(name, release)}
+        yield Artifact(f"{npm_lock.FOLDER}/package.json", "serverless/package.json.j2", values)
         yield from foundation_files(project, spec)
         yield from service_files(project, spec)

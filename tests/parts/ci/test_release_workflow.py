@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from mlspec.source import dockerfile_lock
+from mlspec.source.dockerfile_lock import PinnedBase
 from tests.parts.targets import LAMBDA, files
 
 ZIP = "train: {}\nexport: {onnx: {}}\npackage: {zip: {}}\ndeploy: {lambda: {region: eu-west-1}}\n"
@@ -57,15 +58,16 @@ def test_a_base_image_that_is_not_pinned_in_git_is_a_warning(tmp_path: Path, sta
     subprocess.run([*git, "init", "--quiet"], check=True)
     if state in ("committed", "changed"):
         old = digest if state == "committed" else "sha256:" + "0" * 64
-        lock.write_text(dockerfile_lock.dump({"python:3.11": old}), encoding="utf-8")
+        lock.write_text(dockerfile_lock.dump({"python:3.11": PinnedBase(old)}), encoding="utf-8")
         subprocess.run([*git, "add", lock.name], check=True)
         subprocess.run([*git, "commit", "--quiet", "--message", "lock"], check=True)
     if state in ("new", "changed"):
-        lock.write_text(dockerfile_lock.dump({"python:3.11": digest, "node:22": digest}), encoding="utf-8")
+        bases = {"python:3.11": PinnedBase(digest), "node:22": PinnedBase(digest, "2026-11-29")}
+        lock.write_text(dockerfile_lock.dump(bases), encoding="utf-8")
     output = run(check, tmp_path)
     warned = state in ("new", "changed")
     assert ("::warning::Dockerfile.lock" in output) == warned
-    assert (f"node:22@{digest}%0Apython:3.11@{digest}\n" in output) == warned
+    assert (f"node:22@{digest} # 2026-11-29%0Apython:3.11@{digest}\n" in output) == warned
 
 
 def test_a_zip_has_no_base_image_and_its_emulator_runs_on_the_runner(tmp_path: Path) -> None:
@@ -73,3 +75,22 @@ def test_a_zip_has_no_base_image_and_its_emulator_runs_on_the_runner(tmp_path: P
     assert script(release, "build", "Check that the base image is pinned in the repository") == ""
     assert "without a network" not in release
     assert "on this runner" in release
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_the_framework_is_installed_from_its_lock(tmp_path: Path, locked: bool) -> None:
+    text = LAMBDA.replace("{lambda: {}}", "{iac: serverless, lambda: {}}") + CI
+    generated = files(tmp_path, text)[".github/workflows/mlspec-release.yaml"]
+    install = script(generated, "ship", "Install the Serverless Framework")
+    npm = tmp_path / "bin" / "npm"
+    npm.parent.mkdir()
+    npm.write_text('#!/bin/sh\necho "npm $@"\n', encoding="utf-8")
+    npm.chmod(0o755)
+    if locked:
+        (tmp_path / "serverless").mkdir()
+        (tmp_path / "serverless" / "package-lock.json").touch()
+    output = run(f'export PATH="$PWD/bin:$PATH" GITHUB_PATH="$PWD/path"\n{install}', tmp_path)
+    assert ("npm ci --prefix serverless --ignore-scripts" in output) == locked
+    assert ("npm install --global --ignore-scripts osls@" in output) == ("::warning::" in output) == (not locked)
+    if locked:
+        assert (tmp_path / "path").read_text(encoding="utf-8") == f"{tmp_path}/serverless/node_modules/.bin\n"

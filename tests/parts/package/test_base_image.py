@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_the_digest_is_that_of_the_same_repository(known: str, base: str, tmp_pa
     created, existing = pin(fake(tmp_path, known, pull=0), tmp_path, text, base, "linux/amd64")
     assert existing == f"{base}@{DIGEST}"
     assert created.count(f"FROM {base}@{DIGEST} AS") == 2
-    assert (tmp_path / "Dockerfile.lock").read_text().endswith(f"\n{base}@{DIGEST}\n")
+    assert re.search(rf"\n{base}@{DIGEST} # \d{{4}}-\d\d-\d\d\n$", (tmp_path / "Dockerfile.lock").read_text())
 
 
 def test_without_a_network_the_image_that_is_here_gives_the_digest(tmp_path: Path) -> None:
