@@ -32,6 +32,9 @@ _NAMES = re.compile(
     r"(?i)(^|_)(api_?key|secret|secret_key|access_key|secret_access_key|token|password|passwd|credentials?)$"
 )
 
+_REFERENCE = re.compile(r"\{\{resolve:(?:ssm|ssm-secure|secretsmanager):[^{}\s]+\}\}")
+"""A reference of CloudFormation to a secret that it reads when it deploys: not the secret."""
+
 
 def secrets(root: Node) -> Iterator[tuple[Location, Node, str]]:
     """Every literal below `root` that looks like a secret: its location, its node, and the text to hide."""
@@ -43,7 +46,7 @@ def secrets(root: Node) -> Iterator[tuple[Location, Node, str]]:
         named = location[:1] != ("data",) and location and _NAMES.search(str(location[-1]))
         if shape:
             yield location, node, shape.group()
-        elif named and not node.value.startswith("${"):
+        elif named and not node.value.startswith("${") and not _REFERENCE.fullmatch(node.value):
             yield location, node, node.value
 
 

@@ -32,7 +32,7 @@ def check(project: Project, github: Github, workflow: str) -> Iterator[Finding]:
     if options is None:
         return
     yield from _identity(options, github, workflow)
-    for at, what, instead in _others(project, github):
+    for at, what, instead in (*_branches(options, github), *_others(project, github)):
         message = f"{what}, and signs the bundle as another identity than `export.sign.keyless` names"
         yield Finding("conflicting-options", at, message, f"{instead}, or {_KEY}")
 
@@ -48,6 +48,17 @@ def _identity(options: Keyless, github: Github, workflow: str) -> Iterator[Findi
         right = f"https://github.com/{github.repository or 'OWNER/NAME'}/{workflow}@refs/heads/BRANCH"
         message = f"no training signs as `{options.identity}`: the training workflow is {workflow}, on a branch"
         yield Finding("conflicting-options", (*_AT, "identity"), message, f"set it to {right}, or {_KEY}")
+
+
+def _branches(options: Keyless, github: Github) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+    """Pushes to other branches that train: the identity has one branch, and a pattern stands for several."""
+    signing = options.identity.partition("@refs/heads/")[2]
+    if not signing or not {"push", "data"} & set(github.train_on):
+        return
+    for number, branch in enumerate(github.branches):
+        if branch != signing:
+            what, instead = f"a push to `{branch}` trains there", f"let only pushes to `{signing}` train"
+            yield ("ci", "github", "branches", number), what, instead
 
 
 def _others(project: Project, github: Github) -> Iterator[tuple[tuple[str | int, ...], str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -16,6 +17,7 @@ from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Ci
 from mlspec.sections.data import DataSpec
+from mlspec.sections.delivery_tool import delivery_tool
 from mlspec.sections.deploy import Deploy, Lambda, Rollout
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
@@ -29,6 +31,8 @@ OBSERVERS: Final[dict[str, str]] = {"deploy": "mlspec.shipping.remote_changes:de
 name_after = environment_names.name_after
 
 _PLAIN: Final = "lambda/settings.json.j2"
+_DYNAMIC: Final = re.compile(r"\{\{resolve:(?:ssm|ssm-secure|secretsmanager):")
+"""Dynamic references (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html)."""
 
 
 def check(project: Project) -> Iterator[Finding]:
@@ -40,12 +44,27 @@ def check(project: Project) -> Iterator[Finding]:
     if deploy.lambda_ is not None:
         yield from _sections(project, deploy.lambda_)
         yield from lambda_limits.check(deploy.lambda_, project.get(Package))
+        yield from _references(project, deploy.lambda_)
     if deploy.rollout is not None:
         if deploy.lambda_ is None:
             message = "`deploy.rollout` needs `deploy.lambda`"
             yield Finding("section-needed", ("deploy", "rollout"), message, "add `lambda: {}`", on="key")
         yield from lambda_limits.rollout(deploy.rollout, deploy.lambda_)
         yield from _labels(project, deploy.rollout)
+
+
+def _references(project: Project, options: Lambda) -> Iterator[Finding]:
+    """Variables that CloudFormation would replace, where the tool of the spec does not use it."""
+    tool = delivery_tool(project)
+    if tool.releases:  # as a stack of CloudFormation
+        return
+    for name, value in options.environment.items():
+        if isinstance(value, str) and _DYNAMIC.search(value):
+            how = f"`iac: {tool.name}`" if tool.creates else "a deployment without `iac`"
+            message = f"{how} sets `{name}` to this text: only CloudFormation replaces `{{{{resolve:...}}}}` by a value"
+            help = f"take the secret from the environment (`{name}: {{env: NAME}}`), or use `iac: sam` or `serverless`"
+            at = ("deploy", "lambda", "environment", name)
+            yield Finding("unresolved-reference", at, message, help, severity="warning")
 
 
 def _labels(project: Project, rollout: Rollout) -> Iterator[Finding]:

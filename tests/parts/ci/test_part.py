@@ -239,12 +239,24 @@ def test_the_training_may_sign_without_a_key(base: str, why: str, tmp_path: Path
         (keyless(PACKAGE) + "ci:\n", IN_GIT, "keyless"),
         (keyless(LAMBDA) + "ci:\nmonitor: {on_drift: retrain}\n", ON_S3, "retrain"),
         (keyless(EXPORT) + "ci: {github: {train_on: [dispatch, pull_request]}}\n", IN_GIT, "pull_request"),
+        (keyless(EXPORT) + "ci: {github: {train_on: [push], branches: [main, 'release/*']}}\n", IN_GIT, "'release/*'"),
+        (keyless(EXPORT) + "ci: {github: {train_on: [data], branches: [master]}}\n", IN_GIT, "master"),
         (keyless(EXPORT, issuer="https://accounts.google.com") + "ci:\n", IN_GIT, "'https://accounts.google.com'"),
         (keyless(EXPORT, IDENTITY.replace("train.yaml", "release.yaml")) + "ci:\n", IN_GIT, "'https://github"),
         (keyless(EXPORT, IDENTITY.replace("heads/main", "tags/v1")) + "ci:\n", IN_GIT, "'https://github"),
         (keyless(EXPORT) + "ci: {github: {repository: octo-org/other}}\n", IN_GIT, "'https://github"),
     ],
-    ids=["a release", "a retraining", "a pull request", "the issuer", "the file", "a tag", "the repository"],
+    ids=[
+        "a release",
+        "a retraining",
+        "a pull request",
+        "another branch",
+        "a branch for data",
+        "the issuer",
+        "the file",
+        "a tag",
+        "the repository",
+    ],
 )
 def test_an_export_under_another_identity_is_refused(text: str, base: str, place: str, tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
@@ -254,6 +266,11 @@ def test_an_export_under_another_identity_is_refused(text: str, base: str, place
     assert finding.span is not None
     assert finding.source[finding.span.column - 1 :].startswith(place)
     assert "export.sign.key" in finding.help
+
+
+def test_pushes_to_the_branch_that_signs_train(tmp_path: Path) -> None:
+    for more in ("train_on: [push]", "train_on: [dispatch], branches: [main, 'release/*']"):
+        assert build(tmp_path, keyless(EXPORT) + f"ci: {{github: {{{more}}}}}\n", IN_GIT).files
 
 
 def test_a_model_on_a_remote_is_released_with_the_signature_of_its_training(tmp_path: Path) -> None:
