@@ -13,11 +13,12 @@ Detected: TypeAlias = Callable[[], bool]
 
 
 def unseen(value: JsonValue, at: str, detected: Detected) -> Iterator[str]:
-    """Paths of the values of that document whose change `detected` does not find, and of the items of its lists whose
-    absence it does not."""
+    """Paths of the values of that document whose change `detected` does not find, and of the keys of its maps and the
+    items of its lists whose absence it does not."""
     if isinstance(value, dict):
-        for key in value:
+        for key in list(value):
             yield from _unseen(value, key, f"{at}{key}", detected)
+            yield from _unseen_absence(value, key, f"{at}{key}", detected)
     elif isinstance(value, list):
         for number, inner in enumerate(list(value)):
             yield from _unseen(value, number, f"{at}{number}", detected)
@@ -25,6 +26,15 @@ def unseen(value: JsonValue, at: str, detected: Detected) -> Iterator[str]:
             if not detected():
                 yield f"without {at}{number}"
             value.insert(number, inner)
+
+
+def _unseen_absence(value: dict[str, JsonValue], key: str, at: str, detected: Detected) -> Iterator[str]:
+    """The path, where nothing finds that the key is missing. What is empty anyway says nothing."""
+    items = dict(value)
+    if value.pop(key) not in (None, "", [], {}) and not detected():
+        yield f"without {at}"
+    value.clear()
+    value.update(items)
 
 
 def _unseen(of: JsonValue, key: str | int, at: str, detected: Detected) -> Iterator[str]:
@@ -68,6 +78,7 @@ def unseen_settings(values: JsonValue, expressions: JsonValue, at: str, detected
                 yield from unseen_settings(values[key], expressions[key], f"{at}.{key}", detected)
             else:
                 yield from _unseen(values, key, f"{at}.{key}", detected)
+            yield from _unseen_absence(values, key, f"{at}.{key}", detected)
 
 
 def _merged(each: list[JsonValue]) -> JsonValue:

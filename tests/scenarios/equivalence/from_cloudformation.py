@@ -36,6 +36,8 @@ _NAMES: Final = {
 """Property with the name of a resource, where it has one."""
 KEPT: Final = ("DeletionPolicy", "UpdateReplacePolicy")
 """Attributes that say whether the resource stays when it leaves the stack, or when another one replaces it."""
+CONDITIONAL: Final = "Conditional"
+"""Whether a parameter decides if the resource is created at all: an account may have it already."""
 _SECRET: Final = re.compile(r"\{\{resolve:secretsmanager:cola/(\w+)\}\}")
 """A reference that CloudFormation replaces by the value when it deploys."""
 _OF_AN_API: Final = ("AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Stage")
@@ -92,6 +94,8 @@ class Template:
         policy = self.resources[id].get("UpdatePolicy")
         if policy is not None:
             properties["UpdatePolicy"] = self._resolved(policy)
+        if "Condition" in self.resources[id]:
+            properties[CONDITIONAL] = True
         for name in KEPT:
             properties[name] = self.resources[id].get(name) in ("Retain", "RetainExceptOnCreate") or None
         own = {name: value for name, value in properties.items() if name not in _DROPPED and name != _NAMES.get(type)}

@@ -35,7 +35,7 @@ from tests.scenarios.equivalence.canonical import (
     canonical,
 )
 from tests.scenarios.equivalence.every_value import expanded
-from tests.scenarios.equivalence.from_cloudformation import KEPT, REGION
+from tests.scenarios.equivalence.from_cloudformation import CONDITIONAL, KEPT, REGION
 
 Values = Mapping[str, JsonValue]
 _IMAGE: Final = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/cola@{DIGEST}"
@@ -145,6 +145,8 @@ def _dict(value: JsonValue, *path: str) -> dict[str, JsonValue]:
 def _resource(planned: Values, configured: Values) -> TerraformResource:
     expressions, explicit = _dict(configured.get("expressions", {})), configured.get("depends_on", [])
     assert isinstance(explicit, list)
+    if "count_expression" in configured:
+        expressions = {**expressions, "count": configured["count_expression"]}
     return TerraformResource(
         str(planned["type"]), str(planned["name"]), _dict(planned["values"]), expressions, explicit
     )
@@ -276,7 +278,11 @@ def _role(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource
 
 
 def _provider(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
-    properties = {"ClientIdList": one.values["client_id_list"], "Tags": one.values["tags"]}
+    properties: dict[str, JsonValue] = {
+        "ClientIdList": one.values["client_id_list"],
+        "Tags": one.values["tags"],
+        CONDITIONAL: "count" in one.references or None,
+    }
     yield canonical("AWS::IAM::OIDCProvider", str(one.values["url"]), properties)
 
 

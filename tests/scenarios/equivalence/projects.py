@@ -197,6 +197,7 @@ TERRAFORM_MUTATIONS: Final[tuple[Mutation, ...]] = (
     ("everything", "foundation/github.tf", "environment:production", "environment:*"),
     ("everything", "foundation/github.tf", '"ecr:PutImage"', '"ecr:*"'),
     ("everything", "foundation/github.tf", "environment:training", "environment:*"),
+    ("everything", "foundation/github.tf", "count = var.create_oidc_provider ? 1 : 0", "count = 1"),
     ("everything", "foundation/github.tf", '"s3:PutObject"', '"s3:*"'),
     ("everything", "foundation/budget.tf", "threshold                  = 80", "threshold                  = 800"),
     ("everything", "foundation/bucket.tf", "restrict_public_buckets = true", "restrict_public_buckets = false"),

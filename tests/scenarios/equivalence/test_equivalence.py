@@ -114,7 +114,7 @@ def test_a_fault_in_a_template_of_sam_is_found(
 def test_every_value_in_a_template_of_sam_counts(
     reference: Mapping[str, Mapping[Source, Resources]], sam_translator: Translator, tmp_path: Path
 ) -> None:
-    """Each value alone is changed, each item of a list removed: the comparison, or the reader of the template, finds it."""
+    """Each value alone is changed, each key and item removed: the comparison, or the reader of the template, finds it."""
     paths: set[str] = set()
     for name in SPECS:
         created = projects.generated(tmp_path / name, name, "sam")
@@ -188,7 +188,7 @@ def _detection(
 def test_every_value_in_a_module_of_terraform_counts(
     reference: Mapping[str, Mapping[Source, Resources]], terraform_plan: Plan
 ) -> None:
-    """Each value that a module sets is changed, each reference and each explicit dependency is removed."""
+    """Each value that a module sets is changed and removed, each reference and each explicit dependency removed."""
     paths: set[str] = set()
     for name in SPECS:
         modules = [terraform_plan[f"{name}-{part}"] for part in ("foundation", "service")]
