@@ -118,3 +118,43 @@ def shape(value: Any) -> int:
     if isinstance(value, list | tuple):
         return hash(("list", *(shape(inner) for inner in value)))
     return hash(type(value).__name__)
+
+
+def maps(schema: Mapping[str, Any]) -> list[KeyPath]:
+    """The path of every map whose keys a person chooses; those within an environment or an experiment are the same."""
+    every = set(_maps(schema, schema, (), ()))
+    return sorted(path for path in every if path[:1] not in (("environments",), ("experiments",)) or len(path) == 1)
+
+
+def _maps(root: Mapping[str, Any], node: Mapping[str, Any], path: KeyPath, seen: tuple[str, ...]) -> Iterator[KeyPath]:
+    if (reference := node.get("$ref")) is not None:
+        if reference not in seen:
+            target: Any = root
+            for step in reference.removeprefix("#/").split("/"):
+                target = target[int(step)] if isinstance(target, list) else target[step]
+            yield from _maps(root, target, path, (*seen, reference))
+        return
+    for kind in ("anyOf", "oneOf", "allOf"):
+        for inner in node.get(kind, ()):
+            yield from _maps(root, inner, path, seen)
+    for inner in (node.get("additionalProperties"), *node.get("patternProperties", {}).values()):
+        if isinstance(inner, dict):
+            yield path
+            yield from _maps(root, inner, (*path, ANY), seen)
+    for name, inner in node.get("properties", {}).items():
+        yield from _maps(root, inner, (*path, name), seen)
+    if isinstance(node.get("items"), dict):
+        yield from _maps(root, node["items"], (*path, ANY), seen)
+
+
+def with_keys(spec: Mapping[str, Any], keys: Mapping[Place, Any]) -> dict[str, Any]:
+    """The spec with more entries: the last step of each place is the new key of a map, which may be new itself."""
+    changed = copy.deepcopy(dict(spec))
+    for place, value in keys.items():
+        node: Any = changed
+        for step in place[:-1]:
+            if isinstance(node, dict) and not isinstance(node.get(step), dict | list):
+                node[step] = {}
+            node = node[step]
+        node[place[-1]] = value
+    return changed
