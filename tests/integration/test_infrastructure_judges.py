@@ -19,11 +19,12 @@ from typing import Any
 
 import pytest
 
+from mlspec.aws.owned_bucket import owned_bucket
 from mlspec.serverless.packaged_service import TEMPLATE
 from tests.conftest import CHECKOUT, missing
 from tests.parts.cloudformation.stack_specs import SPECS
 from tests.parts.serverless import packages as packaged
-from tests.parts.targets import BASE, EXPORT, LAMBDA, REGISTRY, write
+from tests.parts.targets import BASE, EXPORT, LAMBDA, REGISTRY, build, write
 from tests.sharing import once, shared_folder
 from tests.workflow_examples import projects
 
@@ -108,7 +109,24 @@ ACCEPTED = {
     ): "the same",
     ("RESOURCE_MISMATCH", "logs:DescribeLogGroups"): "the judge's table is older than the resource type of this action",
 }
-"""Issue and action (or kind) to the reason why a policy has it. Policies of IAM alone: it reads no trust policy."""
+"""Issue and action (or kind) to the reason why a policy of a role has it."""
+ACCEPTED_OF_RESOURCES = {
+    ("CREDENTIALS_EXPOSURE", "sts:assumerole"): "a trust policy is there to let somebody assume the role",
+    ("CREDENTIALS_EXPOSURE", "sts:assumerolewithwebidentity"): "the same",
+    (
+        "UNKNOWN_FEDERATION_SOURCE",
+        "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com",
+    ): "GitHub's provider in the account; the judge knows SAML and a few others",
+    (
+        "UNKNOWN_CONDITION_FOR_ACTION",
+        "Unknown condition token.actions.githubusercontent.com:aud for action sts:AssumeRoleWithWebIdentity",
+    ): "a claim of GitHub's tokens",
+    (
+        "UNKNOWN_CONDITION_FOR_ACTION",
+        "Unknown condition token.actions.githubusercontent.com:sub for action sts:AssumeRoleWithWebIdentity",
+    ): "the same",
+}
+"""The same for policies of resources: trust, repositories, the bucket."""
 READ = """\
 import json, sys
 from parliament import analyze_policy_string
@@ -281,17 +299,44 @@ def test_hadolint_has_nothing_to_say_about_the_dockerfile_of_any_example(example
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def parliament(policies: Sequence[Path]) -> list[tuple[str, str, str]]:
+    """What it finds in these files: the file, the issue, and the action or the kind."""
+    python = judge("MLSPEC_PARLIAMENT", "python")
+    done = subprocess.run([python, "-c", READ, *map(str, policies)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [(path, issue, kind) for path, issue, kind in json.loads(done.stdout)]
+
+
 def test_parliament_says_only_what_has_a_reason(trees: Path, examples: Path) -> None:
     """Every policy of a role, of all cases and examples. Those of the tools are the same: the test of equivalence."""
-    python = judge("MLSPEC_PARLIAMENT", "python")
-    policies = sorted(
-        str(file) for root in (trees, examples) for file in root.rglob("*.json") if is_identity_policy(file)
-    )
-    names = {Path(policy).stem for policy in policies}
+    policies = sorted(file for root in (trees, examples) for file in root.rglob("*.json") if is_identity_policy(file))
+    names = {policy.stem for policy in policies}
     assert {"deploy-policy", "destroy-policy", "monitor-policy", "role-admin-policy", "role-policy", "push-policy",
             "read-policy", "write-policy", "bucket-admin-policy"} <= names  # fmt: skip
-    done = subprocess.run([python, "-c", READ, *policies], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    results = [(path, issue, kind) for path, issue, kind in json.loads(done.stdout)]
+    results = parliament(policies)
     assert [entry for entry in results if entry[1:] not in ACCEPTED] == []
     assert {entry[1:] for entry in results} == set(ACCEPTED), "a reason for what nothing says any more"
+
+
+def test_parliament_says_only_what_has_a_reason_of_policies_of_resources(
+    trees: Path, examples: Path, tmp_path: Path
+) -> None:
+    """Trust, repositories and the bucket. It wants a resource in each statement: the one that has the policy."""
+    project = build(tmp_path, *reversed(CASES["terraform-everything"])).project
+    bucket = owned_bucket(project)
+    assert bucket is not None
+    assert bucket.policy is not None
+    documents: dict[str, Any] = {"bucket": bucket.policy.to_json()}
+    for number, file in enumerate(sorted([*trees.rglob("*.json"), *examples.rglob("*.json")])):
+        document = json.loads(file.read_text(encoding="utf-8"))
+        if "Statement" in document and not is_identity_policy(file):
+            documents[f"{file.stem}-{number}"] = document
+    kinds = {name.rpartition("-")[0] for name in documents}
+    assert {"github-trust", "read-trust", "write-trust", "role-trust", "repository-policy"} <= kinds
+    for name, document in documents.items():
+        resource = "iam::123456789012:role/a" if "trust" in name else "ecr:eu-west-1:123456789012:repository/a"
+        for statement in document["Statement"]:
+            statement.setdefault("Resource", f"arn:aws:{resource}")
+        (tmp_path / f"{name}.json").write_text(json.dumps(document), encoding="utf-8")
+    results = parliament([tmp_path / f"{name}.json" for name in documents])
+    assert {entry[1:] for entry in results} == set(ACCEPTED_OF_RESOURCES)
