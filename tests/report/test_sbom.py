@@ -14,6 +14,7 @@ from mlspec.cli.app import main
 from mlspec.errors import StageError
 from mlspec.report.sbom import read_materials, sbom
 from mlspec.sections.package import Package
+from mlspec.source.dockerfile_lock import PinnedBase
 from mlspec.source.project_context import ProjectContext
 from mlspec.spec.project import Project, ProjectInfo
 from tests.packaged import packaged_image
@@ -34,7 +35,7 @@ def valid(text: str) -> Any:
 
 def served(line: Line, info: ProjectInfo | None = None) -> Project:
     """The line's project with an image on a pinned base."""
-    context = ProjectContext(bases={"registry.example:5000/python:3.11-slim": f"sha256:{'b' * 64}"})
+    context = ProjectContext(bases={"registry.example:5000/python:3.11-slim": PinnedBase(f"sha256:{'b' * 64}")})
     sections = {**line.project.sections, "project": info or line.project.info, "package": Package()}
     (line.root / "requirements-serve.txt").write_text(
         f"# Packages\nnumpy==2.4.6 \\\n    --hash=sha256:{'1' * 64} \\\n    --hash=sha256:{'2' * 64}\nscipy==1.17.0\n",
