@@ -18,8 +18,11 @@ from mlspec.monitoring.monitor_state import (
     ValueInterval,
 )
 from mlspec.monitoring.shift_measure import ShiftMeasure
+from mlspec.monitoring.slice_quality import NO_ALARM
 from mlspec.render.formatting import DASH, metric_interval, number, share
 
+_NAMED: Final = 4
+"""Slices that are named."""
 _SMALL: Final = 0.001
 """Smaller p-values are shown as this limit."""
 
@@ -112,7 +115,9 @@ def measure_words(view: MeasureView) -> str:
     return f"{_NAMES.get(view.metric, view.metric)} {', '.join(values)}"
 
 
-QUALITY_HEADS: Final = ("version", "slice", "measured with labels", "labelled", "expected without labels")
+QUALITY_HEADS: Final = (
+    "version", "slice", "measured with labels", "labelled", "expected without labels", "the alarm compares with"
+)  # fmt: skip
 
 
 def quality_cells(state: MonitorState) -> list[tuple[str, ...]]:
@@ -125,9 +130,21 @@ def quality_cells(state: MonitorState) -> list[tuple[str, ...]]:
             quality_words(view),
             labelled_words(view),
             expected.get(view.version, DASH) if not view.slice else "",
+            f"no alarm: {view.lacking}" if view.lacking else view.compared,
         )
         for view in state.quality
     ]
+
+
+def lacking_words(views: Sequence[QualityView]) -> Iterator[str]:
+    """Which slices have no alarm yet, by the reason."""
+    reasons: dict[str, list[str]] = {}
+    for view in views:
+        if view.lacking and view.lacking != NO_ALARM:
+            reasons.setdefault(view.lacking, []).append(f"{view.slice} (version {view.version})")
+    for reason, slices in reasons.items():
+        more = f" and {len(slices) - _NAMED} more" if len(slices) > _NAMED else ""
+        yield f"No alarm of {', '.join(slices[:_NAMED])}{more}: {reason}"
 
 
 def quality_title(state: MonitorState) -> str:
@@ -147,9 +164,15 @@ def _worse(view: QualityView, whole: QualityView | None) -> bool:
     return view.high < whole.value if view.metric == "accuracy" else view.low > whole.value
 
 
+def not_estimated(mix: LabelMix) -> str:
+    """Why the shares of a version are not estimated; empty if they are."""
+    what = f"The shares of the true labels of version {mix.version} are not estimated"
+    return f"{what}: {mix.problem}." if mix.problem else ""
+
+
 def corrected_words(mix: LabelMix) -> str:
     """The expected accuracy with the estimated shares of the labels; empty without it."""
     if mix.accuracy is None:
         return ""
-    each = mix.accuracy
-    return f"With these shares the expected accuracy is {metric_interval(each.value, each.low, each.high)}."
+    accuracy = metric_interval(mix.accuracy.value, mix.accuracy.low, mix.accuracy.high)
+    return f"With these shares the expected accuracy of version {mix.version} is {accuracy}."

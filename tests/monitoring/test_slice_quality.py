@@ -11,6 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from mlspec.cli.console import Console
+from mlspec.cli.monitor_text import show_state, state_json
 from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
 from mlspec.monitoring.drift.evidence import DIRECTIONS, FRACTIONS, Bets, accumulate
 from mlspec.monitoring.incident_detectors import slice_replays
@@ -19,7 +21,8 @@ from mlspec.monitoring.label_store import LabelStore
 from mlspec.monitoring.quality.risk_alarm import RiskMonitor
 from mlspec.monitoring.quality_state import new_risk_monitor
 from mlspec.monitoring.queries.query import ModelShape
-from mlspec.monitoring.slice_quality import new_slice_monitor
+from mlspec.monitoring.slice_detectors import new_slice_monitor
+from mlspec.report.monitor_page import monitor_page
 from tests.monitoring.references import REFERENCE
 from tests.monitoring.watched import Service
 
@@ -61,7 +64,7 @@ def test_a_fall_in_one_slice_is_an_alarm_that_names_it(tmp_path: Path) -> None:
     seen = service.observe()
     (alarm,) = seen.state.alarms
     assert (alarm.id, alarm.group) == ("quality/7/town=Köln", "harmful")
-    assert alarm.title == "Accuracy of town=Köln is worse than on the test split (version 7)"
+    assert alarm.title == "Accuracy of town=Köln is worse than on its rows of the test split (version 7)"
     assert "labelled rows with town=Köln, 0.800 on its rows of the test split." in alarm.text
     assert (alarm.facts.slice, alarm.facts.direction) == ("town=Köln", "down")
     assert alarm.facts.low is not None
@@ -71,7 +74,11 @@ def test_a_fall_in_one_slice_is_an_alarm_that_names_it(tmp_path: Path) -> None:
     (right,) = [signal for signal in seen.state.signals if signal.question == "Is it still right?"]
     assert right.level == "bad"
     assert "worse in town=Köln" in right.detail
-    assert {metric.value for metric in seen.state.metrics if metric.name == "quality_alarm_open"} == {1.0}
+    metrics = [each for each in seen.state.metrics if each.name.endswith("quality_alarm_open")]
+    assert [(each.name, dict(each.labels).get("value"), each.value) for each in metrics] == [
+        ("quality_alarm_open", None, 0.0),
+        ("slice_quality_alarm_open", "Köln", 1.0),
+    ]
     again = service.observe(timedelta(hours=7))
     assert [each.id for each in again.state.alarms] == [alarm.id]
 
@@ -103,6 +110,80 @@ def test_a_slice_that_the_test_split_does_not_have_and_one_as_before_raise_none(
     service.answer(1000)
     labelled(service, {"Trier": 0.9})
     assert service.observe().state.alarms == ()
+
+
+def fallen_after(service: Service, town: str, rows: int) -> None:
+    """Labels of which a tenth is wrong; in that town nine tenths from row number `rows` on."""
+    query = 'SELECT request_id, label, "input.town" AS town FROM predictions ORDER BY time'
+    random, other = np.random.default_rng(2), {"yes": "no", "no": "yes"}
+    labels = []
+    for place, row in enumerate(service.model.store.query(query).to_pylist()):
+        wrong = random.random() < (0.9 if row["town"] == town and place >= rows else 0.1)
+        labels.append({"request_id": row["request_id"], "label": other[row["label"]] if wrong else row["label"]})
+    LabelStore(service.model.store).add(pa.Table.from_pylist(labels), service.now)
+
+
+ONE_TOWN = SLICED.model_copy(update={"slice_errors": {"town": {"Bonn": SLICED.slice_errors["town"]["Bonn"]}}})
+
+
+def test_a_slice_that_the_test_split_lacks_is_compared_with_its_first_labelled_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service = Service(tmp_path, reference=ONE_TOWN, quality={"slices": {"town": {}, "month": {"by": "month"}}})
+    service.answer(900)
+    fallen_after(service, "Köln", 700)
+    seen = service.observe()
+    (alarm,) = seen.state.alarms
+    assert alarm.id == "quality/7/town=Köln"
+    assert alarm.title == "Accuracy of town=Köln is worse than on its first 200 labelled rows (version 7)"
+    assert alarm.facts.expected is not None
+    assert 0.85 < alarm.facts.expected < 0.95
+    assert alarm.since > service.start + timedelta(seconds=650)
+    views = {view.slice: (view.compared, view.lacking) for view in seen.state.quality}
+    lacking = "too few rows in the test split, and not yet 200 with a label"
+    assert views.pop("town=Köln")[0] == f"{alarm.facts.expected:.3f} on its first 200 labelled rows"
+    assert views == {
+        "": ("0.800 on 1,000 rows of the test split", ""),
+        "month=2026-11": ("", "the slices of this kind have none"),
+        "town=Bonn": ("0.800 on 600 rows of the test split", ""),
+        "town=Trier": ("", lacking),
+    }
+    page = monitor_page(seen.state)
+    show_state(Console(), seen.state)
+    for shown in (" ".join(capsys.readouterr().out.split()), page):
+        assert "The slice month has no alarm of its own: the test split has no time of an answer to compare" in shown
+        assert lacking in shown
+    assert state_json(seen.state)["slice_notes"] == list(seen.state.slice_notes)
+    assert [each.id for each in service.observe(timedelta(hours=7)).state.alarms] == [alarm.id]
+
+
+def test_looking_often_gives_the_same_detector_of_a_slice_that_the_test_split_lacks(tmp_path: Path) -> None:
+    saved = []
+    for name, parts in (("once", [900]), ("often", [300, 450, 150])):
+        service = Service(tmp_path / name, reference=ONE_TOWN, quality={"slices": ["town"]})
+        for rows in parts:
+            first = service.count
+            service.answer(rows)
+            given = service.labels(1, 900, 0.7)[first : first + rows]
+            LabelStore(service.model.store).add(pa.Table.from_pylist(given), service.now)
+            if name == "often":
+                service.observe()
+        service.observe()
+        state = json.loads((service.model.state / "slice-quality.json").read_text(encoding="utf-8"))
+        saved.append(json.loads(state["versions"]["7"]["town"]["Köln"]))
+    assert saved[0]["source"] == saved[1]["source"]
+    assert saved[0]["live"]["rows"] == saved[1]["live"]["rows"] > 100
+
+
+def test_the_values_of_hashed_inputs_have_an_alarm_too(tmp_path: Path) -> None:
+    hashes = {"Bonn": "00" * 8, "Köln": "11" * 8}
+    errors = {hashes[town]: grid for town, grid in SLICED.slice_errors["town"].items()}
+    reference = SLICED.model_copy(update={"tested": {"town": "town hashed"}, "slice_errors": {"town": errors}})
+    log = {"columns": {"town": "hashed"}}
+    service = Service(tmp_path, reference=reference, log=log, quality={"slices": ["town"]})
+    service.answer(1500, towns=hashes)
+    labelled(service, {hashes["Köln"]: 0.45, hashes["Bonn"]: 0.12})
+    assert [alarm.id for alarm in service.observe().state.alarms] == [f"quality/7/town={hashes['Köln']}"]
 
 
 def test_a_slice_of_another_definition_is_not_compared(tmp_path: Path) -> None:
