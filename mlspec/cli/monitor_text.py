@@ -125,13 +125,16 @@ def _wrapped(text: str) -> list[str]:
 
 def _panel(panel: PanelView) -> Iterator[str]:
     rows = [
-        (str(row[0]), *(c if isinstance(c, str) else shown(c, u) for c, u in zip(row[1:], panel.units, strict=True)))
+        (
+            *map(str, row[: panel.names]),
+            *(c if isinstance(c, str) else shown(c, u) for c, u in zip(row[panel.names :], panel.units, strict=True)),
+        )
         for row in panel.cells
     ]
     widths = [max(len(cell) for cell in column) for column in zip(panel.heads, *rows, strict=True)]
     for cells in (panel.heads, *rows):
         first, *rest = (
-            f"{c:<{w}}" if i == 0 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(cells, widths, strict=True))
+            f"{c:<{w}}" if i < panel.names else f"{c:>{w}}" for i, (c, w) in enumerate(zip(cells, widths, strict=True))
         )
         yield f"  {'  '.join((first, *rest))}".rstrip()
 
@@ -164,12 +167,12 @@ def _quality(state: MonitorState) -> Iterator[str]:
         yield from _wrapped(f"What is expected without labels {state.estimate_assumption}.")
     if state.label_bias:
         yield from _wrapped(f"{state.label_bias[:1].upper()}{state.label_bias[1:]}.")
-    for sentence in lacking_words(state.quality):
-        yield from _wrapped(f"{sentence}.")
-    for note in state.slice_notes:
-        yield from _wrapped(f"The slice {note}.")
+    for sentence in lacking_words(state):
+        yield from _wrapped(sentence)
     for mix in state.label_mixes:
         yield from _label_mix(mix)
+    if assumptions := {mix.assumption for mix in state.label_mixes if any(map(_differs, mix.shares))}:
+        yield from _wrapped(f"The estimate of shares {assumptions.pop()}.")
 
 
 def _label_mix(mix: LabelMix) -> Iterator[str]:
@@ -185,9 +188,7 @@ def _label_mix(mix: LabelMix) -> Iterator[str]:
     if left := 0 if few else len(differing) - len(named):
         parts.append(f"and {left} more (in --json)")
     of = "" if few else f" that differ from training ({len(differing)} of {len(mix.shares)})"
-    yield from _wrapped(
-        f"Estimated shares of the true labels of version {mix.version}{of}: {'; '.join(parts)}. This {mix.assumption}."
-    )
+    yield from _wrapped(f"Estimated shares of the true labels of version {mix.version}{of}: {'; '.join(parts)}.")
     if corrected := corrected_words(mix):
         yield from _wrapped(corrected)
 

@@ -207,7 +207,8 @@ class ActiveAlarms:
                 title=f"{metric[:1].upper()}{metric[1:]} of {each.slice} is worse than {each.before} "
                 f"(version {each.version})",
                 text=_sentences(
-                    f"{measured} with {each.slice}, {metric_value(each.expected)} {each.before}",
+                    f"{measured[:1].upper()}{measured[1:]} with {each.slice}, "
+                    f"{metric_value(each.expected)} {each.before}",
                     "the quality of all rows of the version has not fallen beyond the tolerance",
                     inputs,
                 ),

@@ -92,7 +92,7 @@ class ChartLimit:
 
 @dataclass(frozen=True, slots=True)
 class PanelView:
-    """A chart over time, or a table. `cells` has a row for each group, its name first."""
+    """A chart over time, or a table. `cells` has a row for each group: its names, then a value for each of `units`."""
 
     id: str
     title: str
@@ -105,6 +105,11 @@ class PanelView:
     cells: tuple[tuple[str | float | None, ...], ...] = ()
     empty: str = ""
     """Why there is nothing to show."""
+
+    @property
+    def names(self) -> int:
+        """The columns of a table that name the group."""
+        return len(self.heads) - len(self.units)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,6 @@ from mlspec.monitoring.tested_slices import tested_definition
 from mlspec.monitoring.watched_model import WatchedModel
 
 _FILE: Final = "slice-quality.json"
-NO_ALARM: Final = "the slices of this kind have none"
 
 
 class SavedSlices(BaseModel):
@@ -102,7 +101,7 @@ class SliceLook:
     def basis(self, model: WatchedModel, version: str, name: str, value: str) -> Basis:
         """What the alarm of a slice compares with, or why it has none."""
         if name not in judged_slices(model):
-            return Basis(lacking=NO_ALARM)
+            return Basis(lacking=why_not_judged(model)[name])
         return basis(model, version, (name, value), self.monitors.get(version, {}).get(name, {}).get(value))
 
 

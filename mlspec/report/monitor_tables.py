@@ -13,6 +13,8 @@ from mlspec.report.monitor_words import (
     QUALITY_HEADS,
     corrected_words,
     label_words,
+    lacking_words,
+    metric_title,
     not_estimated,
     quality_cells,
     quality_title,
@@ -65,11 +67,15 @@ def monitor_tables(state: MonitorState) -> Iterator[DrawnTable]:
 
 
 def _panel(panel: PanelView) -> DrawnTable:
-    heads = tuple(TableHead(name, index > 0) for index, name in enumerate(panel.heads))
+    names = panel.names
+    heads = tuple(TableHead(name, index >= names) for index, name in enumerate(panel.heads))
     rows = tuple(
-        tuple(
-            TableCell(text)
-            for text in (str(row[0]), *(_cell(c, unit) for c, unit in zip(row[1:], panel.units, strict=True)))
+        (
+            *(
+                TableCell(metric_title(str(name)) if head == "metric" else str(name))
+                for head, name in zip(panel.heads, row[:names], strict=False)
+            ),
+            *(TableCell(_cell(cell, unit)) for cell, unit in zip(row[names:], panel.units, strict=True)),
         )
         for row in panel.cells
     )
@@ -93,7 +99,7 @@ def _quality(state: MonitorState) -> DrawnTable:
         notes.append(f"What is expected without labels {state.estimate_assumption}.")
     if state.label_bias:
         notes.append(f"{state.label_bias[:1].upper()}{state.label_bias[1:]}.")
-    notes += [f"The slice {note}." for note in state.slice_notes]
+    notes += lacking_words(state)
     if worse:
         notes.append("Red: the interval of the slice lies wholly below the quality of its version, compared by itself.")
     title = f"{quality_title(state)} by version and slice"

@@ -18,7 +18,6 @@ from mlspec.monitoring.monitor_state import (
     ValueInterval,
 )
 from mlspec.monitoring.shift_measure import ShiftMeasure
-from mlspec.monitoring.slice_quality import NO_ALARM
 from mlspec.render.formatting import DASH, metric_interval, number, share
 
 _NAMED: Final = 4
@@ -108,11 +107,16 @@ def labelled_words(view: QualityView) -> str:
 _NAMES: Final = {"f1": "F1", "auroc": "AUROC"}
 
 
+def metric_title(name: str) -> str:
+    """`F1` of `f1`."""
+    return _NAMES.get(name, name)
+
+
 def measure_words(view: MeasureView) -> str:
     """`precision 0.750 (0.700 to 0.800), expected 0.801 (0.780 to 0.822)`."""
     values = [estimate_words(view.measured)] if view.measured else []
     values += [f"expected {estimate_words(view.estimated)}"] if view.estimated else []
-    return f"{_NAMES.get(view.metric, view.metric)} {', '.join(values)}"
+    return f"{metric_title(view.metric)} {', '.join(values)}"
 
 
 QUALITY_HEADS: Final = (
@@ -130,21 +134,22 @@ def quality_cells(state: MonitorState) -> list[tuple[str, ...]]:
             quality_words(view),
             labelled_words(view),
             expected.get(view.version, DASH) if not view.slice else "",
-            f"no alarm: {view.lacking}" if view.lacking else view.compared,
+            "no alarm: see below" if view.lacking else view.compared,
         )
         for view in state.quality
     ]
 
 
-def lacking_words(views: Sequence[QualityView]) -> Iterator[str]:
-    """Which slices have no alarm yet, by the reason."""
+def lacking_words(state: MonitorState) -> Iterator[str]:
+    """Which slices have no alarm, by the reason: of those that never have one the note alone."""
     reasons: dict[str, list[str]] = {}
-    for view in views:
-        if view.lacking and view.lacking != NO_ALARM:
+    for view in state.quality:
+        if view.lacking and not any(view.lacking in note for note in state.slice_notes):
             reasons.setdefault(view.lacking, []).append(f"{view.slice} (version {view.version})")
     for reason, slices in reasons.items():
         more = f" and {len(slices) - _NAMED} more" if len(slices) > _NAMED else ""
-        yield f"No alarm of {', '.join(slices[:_NAMED])}{more}: {reason}"
+        yield f"No alarm of {', '.join(slices[:_NAMED])}{more}: {reason}."
+    yield from (f"The slice {note}." for note in state.slice_notes)
 
 
 def quality_title(state: MonitorState) -> str:

@@ -45,7 +45,7 @@ def test_of_many_labels_those_that_differ_from_training_are_named(capsys: pytest
         "Estimated shares of the true labels of version 7 that differ from training (11 of 51): moved 10 20% (8% to 30%)"
         in text
     )
-    assert "and 3 more (in --json). This assumes that rows look alike." in text
+    assert "and 3 more (in --json). The estimate of shares assumes that rows look alike." in text
     assert "usual" not in text
     assert "Quality of the 2 labels that are predicted most, with 95 % intervals" in text
     show_state(Console(as_json=False), replace(state, label_mixes=(LabelMix(tuple(usual[:2]), "assumes nothing"),)))

@@ -18,10 +18,12 @@ from mlspec.monitoring.drift.evidence import DIRECTIONS, FRACTIONS, Bets, accumu
 from mlspec.monitoring.incident_detectors import slice_replays
 from mlspec.monitoring.incidents import INCIDENTS, replay
 from mlspec.monitoring.label_store import LabelStore
+from mlspec.monitoring.panel_data import ViewedRange
 from mlspec.monitoring.quality.risk_alarm import RiskMonitor
 from mlspec.monitoring.quality_state import new_risk_monitor
 from mlspec.monitoring.queries.query import ModelShape
-from mlspec.monitoring.slice_detectors import new_slice_monitor
+from mlspec.monitoring.slice_detectors import FIRST_ROWS, MOST_OWN, new_slice_monitor
+from mlspec.monitoring.slice_quality import SliceLook, look_at_slices
 from mlspec.report.monitor_page import monitor_page
 from tests.monitoring.references import REFERENCE
 from tests.monitoring.watched import Service
@@ -36,6 +38,7 @@ SLICED = REFERENCE.model_copy(
     }
 )
 SEEDS = 200
+TOWNS = ("Bonn", "Köln", "Trier")
 
 
 def sliced(folder: Path, *, false_alarms: str = "1 per 90d", **slices: object) -> Service:
@@ -144,7 +147,7 @@ def test_a_slice_that_the_test_split_lacks_is_compared_with_its_first_labelled_r
     assert views.pop("town=Köln")[0] == f"{alarm.facts.expected:.3f} on its first 200 labelled rows"
     assert views == {
         "": ("0.800 on 1,000 rows of the test split", ""),
-        "month=2026-11": ("", "the slices of this kind have none"),
+        "month=2026-11": ("", seen.state.slice_notes[0].partition(": ")[2]),
         "town=Bonn": ("0.800 on 600 rows of the test split", ""),
         "town=Trier": ("", lacking),
     }
@@ -157,6 +160,15 @@ def test_a_slice_that_the_test_split_lacks_is_compared_with_its_first_labelled_r
     assert [each.id for each in service.observe(timedelta(hours=7)).state.alarms] == [alarm.id]
 
 
+def look(service: Service) -> SliceLook:
+    """At the slices alone."""
+    with service.model.store.opened() as connection:
+        viewed = ViewedRange(service.start, service.now)
+        return look_at_slices(
+            service.model, lambda text, values=(): connection.sql(text, params=list(values)).to_arrow_table(), viewed
+        )
+
+
 def test_looking_often_gives_the_same_detector_of_a_slice_that_the_test_split_lacks(tmp_path: Path) -> None:
     saved = []
     for name, parts in (("once", [900]), ("often", [300, 450, 150])):
@@ -167,12 +179,27 @@ def test_looking_often_gives_the_same_detector_of_a_slice_that_the_test_split_la
             given = service.labels(1, 900, 0.7)[first : first + rows]
             LabelStore(service.model.store).add(pa.Table.from_pylist(given), service.now)
             if name == "often":
-                service.observe()
-        service.observe()
-        state = json.loads((service.model.state / "slice-quality.json").read_text(encoding="utf-8"))
-        saved.append(json.loads(state["versions"]["7"]["town"]["Köln"]))
-    assert saved[0]["source"] == saved[1]["source"]
-    assert saved[0]["live"]["rows"] == saved[1]["live"]["rows"] > 100
+                look(service)
+        saved.append(look(service).monitors["7"]["town"]["Köln"])
+    assert saved[0] == saved[1]
+    assert saved[0].live.rows > 100
+    (service.model.state / "slice-quality.json").write_bytes(b'{"torn')
+    assert look(service).monitors["7"]["town"]["Köln"] == saved[0]
+
+
+def test_of_very_many_values_few_have_a_detector(tmp_path: Path) -> None:
+    """As many values as rows, and then more values with enough labels than get a detector."""
+    service = Service(tmp_path, reference=ONE_TOWN, quality={"slices": ["town"]})
+    for place in range(100):
+        service.answer(1, towns=dict.fromkeys(TOWNS, f"town {place}"))
+    LabelStore(service.model.store).add(pa.Table.from_pylist(service.labels(1, 100, 0.8)), service.now)
+    assert look(service).monitors == {"7": {"town": {}}}
+    first = service.count + 1
+    for many in range(MOST_OWN + 1):
+        service.answer(FIRST_ROWS, towns=dict.fromkeys(TOWNS, f"many {many}"))
+    labels = service.labels(first, (MOST_OWN + 1) * FIRST_ROWS, 0.8)
+    LabelStore(service.model.store).add(pa.Table.from_pylist(labels), service.now)
+    assert len(look(service).monitors["7"]["town"]) == MOST_OWN
 
 
 def test_the_values_of_hashed_inputs_have_an_alarm_too(tmp_path: Path) -> None:
