@@ -151,6 +151,8 @@ def test_a_slice_that_the_test_split_lacks_is_compared_with_its_first_labelled_r
         "town=Bonn": ("0.800 on 600 rows of the test split", ""),
         "town=Trier": ("", lacking),
     }
+    opened = [dict(each.labels) for each in seen.state.metrics if each.name == "slice_quality_alarm_open"]
+    assert opened == [{"model": "shop", "version": "7", "slice": "town", "value": "other"}]  # clients choose values
     page = monitor_page(seen.state)
     show_state(Console(), seen.state)
     for shown in (" ".join(capsys.readouterr().out.split()), page):
