@@ -39,22 +39,19 @@ def quality_views(model: WatchedModel, run: RunQuery, viewed: ViewedRange, look:
 def _groups(model: WatchedModel, run: RunQuery, viewed: ViewedRange, name: str, group: str) -> Iterator[QualityView]:
     labels = bool(model.signature.labels)
     loss = "CAST(p.label = l.answer AS DOUBLE)" if labels else "ABS(p.value - CAST(l.answer AS DOUBLE))"
+    most = f"ROW_NUMBER() OVER (PARTITION BY p.version ORDER BY COUNT(*) DESC, slice) <= {MOST_VALUES}"
     rows = run(
         f"SELECT p.version, {group} AS slice, COUNT(*) AS rows, COUNT({loss}) AS labelled, AVG({loss}) AS mean, "
         f"STDDEV_SAMP({loss}) AS deviation FROM predictions p LEFT JOIN labels l ON l.id = p.id "
-        f"WHERE {_RANGE.replace('time', 'p.time')} GROUP BY ALL HAVING slice IS NOT NULL ORDER BY 3 DESC",
+        f"WHERE {_RANGE.replace('time', 'p.time')} GROUP BY 1, 2 HAVING slice IS NOT NULL "
+        f"QUALIFY {most} ORDER BY 3 DESC",
         [viewed.since, viewed.until],
     ).to_pylist()
-    shown: dict[str, int] = {}
     for row in rows:
-        version = str(row["version"])
-        shown[version] = shown.get(version, 0) + 1
-        if shown[version] > MOST_VALUES:
-            continue
         count = int(row["labelled"])
         measured = measured_quality(float(row["mean"]), row["deviation"], count, labels=labels) if count else None
         yield QualityView(
-            version=version,
+            version=str(row["version"]),
             slice=f"{name}={row['slice']}" if name else "",
             metric="accuracy" if labels else "mean absolute error",
             value=measured.value if measured else None,

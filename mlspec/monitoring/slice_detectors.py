@@ -26,10 +26,12 @@ _OF_OWN: Final = 0.1
 def tested_errors_of(model: WatchedModel, version: str, name: str, value: str) -> QuantileGrid | None:
     """The errors of a slice on the test split; None if that has too few of its rows, or another slice of this name."""
     reference = model.reference_of(version)
+    if (grid := reference.slice_errors.get(name, {}).get(value)) is None:  # which is quick, for a million values
+        return None
     _, slices = quality_slices(model)
     if name not in slices or reference.tested.get(name) != tested_definition(name, slices[name], model.hidden):
         return None
-    return reference.slice_errors.get(name, {}).get(value)
+    return grid
 
 
 def new_slice_monitor(model: WatchedModel, version: str, name: str, value: str) -> RiskMonitor | None:
