@@ -22,7 +22,7 @@ from mlspec.monitoring.panel_data import ViewedRange
 from mlspec.monitoring.quality.risk_alarm import RiskMonitor
 from mlspec.monitoring.quality_state import new_risk_monitor
 from mlspec.monitoring.queries.query import ModelShape
-from mlspec.monitoring.slice_detectors import FIRST_ROWS, MOST_OWN, new_slice_monitor
+from mlspec.monitoring.slice_detectors import FIRST_ROWS, MOST_OWN, new_slice_monitor, own_slice_monitor
 from mlspec.monitoring.slice_quality import SliceLook, look_at_slices
 from mlspec.report.monitor_page import monitor_page
 from tests.monitoring.references import REFERENCE
@@ -276,6 +276,25 @@ def test_false_alarms_stay_within_the_budget_of_the_slices(tmp_path: Path) -> No
     assert np.isfinite(worst).mean() <= rows / 8_000
     as_before = found_after(monitors, [0.2, 0.2], rows)
     assert np.isfinite(as_before).sum() == 0
+
+
+def test_alarms_of_slices_that_are_compared_with_their_first_rows(tmp_path: Path) -> None:
+    """A fifth of the first rows is wrong: at the largest loss that counts as unchanged few alarms are raised, and a
+    fall to three fifths is found in each of them."""
+    random, model = np.random.default_rng(0), sliced(tmp_path).model
+    firsts = [own_slice_monitor(model, (random.random(FIRST_ROWS) < 0.2).astype(np.float64)) for _ in range(SEEDS)]
+    bets = Bets(np.array([each.allowed for each in firsts]), np.zeros(SEEDS))
+    reached = {}
+    for wrong in (0.2 + model.options.quality.tolerance, 0.6):
+        values = (random.random((2_000, SEEDS)) < wrong).astype(np.float64)
+        sums = np.zeros((SEEDS, DIRECTIONS, len(FRACTIONS)))
+        evidence = accumulate(sums, bets.factors(values), np.ones(values.shape))[:, :, 0]
+        above = evidence >= firsts[0].budget_rows
+        reached[wrong] = np.where(above.any(axis=0), above.argmax(axis=0) + 1.0, np.inf)
+    unchanged, fallen = reached.values()
+    assert np.isfinite(unchanged).sum() == 0
+    assert np.isfinite(fallen).all()
+    assert np.median(fallen) <= 150
 
 
 @pytest.mark.parametrize(("wrong", "most"), [(0.6, 150), (0.45, 550)])
