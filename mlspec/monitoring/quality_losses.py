@@ -49,7 +49,7 @@ def loss_of(answer: object, actual: object, scale: float) -> float:
 
 
 class RowLoss(NamedTuple):
-    """A prediction with its label; of a regression `error` is in the unit of the target, and at most `error_scale`."""
+    """A prediction with its label; `error` is 1 for a wrong label, or the absolute error."""
 
     time: datetime
     loss: float
@@ -80,8 +80,13 @@ def labelled_rows(
         [version, since, *values],
     ).to_pylist()
     scale = error_scale(model.reference_of(version))
-    losses = [loss_of(row["answer"], row["actual"], scale) for row in rows]
-    return [RowLoss(row["time"], loss, loss * scale) for row, loss in zip(rows, losses, strict=True)]
+    return [_row_loss(row["time"], row["answer"], row["actual"], scale) for row in rows]
+
+
+def _row_loss(time: datetime, answer: object, actual: object, scale: float) -> RowLoss:
+    loss = loss_of(answer, actual, scale)
+    known = isinstance(answer, float) and isinstance(actual, float) and math.isfinite(answer)
+    return RowLoss(time, loss, abs(answer - actual) if known else loss * scale)  # type: ignore[operator]
 
 
 def losses_of(rows: list[RowLoss]) -> Floats:

@@ -31,6 +31,8 @@ class JudgedRows:
     share: float
     rows: int
     """On the test split."""
+    error: float
+    """Their share of wrong labels, or mean absolute error."""
     monitor: RiskMonitor
 
     def smallest_rise(self, rows: float) -> float:
@@ -51,11 +53,13 @@ def judged_rows(model: WatchedModel) -> Iterator[JudgedRows]:
     losses = test_losses(model)
     if not len(losses):
         return
-    yield JudgedRows("", 1.0, len(losses), new_risk_monitor(model))
+    values = model.reference.values
+    whole = float(losses.mean()) if values is None else values.error.mean
+    yield JudgedRows("", 1.0, len(losses), whole, new_risk_monitor(model))
     for name in judged_slices(model):
         for value, grid in model.reference.slice_errors.get(name, {}).items():
             if (monitor := new_slice_monitor(model, "", name, value)) is not None:
-                yield JudgedRows(f"{name}={value}", grid.count / len(losses), grid.count, monitor)
+                yield JudgedRows(f"{name}={value}", grid.count / len(losses), grid.count, grid.mean, monitor)
 
 
 def power_lines(model: WatchedModel) -> Iterator[str]:
@@ -66,7 +70,8 @@ def power_lines(model: WatchedModel) -> Iterator[str]:
             rows = each.monitor.rows_until(min(source.mean + rise, 1.0))
             after = f"about {rows:,.0f} rows" if math.isfinite(rows) else "never"
             answers.append(f"+{_form(model, rise)} {after}")
-        loss = f"{_loss(model)} {_form(model, source.mean)} on {each.rows:,} rows of the test split"
+        error = share(each.error) if model.signature.labels else number(each.error)
+        loss = f"{_loss(model)} {error} on {each.rows:,} rows of the test split"
         yield f"{each.name or 'all rows'} ({loss}): {', '.join(answers)}"
 
 

@@ -74,17 +74,11 @@ class Basis(NamedTuple):
     lacking: str = ""
 
 
-def basis(model: WatchedModel, version: str, slice: tuple[str, str], monitor: RiskMonitor | None) -> Basis:
-    """Of a slice with that name and value; `monitor` is its detector, if it has one."""
+def basis(model: WatchedModel, version: str, slice: tuple[str, str], first: float | None) -> Basis:
+    """Of a slice with that name and value; `first` is the mean error of its first labelled rows, if it has enough."""
     grid, labels = tested_errors_of(model, version, *slice), bool(model.signature.labels)
     if grid is not None:
         return Basis(f"{metric_value(1 - grid.mean if labels else grid.mean)} on {grid.count:,} rows of the test split")
-    if monitor is None:
+    if first is None:
         return Basis(lacking=f"too few rows in the test split, and not yet {FIRST_ROWS} with a label")
-    return Basis(f"{metric_value(own_quality(model, version, monitor))} on its first {FIRST_ROWS} labelled rows")
-
-
-def own_quality(model: WatchedModel, version: str, monitor: RiskMonitor) -> float:
-    """The quality of the rows that a detector compares with: the accuracy, or the mean absolute error."""
-    loss = monitor.source.mean
-    return 1 - loss if model.signature.labels else loss * error_scale(model.reference_of(version))
+    return Basis(f"{metric_value(1 - first if labels else first)} on its first {FIRST_ROWS} labelled rows")

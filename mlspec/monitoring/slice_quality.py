@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -34,7 +34,6 @@ from mlspec.monitoring.slice_detectors import (
     Basis,
     basis,
     new_slice_monitor,
-    own_quality,
     own_slice_monitor,
     slice_budget,
     tested_errors_of,
@@ -56,6 +55,8 @@ class SavedSlices(BaseModel):
     definitions: Mapping[str, str] = {}
     versions: Mapping[str, Mapping[str, Mapping[str, str]]] = {}
     """The detector of each version, slice and value, as JSON."""
+    firsts: Mapping[str, Mapping[str, float]] = {}
+    """By version and slice (`town=Bonn`) the mean error of the first rows, where these are what it compares with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class SliceQuality:
 
 
 Monitors = dict[str, dict[str, dict[str, RiskMonitor]]]
+Firsts = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +99,13 @@ class SliceLook:
 
     worse: tuple[SliceQuality, ...] = ()
     monitors: Monitors = field(default_factory=dict)
+    firsts: Firsts = field(default_factory=dict)
 
     def basis(self, model: WatchedModel, version: str, name: str, value: str) -> Basis:
         """What the alarm of a slice compares with, or why it has none."""
         if name not in judged_slices(model):
             return Basis(lacking=why_not_judged(model)[name])
-        return basis(model, version, (name, value), self.monitors.get(version, {}).get(name, {}).get(value))
+        return basis(model, version, (name, value), self.firsts.get(version, {}).get(f"{name}={value}"))
 
 
 def slice_notes(model: WatchedModel) -> Iterator[str]:
@@ -125,14 +128,16 @@ def look_at_slices(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> S
         }
         for version, named in saved.versions.items()
     }
+    firsts: Firsts = {version: dict(named) for version, named in saved.firsts.items()}
     for monitor in (each for named in monitors.values() for values in named.values() for each in values.values()):
         monitor.budget_rows = slice_budget(model)  # that of the spec may be another one
     with slice_errors(key, lambda text: run(f"SELECT {text} FROM predictions p"), expressions):
-        until = _take(model, run, monitors, expressions, saved.until)
+        until = _take(model, run, (monitors, firsts), expressions, saved.until)
     document = SavedSlices(
         until=until,
         references=model.referenced_models,
         definitions=definitions,
+        firsts=firsts,
         versions={
             version: {
                 name: {value: json.dumps(each.to_json()) for value, each in values.items()}
@@ -144,7 +149,8 @@ def look_at_slices(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> S
     path = model.state / _FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, document.model_dump_json() + "\n")
-    return SliceLook(tuple(_worse(model, run, viewed, monitors, expressions)), monitors)
+    worse = tuple(_worse(model, run, viewed, (monitors, firsts), expressions))
+    return SliceLook(worse, monitors, firsts)
 
 
 def _restore(model: WatchedModel, definitions: Mapping[str, str]) -> SavedSlices:
@@ -164,8 +170,13 @@ def _restore(model: WatchedModel, definitions: Mapping[str, str]) -> SavedSlices
 
 
 def _take(
-    model: WatchedModel, run: RunQuery, monitors: Monitors, expressions: Mapping[str, str], since: datetime
+    model: WatchedModel,
+    run: RunQuery,
+    known: tuple[Monitors, Firsts],
+    expressions: Mapping[str, str],
+    since: datetime,
 ) -> datetime:
+    monitors, firsts = known
     answer = "label" if model.signature.labels else "value"
     selected = ", ".join(f"{text} AS {quoted_name(f'slice.{name}')}" for name, text in expressions.items())
     rows = run(
@@ -191,14 +202,16 @@ def _take(
             monitor.update(np.array(values))
             of[value] = monitor
     for version, name in sorted(lacking):
-        _begin(model, run, monitors[version][name], version, (name, expressions[name]))
+        begun = _begin(model, run, monitors[version][name], version, (name, expressions[name]))
+        firsts.setdefault(version, {}).update(begun)
     return max((row["added_at"] for row in rows), default=since)
 
 
 def _begin(
     model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], version: str, division: tuple[str, str]
-) -> None:
-    """Detectors of the values that have no rows to compare with on the test split, and enough labelled ones by now."""
+) -> dict[str, float]:
+    """Detectors of the values that have no rows to compare with on the test split, and enough labelled ones by now;
+    returns the mean errors of their first rows."""
     name, expression = division
     own = sum(tested_errors_of(model, version, name, value) is None for value in monitors)
     counted = run(
@@ -207,49 +220,58 @@ def _begin(
         "ORDER BY count DESC, slice",
         [version],
     ).to_pylist()
+    begun = {}
     new = [value for row in counted if (value := str(row["slice"])) not in monitors]
     for value in new[: max(0, MOST_OWN - own)]:
         order = "p.added_at, p.labelled_at, p.time, p.id"
         rows = labelled_rows(model, run, version, inside=InSlice(expression, value), order=order)
         monitors[value] = own_slice_monitor(model, losses_of(rows))
+        begun[f"{name}={value}"] = float(np.mean([row.error for row in rows[:FIRST_ROWS]]))
+    return begun
 
 
 def _worse(
-    model: WatchedModel, run: RunQuery, viewed: ViewedRange, monitors: Monitors, expressions: Mapping[str, str]
+    model: WatchedModel,
+    run: RunQuery,
+    viewed: ViewedRange,
+    known: tuple[Monitors, Firsts],
+    expressions: Mapping[str, str],
 ) -> Iterator[SliceQuality]:
+    monitors, firsts = known
     for version, named in sorted(monitors.items()):
         for name, values in named.items():
             for value, monitor in sorted(values.items()):
                 if monitor.risk().state == "harmful" and name in expressions:
-                    yield _fallen(model, run, viewed, version, (name, value), expressions[name], monitor)
+                    grid = tested_errors_of(model, version, name, value)
+                    before = firsts.get(version, {}).get(f"{name}={value}", 0.0) if grid is None else grid.mean
+                    inside = InSlice(expressions[name], value)
+                    each = _fallen(model, run, viewed, (version, name, before), inside, monitor)
+                    yield replace(each, tested=grid is not None)
 
 
 def _fallen(
     model: WatchedModel,
     run: RunQuery,
     viewed: ViewedRange,
-    version: str,
-    slice: tuple[str, str],
-    expression: str,
+    about: tuple[str, str, float],
+    inside: InSlice,
     monitor: RiskMonitor,
 ) -> SliceQuality:
-    name, value = slice
-    rows = labelled_rows(model, run, version, inside=InSlice(expression, value))
-    grid = tested_errors_of(model, version, name, value)
+    """`about` are the version, the name of the slice, and the mean error of the rows that it is compared with."""
+    version, name, before = about
+    rows = labelled_rows(model, run, version, inside=inside)
     labels = bool(model.signature.labels)
-    before = own_quality(model, version, monitor)
     return SliceQuality(
         version=version,
         name=name,
-        value=value,
+        value=inside.value,
         risk=monitor.risk(),
         measured=_measured([row for row in rows if viewed.since <= row.time < viewed.until], labels=labels),
-        expected=before if grid is None else 1 - grid.mean if labels else grid.mean,
+        expected=1 - before if labels else before,
         evidence=monitor.evidence,
         threshold=monitor.budget_rows,
         since=rows[monitor.start(losses_of(rows))].time if rows else viewed.until,
-        rows=InSlice(expression, value),
-        tested=grid is not None,
+        rows=inside,
     )
 
 

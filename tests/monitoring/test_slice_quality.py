@@ -14,6 +14,7 @@ import pytest
 from mlspec.cli.console import Console
 from mlspec.cli.monitor_text import show_state, state_json
 from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
+from mlspec.monitoring.baseline.reference import ValueReference
 from mlspec.monitoring.drift.evidence import DIRECTIONS, FRACTIONS, Bets, accumulate
 from mlspec.monitoring.incident_detectors import slice_replays
 from mlspec.monitoring.incidents import INCIDENTS, replay
@@ -25,7 +26,7 @@ from mlspec.monitoring.queries.query import ModelShape
 from mlspec.monitoring.slice_detectors import FIRST_ROWS, MOST_OWN, new_slice_monitor, own_slice_monitor
 from mlspec.monitoring.slice_quality import SliceLook, look_at_slices
 from mlspec.report.monitor_page import monitor_page
-from tests.monitoring.references import REFERENCE
+from tests.monitoring.references import REFERENCE, grid
 from tests.monitoring.watched import Service
 
 SLICED = REFERENCE.model_copy(
@@ -162,10 +163,34 @@ def test_a_slice_that_the_test_split_lacks_is_compared_with_its_first_labelled_r
     assert [each.id for each in service.observe(timedelta(hours=7)).state.alarms] == [alarm.id]
 
 
+def test_the_errors_of_a_slice_of_a_regression_are_in_the_unit_of_the_target(tmp_path: Path) -> None:
+    """A loss ends at an error of two standard deviations, and the error that is shown does not."""
+    errors = QuantileGrid.of(np.abs(np.random.default_rng(3).normal(0, 10_000, 1000)))
+    values = ValueReference(value=grid(4, 1000, 300_000, 90_000), error=errors)
+    known = {"classes": None, "values": values, "slice_errors": {"town": {"Bonn": errors}}}
+    service = Service(tmp_path, reference=SLICED.model_copy(update=known), quality={"slices": ["town"]})
+    service.answer(1100)
+    query = 'SELECT request_id, value, "input.town" AS town FROM predictions ORDER BY time'
+    random, given = np.random.default_rng(5), []
+    for place, row in enumerate(service.model.store.query(query).to_pylist()):
+        wrong = 400_000.0 if row["town"] == "Köln" and place >= 1000 else float(random.normal(0, 10_000))
+        given.append({"request_id": row["request_id"], "value": row["value"] + wrong})
+    LabelStore(service.model.store).add(pa.Table.from_pylist(given), service.now)
+    (worse,) = look(service).worse
+    assert (worse.slice, worse.tested) == ("town=Köln", False)
+    assert worse.expected == pytest.approx(8_000, rel=0.15)
+    assert worse.measured is not None
+    view = 'SELECT AVG(ABS(value - actual)) FROM labelled WHERE "input.town" = ?'
+    with service.model.store.opened() as connection:
+        ((mean,),) = connection.sql(view, params=["Köln"]).fetchall()
+    assert worse.measured.value == pytest.approx(mean)
+    assert mean > 30_000
+
+
 def look(service: Service) -> SliceLook:
     """At the slices alone."""
     with service.model.store.opened() as connection:
-        viewed = ViewedRange(service.start, service.now)
+        viewed = ViewedRange(service.start, service.now + timedelta(seconds=1))
         return look_at_slices(
             service.model, lambda text, values=(): connection.sql(text, params=list(values)).to_arrow_table(), viewed
         )
