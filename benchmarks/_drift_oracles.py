@@ -44,7 +44,9 @@ for labels in (2, 4):
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     training = np.arange(1, labels + 1) / np.arange(1, labels + 1).sum()
     shares, corrected = EMQ.EM(training, probabilities, epsilon=1e-9)
-    cases.append({"probabilities": probabilities.tolist(), "training": training.tolist(), "shares": shares.tolist()})
+    right = corrected[np.arange(len(corrected)), probabilities.argmax(axis=1)].mean()
+    case = {"probabilities": probabilities.tolist(), "training": training.tolist(), "shares": shares.tolist()}
+    cases.append(case | {"accuracy": right})
 print(json.dumps(cases))
 """
 # Not its ConformalCUSUM: that starts at 1e-10 and never adds a start (1e-10, 2e-10, 4e-10 for e-values of 2), so that

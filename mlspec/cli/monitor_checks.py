@@ -14,8 +14,8 @@ from mlspec.monitoring.drift.streams import Streams
 from mlspec.monitoring.drift_state import compared_columns, new_drift_monitor
 from mlspec.monitoring.incident_detectors import DriftReplay, QualityReplay, slice_replays
 from mlspec.monitoring.incidents import IncidentDetector, IncidentReport, prometheus_tests, replay
+from mlspec.monitoring.quality_power import power_lines, power_notes
 from mlspec.monitoring.quality_state import new_risk_monitor, test_losses
-from mlspec.monitoring.slice_quality import slice_power
 from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.sections.monitor_drift import DAY
 from mlspec.workspace.spec_file import find_spec
@@ -39,17 +39,21 @@ def show_power(console: Console, spec: str | None, env: str | None) -> int:
             help="store inputs in full: monitor.log.inputs: full",
         )
     lines = power_words(numbers[0], monitor.threshold(streams), budget)
-    quality = list(slice_power(model))
+    quality, notes = list(power_lines(model)), list(power_notes(model))
     if console.as_json:
-        console.document({"ok": True, "columns": len(streams.columns), "power": lines, "slices": quality})
+        console.document(
+            {"ok": True, "columns": len(streams.columns), "power": lines, "quality": quality, "notes": notes}
+        )
     first, *rest = lines
     console.out(f"{first[:1].upper()}{first[1:]}.")
     console.out(f"{len(streams.columns)} columns are compared. Half of all changes of one column raise an alarm:")
     for line in rest:
         console.out(f"  {line}")
     if quality:
-        console.out("A fall of the quality in one slice, by labelled rows of that slice:")
-    for line in quality:
+        console.out(
+            "A rise of the errors, of all rows or in one slice, raises an alarm after labelled rows of that kind:"
+        )
+    for line in (*quality, *(f"note: {note}" for note in notes)):
         console.out(f"  {line}")
     return EXIT_OK
 

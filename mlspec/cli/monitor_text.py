@@ -25,7 +25,9 @@ from mlspec.report.monitor_words import (
     QUALITY_HEADS,
     corrected_words,
     label_words,
+    lacking_words,
     measure_words,
+    not_estimated,
     quality_cells,
     quality_title,
     shift_words,
@@ -123,13 +125,16 @@ def _wrapped(text: str) -> list[str]:
 
 def _panel(panel: PanelView) -> Iterator[str]:
     rows = [
-        (str(row[0]), *(c if isinstance(c, str) else shown(c, u) for c, u in zip(row[1:], panel.units, strict=True)))
+        (
+            *map(str, row[: panel.names]),
+            *(c if isinstance(c, str) else shown(c, u) for c, u in zip(row[panel.names :], panel.units, strict=True)),
+        )
         for row in panel.cells
     ]
     widths = [max(len(cell) for cell in column) for column in zip(panel.heads, *rows, strict=True)]
     for cells in (panel.heads, *rows):
         first, *rest = (
-            f"{c:<{w}}" if i == 0 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(cells, widths, strict=True))
+            f"{c:<{w}}" if i < panel.names else f"{c:>{w}}" for i, (c, w) in enumerate(zip(cells, widths, strict=True))
         )
         yield f"  {'  '.join((first, *rest))}".rstrip()
 
@@ -152,24 +157,28 @@ def _quality(state: MonitorState) -> Iterator[str]:
     """Measured with labels by version and the slices that are worse than it; expected without them."""
     worse = worse_slices(state.quality)
     pairs = zip(state.quality, quality_cells(state), strict=True)
-    kept = [cells for view, cells in pairs if not view.slice or view in worse]
+    kept = [cells[:-1] for view, cells in pairs if not view.slice or view in worse]
     if not kept:
         return
     yield ""
     yield f"{quality_title(state)}, with 95 % intervals" + (" (slices: those that are worse)" if worse else "")
-    yield from _aligned([QUALITY_HEADS, *kept])
+    yield from _aligned([QUALITY_HEADS[:-1], *kept])
     if state.estimate_assumption:
         yield from _wrapped(f"What is expected without labels {state.estimate_assumption}.")
     if state.label_bias:
         yield from _wrapped(f"{state.label_bias[:1].upper()}{state.label_bias[1:]}.")
-    if state.label_mix:
-        yield from _label_mix(state.label_mix)
+    for sentence in lacking_words(state):
+        yield from _wrapped(sentence)
+    for mix in state.label_mixes:
+        yield from _label_mix(mix)
+    if assumptions := {mix.assumption for mix in state.label_mixes if any(map(_differs, mix.shares))}:
+        yield from _wrapped(f"The estimate of shares {assumptions.pop()}.")
 
 
 def _label_mix(mix: LabelMix) -> Iterator[str]:
     """The estimated shares of the labels if one differs from training; of many labels those that differ most."""
     if mix.problem:
-        yield from _wrapped(f"The shares of the true labels are not estimated: {mix.problem}.")
+        yield from _wrapped(not_estimated(mix))
     differing = sorted(filter(_differs, mix.shares), key=lambda view: -_distance(view))
     if not differing:
         return
@@ -179,7 +188,7 @@ def _label_mix(mix: LabelMix) -> Iterator[str]:
     if left := 0 if few else len(differing) - len(named):
         parts.append(f"and {left} more (in --json)")
     of = "" if few else f" that differ from training ({len(differing)} of {len(mix.shares)})"
-    yield from _wrapped(f"Estimated shares of the true labels{of}: {'; '.join(parts)}. This {mix.assumption}.")
+    yield from _wrapped(f"Estimated shares of the true labels of version {mix.version}{of}: {'; '.join(parts)}.")
     if corrected := corrected_words(mix):
         yield from _wrapped(corrected)
 
@@ -207,7 +216,7 @@ def _measures(state: MonitorState) -> Iterator[str]:
     if labels:
         yield ""
         count = len({label for _, label in labels})
-        few = state.label_mix is None or len(state.label_mix.shares) <= count
+        few = all(len(mix.shares) <= count for mix in state.label_mixes)
         which = "each label" if few else f"the {count} labels that are predicted most"
         yield f"Quality of {which}, with 95 % intervals"
     for version, label in labels:
@@ -275,11 +284,12 @@ def state_json(state: MonitorState) -> dict[str, object]:
         "features": [_feature(feature) for feature in state.features],
         "evidence_threshold": state.evidence_threshold,
         "quality": [asdict(view) | {"labelled_share": view.labelled_share} for view in state.quality],
+        "slice_notes": list(state.slice_notes),
         "quality_over_time": [*_over_time(state)],
         "estimates": [asdict(view) | {"assumption": state.estimate_assumption} for view in state.estimates],
         "measures": [asdict(view) for view in state.measures],
         "label_bias": state.label_bias,
-        "label_mix": asdict(state.label_mix) if state.label_mix else None,
+        "label_mixes": [asdict(mix) for mix in state.label_mixes],
         "tables": {p.id: [dict(zip(p.heads, row, strict=True)) for row in p.cells] for p in state.panels if p.cells},
         "deployments": [{"time": time.isoformat(), "version": version} for time, version in state.deployments],
         "budget": state.budget,

@@ -1,9 +1,10 @@
-"""What `mlspec plan` says of drift detection: the budget of false alarms, and what can be seen within it."""
+"""What `mlspec plan` says of monitoring: the budgets of false alarms, and which changes can be seen within them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from mlspec.records.bundle_signature import BundleSignature
 from mlspec.records.profile import Profile
 from mlspec.sections.data import DataSpec
 from mlspec.sections.monitor import Monitor
@@ -20,22 +21,42 @@ _VARIANCE = 1 / 12
 
 
 def detectable_changes(project: Project, artifacts: Path) -> list[str]:
-    """Two lines; one without the packages of monitoring, none without `monitor.drift`.
-
-    A small training set is noisy, which hides small changes; it counts as large until its rows are known.
-    """
-    monitor, data = project.get(Monitor), project.get(DataSpec)
-    if monitor is None or monitor.drift is None or data is None:
+    """Of drift two lines, and of the quality two more once `mlspec monitor` has stored what it compares with; one
+    without the packages of monitoring."""
+    monitor = project.get(Monitor)
+    if monitor is None:
         return []
     try:
-        from mlspec.monitoring.drift.budget import drift_budget
-        from mlspec.monitoring.drift.power import power_words
-        from mlspec.monitoring.drift.streams import REFERENCE_ERRORS, Stream
+        return [*_drift(project, monitor, artifacts), *_quality(project, artifacts)]
     except ModuleNotFoundError as error:
         return [
             f"what can be seen at this traffic is not computed: the package {error.name} is missing; "
             "pip install 'mlspec[monitor]'"
         ]
+
+
+def _quality(project: Project, artifacts: Path) -> list[str]:
+    """Nothing is computed of the data for it."""
+    if BundleSignature.find(artifacts) is None:
+        return []
+    from mlspec.monitoring.quality_power import quality_in_a_week
+    from mlspec.monitoring.watched_model import watched_model, with_stored_reference
+
+    model = with_stored_reference(watched_model(project, artifacts.parent))
+    if model is None:
+        return ["which fall of the quality is detected is known after the next `mlspec monitor`"]
+    return [*quality_in_a_week(model)]
+
+
+def _drift(project: Project, monitor: Monitor, artifacts: Path) -> list[str]:
+    """A small training set is noisy, which hides small changes; it counts as large until its rows are known."""
+    data = project.get(DataSpec)
+    if monitor.drift is None or data is None:
+        return []
+    from mlspec.monitoring.drift.budget import drift_budget
+    from mlspec.monitoring.drift.power import power_words
+    from mlspec.monitoring.drift.streams import REFERENCE_ERRORS, Stream
+
     drift, budget = monitor.drift, drift_budget(monitor.drift)
     kinds = [column.type for name, column in data.columns.items() if not drift.columns or name in drift.columns]
     columns = sum(_TEXT if kind == "text" else _PREDICTIONS if kind == "image" else 1 for kind in kinds)

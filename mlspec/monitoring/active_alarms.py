@@ -15,6 +15,7 @@ from mlspec.monitoring.monitor_state import ActiveAlarm, AlarmFacts, FactUnit
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange
 from mlspec.monitoring.quality.diagnosis import PREDICTIONS, diagnose
 from mlspec.monitoring.quality.live_quality import wilson
+from mlspec.monitoring.quality_losses import InSlice
 from mlspec.monitoring.quality_state import QualityLook, VersionQuality, change_of_loss
 from mlspec.monitoring.queries import sql
 from mlspec.monitoring.queries.alerts import HELP, Alert
@@ -203,28 +204,29 @@ class ActiveAlarms:
             yield ActiveAlarm(
                 id=f"quality/{each.version}/{each.slice}",
                 group="harmful",
-                title=f"{metric[:1].upper()}{metric[1:]} of {each.slice} is worse than on the test split "
+                title=f"{metric[:1].upper()}{metric[1:]} of {each.slice} is worse than {each.before} "
                 f"(version {each.version})",
                 text=_sentences(
-                    f"{measured} with {each.slice}, {metric_value(each.expected)} on its rows of the test split",
+                    f"{measured[:1].upper()}{measured[1:]} with {each.slice}, "
+                    f"{metric_value(each.expected)} {each.before}",
                     "the quality of all rows of the version has not fallen beyond the tolerance",
                     inputs,
                 ),
                 since=each.since,
                 help="examine the rows, then train with more labelled rows of this slice: `mlspec monitor retrain`",
-                examples=self._wrong(each.version, each.since, (each.condition, each.value)),
+                examples=self._wrong(each.version, each.since, each.rows),
                 facts=_harm_facts(each, each.expected),
             )
 
-    def _wrong(self, version: str, since: datetime, slice: tuple[str, str] | None = None) -> Examples:
+    def _wrong(self, version: str, since: datetime, slice: InSlice | None = None) -> Examples:
         """The newest labelled rows on which the model is wrong, or the largest errors."""
         labels = bool(self.model.signature.labels)
         condition, order = ("label <> actual", "time DESC") if labels else ("true", "ABS(value - actual) DESC")
-        inside = f" AND {slice[0]} = ?" if slice else ""
+        inside = f" AND {slice.expression} = ?" if slice else ""
         rows = self.run(
             f"SELECT p.* FROM labelled p WHERE version = ? AND time >= ? AND {condition}{inside} ORDER BY {order}, id "
             f"LIMIT {EXAMPLES}",
-            [version, min(since, self.viewed.until), *([slice[1]] if slice else [])],
+            [version, min(since, self.viewed.until), *([slice.value] if slice else [])],
         )
         return self._shown(rows.to_pylist(), "actual")
 

@@ -54,7 +54,14 @@ from mlspec.monitoring.split_columns import (
     some,
 )
 from mlspec.monitoring.tested_errors import tested_errors
-from mlspec.monitoring.tested_slices import errors_of_slices, slice_of_rows, test_errors, tested_slices
+from mlspec.monitoring.tested_slices import (
+    IN_FULL,
+    LiveComparison,
+    errors_of_slices,
+    slice_of_rows,
+    test_errors,
+    tested_slices,
+)
 from mlspec.records.bundle_provenance import bundle_digest, bundle_version
 from mlspec.records.schema import InputSchema, Schema
 from mlspec.sections.monitor_slice import LiveSlice
@@ -71,30 +78,24 @@ SLICE_ROWS: Final = 50
 _SCORE_BINS: Final = 20
 
 
-def project_reference(
-    artifacts: Path,
-    state: Path,
-    sliced: Mapping[str, LiveSlice] | None = None,
-    hidden: Mapping[str, str] | None = None,
-    tested: Mapping[str, LiveSlice] | None = None,
-) -> Reference:
+def project_reference(artifacts: Path, state: Path, how: LiveComparison = IN_FULL) -> Reference:
     """The reference of the model in `artifacts`, cached in the folder `state` of the store.
 
-    It has the slices `sliced`, and the errors of the slices `tested`, by default of inputs with few values; of `hidden`
-    inputs the log has hashes or no values. Without the training data it is that of the same model in `state`, else the
+    Without the training data it is that of the same model in `state`, else the
     newest one. Raises UnobservableError if there is none.
     """
     version = model_version(artifacts)
     if not (artifacts / TRAIN).is_file():
-        return _carried(state, version)
+        return _carried(artifacts, state)
     digest = reference_digest(artifacts)
     cached = load_reference(state, digest)
-    needed = {definition(name, how) for name, how in (sliced or {}).items()}
+    hidden = how.hidden or {}
+    needed = {definition(name, each) for name, each in (how.sliced or {}).items()}
     learned = cached.values.errors if cached is not None and cached.values is not None else None
-    other = learned is not None and dict(learned.hidden) != dict(hidden or {})
-    other |= cached is not None and dict(cached.tested) != tested_slices(cached.columns, hidden or {}, tested)[1]
+    other = learned is not None and dict(learned.hidden) != dict(hidden)
+    other |= cached is not None and dict(cached.tested) != tested_slices(cached.columns, hidden, how.tested)[1]
     if cached is None or cached.version != VERSION or not needed <= set(cached.sliced) or other:
-        cached = compute_reference(artifacts, digest, sliced, hidden, tested)
+        cached = compute_reference(artifacts, digest, how)
         store_reference(state, version, cached)
     note_version(state, version, digest)
     return cached
@@ -105,34 +106,29 @@ def model_version(artifacts: Path) -> str:
     return bundle_version(bundle_digest(artifacts / "bundle"))
 
 
-def compute_reference(
-    artifacts: Path,
-    digest: str,
-    sliced: Mapping[str, LiveSlice] | None = None,
-    hidden: Mapping[str, str] | None = None,
-    tested: Mapping[str, LiveSlice] | None = None,
-) -> Reference:
+def compute_reference(artifacts: Path, digest: str, how: LiveComparison = IN_FULL) -> Reference:
     """The reference from `artifacts`: data/schema.json, data/train.parquet, data/test.parquet, and the predictions of
     `evaluate`; without these the bundle scores the test split."""
     schema = Schema.read(artifacts)
     columns = {name: _column(artifacts, name, kind) for name, kind in schema.inputs.items()}
     slices: dict[str, dict[str, ColumnDistribution]] = {}
-    for name, how in (sliced or {}).items():
-        slices |= _slices(artifacts, name, how, schema, columns)
+    sliced = how.sliced or {}
+    for name, division in sliced.items():
+        slices |= _slices(artifacts, name, division, schema, columns)
     actual, predicted = _answers(artifacts, schema)
-    divisions, known = tested_slices(columns, hidden or {}, tested)
+    divisions, known = tested_slices(columns, how.hidden or {}, how.tested)
     reference = Reference(
         digest=digest,
         rows=pq.read_metadata(artifacts / TRAIN).num_rows,
         columns=columns,
-        sliced=tuple(definition(name, how) for name, how in (sliced or {}).items()),
+        sliced=tuple(definition(name, division) for name, division in sliced.items()),
         slices=slices,
         tested=known,
-        slice_errors=errors_of_slices(artifacts, schema, divisions, test_errors(schema, actual, predicted)),
+        slice_errors=errors_of_slices(artifacts, schema, divisions, test_errors(schema, actual, predicted), how),
     )
     if schema.labels:
         return reference.model_copy(update={"classes": _classes(schema.labels, actual, predicted)})
-    values = _values(artifacts, schema, columns, (actual, predicted), hidden or {})
+    values = _values(artifacts, schema, columns, (actual, predicted), how.hidden or {})
     return reference.model_copy(update={"values": values})
 
 
@@ -141,7 +137,7 @@ def live_reference(
     digest: str,
     splits: tuple[pa.Table, pa.Table],
     scratch: Path,
-    hidden: Mapping[str, str] | None = None,
+    how: LiveComparison = IN_FULL,
 ) -> Reference:
     """The reference of the model in `artifacts` as if these were its training and test split; targets are labels as
     text, or numbers.
@@ -156,7 +152,7 @@ def live_reference(
     for name, table in zip((TRAIN, TEST), splits, strict=True):
         with whole(scratch / name) as partial:
             pq.write_table(_with_positions(table, schema), partial)
-    return compute_reference(scratch, digest, hidden=hidden)
+    return compute_reference(scratch, digest, how)
 
 
 def _with_positions(table: pa.Table, schema: Schema) -> pa.Table:
@@ -169,9 +165,16 @@ def _with_positions(table: pa.Table, schema: Schema) -> pa.Table:
     return table.set_column(table.column_names.index(column), column, positions)
 
 
-def _carried(state: Path, version: str) -> Reference:
-    own = referenced_models(state).get(version)
-    reference = (load_reference(state, own) if own else None) or newest_reference(state)
+def stored_reference(artifacts: Path, state: Path) -> Reference | None:
+    """That of the model in `artifacts` if it is stored; without the training data else the newest one."""
+    own = referenced_models(state).get(model_version(artifacts))
+    if own and (reference := load_reference(state, own)) is not None:
+        return reference
+    return None if (artifacts / TRAIN).is_file() else newest_reference(state)
+
+
+def _carried(artifacts: Path, state: Path) -> Reference:
+    reference = stored_reference(artifacts, state)
     if reference is None:
         raise UnobservableError(
             f"no training data to compare with: neither artifacts/{TRAIN} nor {state}/reference-*.json exists",

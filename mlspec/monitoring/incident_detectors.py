@@ -17,7 +17,7 @@ from mlspec.monitoring.drift.live_rows import LiveRows
 from mlspec.monitoring.incidents import CANARY, Incident
 from mlspec.monitoring.quality.diagnosis import PREDICTIONS
 from mlspec.monitoring.quality.risk_alarm import RiskMonitor
-from mlspec.monitoring.slice_quality import new_slice_monitor
+from mlspec.monitoring.slice_detectors import new_slice_monitor
 from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.render.formatting import share
 

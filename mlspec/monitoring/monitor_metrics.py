@@ -1,7 +1,7 @@
 """What `mlspec monitor` measured as gauges for Prometheus: drift by column, quality by version, and open alarms.
 
 Labels are bounded: the model, versions that answer requests, the compared columns with the most evidence, the labels
-that are predicted most, groups of alarms. Slices are in none, because clients choose their values.
+that are predicted most, groups of alarms. Of slices, values of the test split; other ones are chosen by clients.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from mlspec.monitoring.drift.drift_monitor import ColumnScore
 from mlspec.monitoring.drift_state import DriftLook
 from mlspec.monitoring.monitor_state import ActiveAlarm, MeasureView, MonitorMetric
 from mlspec.monitoring.quality_state import QualityLook, VersionQuality
+from mlspec.monitoring.slice_quality import SliceQuality
 from mlspec.runtime.counters import head, line
 
 PREFIX: Final = "mlspec_monitor_"
@@ -44,12 +45,15 @@ HELP: Final = {
     "measure_estimated_low": "Lower end of its 95 % interval.",
     "measure_estimated_high": "Upper end of its 95 % interval.",
     "quality_alarm_open": "Whether the quality fell by more than the tolerance.",
+    "slice_quality_alarm_open": "Whether the quality fell in a slice alone: while an alarm is open, by its value.",
     "labelled_rows": "Labelled predictions.",
     "labelled_share": "Labelled predictions as a fraction of all.",
 }
 """Metric to its help, in the order of the text."""
 MAX_COLUMNS: Final = 200
 """Columns of a version with gauges of drift: those with an open alarm, then those with the most evidence."""
+OTHER: Final = "other"
+"""The value of slices that the test split lacks."""
 _GROUPS: Final = ("service", "moved", "harmful")
 Labels = tuple[tuple[str, str], ...]
 
@@ -61,6 +65,7 @@ def monitor_metrics(
     quality: QualityLook,
     alarms: Sequence[ActiveAlarm],
     measures: Sequence[MeasureView] = (),
+    slices: Sequence[SliceQuality] = (),
 ) -> Iterator[MonitorMetric]:
     """All gauges of one observation."""
     model: Labels = (("model", project),)
@@ -82,6 +87,10 @@ def monitor_metrics(
             yield MonitorMetric("quality_expected", (*labels, ("metric", estimate.metric)), estimate.tested)
     for view in measures:
         yield from _measure(model, view)
+    opened = {(each.version, each.name, each.value if each.tested else OTHER) for each in slices}
+    for version, name, value in sorted(opened):
+        sliced = (*model, ("version", version), ("slice", name), ("value", value))
+        yield MonitorMetric("slice_quality_alarm_open", sliced, 1.0)
 
 
 def _measure(model: Labels, view: MeasureView) -> Iterator[MonitorMetric]:
@@ -128,7 +137,7 @@ def _shown(scores: Sequence[ColumnScore], alarms: Container[tuple[str, str]]) ->
 
 
 def _quality(labels: Labels, each: VersionQuality, quality: QualityLook) -> Iterator[MonitorMetric]:
-    yield MonitorMetric("quality_alarm_open", labels, float(each.version in quality.alarmed))
+    yield MonitorMetric("quality_alarm_open", labels, float(each.version in quality.fallen))
     measured = each.measured
     if measured is None:
         return

@@ -92,7 +92,7 @@ class ChartLimit:
 
 @dataclass(frozen=True, slots=True)
 class PanelView:
-    """A chart over time, or a table. `cells` has a row for each group, its name first."""
+    """A chart over time, or a table. `cells` has a row for each group: its names, then a value for each of `units`."""
 
     id: str
     title: str
@@ -105,6 +105,11 @@ class PanelView:
     cells: tuple[tuple[str | float | None, ...], ...] = ()
     empty: str = ""
     """Why there is nothing to show."""
+
+    @property
+    def names(self) -> int:
+        """The columns of a table that name the group."""
+        return len(self.heads) - len(self.units)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +163,10 @@ class QualityView:
     high: float | None
     labelled: int
     rows: int
+    compared: str = ""
+    """What the alarm compares with: `0.800 on 1,000 rows of the test split`."""
+    lacking: str = ""
+    """Why this slice has no alarm."""
 
     @property
     def labelled_share(self) -> float:
@@ -217,7 +226,7 @@ class LabelShareView:
 
 @dataclass(frozen=True, slots=True)
 class LabelMix:
-    """The shares of all labels (label shift)."""
+    """The shares of all labels of one version (label shift)."""
 
     shares: tuple[LabelShareView, ...]
     assumption: str
@@ -226,6 +235,7 @@ class LabelMix:
     """Why the shares are not estimated; empty if they are."""
     accuracy: ValueInterval | None = None
     """The expected accuracy with these shares."""
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,12 +263,15 @@ class MonitorState:
     features: tuple[FeatureView, ...] = ()
     diagnoses: tuple[VersionDiagnosis, ...] = ()
     quality: tuple[QualityView, ...] = ()
+    slice_notes: tuple[str, ...] = ()
+    """Which slices have no alarm, and why."""
     estimates: tuple[EstimateView, ...] = ()
     measures: tuple[MeasureView, ...] = ()
     estimate_assumption: str = ""
     label_bias: str = ""
     """Whether the labelled rows are like the others."""
-    label_mix: LabelMix | None = None
+    label_mixes: tuple[LabelMix, ...] = ()
+    """Of each version."""
     evidence_threshold: float | None = None
     """The evidence at which a column raises an alarm."""
     deployments: tuple[tuple[datetime, str], ...] = ()

@@ -14,6 +14,7 @@ from mlspec.monitoring.drift.drift_alarm import Alarm, column_title
 from mlspec.monitoring.drift_state import DriftLook, look_for_drift
 from mlspec.monitoring.dropped_records import DroppedRecords, dropped_notes, dropped_records, waiting_note
 from mlspec.monitoring.input_views import input_views
+from mlspec.monitoring.label_mixes import label_mixes
 from mlspec.monitoring.log_panels import category_panel, quality_panel, shift_panel
 from mlspec.monitoring.monitor_metrics import monitor_metrics
 from mlspec.monitoring.monitor_state import (
@@ -30,7 +31,7 @@ from mlspec.monitoring.quality.diagnosis import diagnose
 from mlspec.monitoring.quality.estimated_quality import ASSUMPTION
 from mlspec.monitoring.quality_measures import quality_measures
 from mlspec.monitoring.quality_state import QualityLook, judged_since, look_at_quality
-from mlspec.monitoring.quality_views import estimate_views, label_bias_words, label_mix, quality_views
+from mlspec.monitoring.quality_views import estimate_views, label_bias_words, quality_views
 from mlspec.monitoring.queries import sql
 from mlspec.monitoring.queries.dashboard_model import dashboard
 from mlspec.monitoring.queries.measure import Count, Counted, Percentile
@@ -38,7 +39,7 @@ from mlspec.monitoring.queries.query import Query, Series
 from mlspec.monitoring.reports import MonitorReport, reports, run_report
 from mlspec.monitoring.retention_clock import retention_time
 from mlspec.monitoring.sealing import Sealed
-from mlspec.monitoring.slice_quality import SliceQuality, look_at_slices
+from mlspec.monitoring.slice_quality import SliceLook, SliceQuality, look_at_slices, slice_notes
 from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.render.formatting import metric_interval, metric_value, number, plural, share
 from mlspec.spec.types import duration_seconds
@@ -100,8 +101,8 @@ class Observer:
     _benign: list[Alarm] = field(default_factory=list)
     """Changes that are not harmful by the labels."""
     _dropped: DroppedRecords = field(default_factory=dict)
-    _slices: tuple[SliceQuality, ...] = ()
-    """Those that have become worse while their version as a whole has not."""
+    _slices: SliceLook = field(default_factory=SliceLook)
+    """The worse ones are those whose version as a whole has not become worse."""
 
     def observe(self) -> Observation:
         """Seal and forget, look for drift, check the alerts, and describe the state."""
@@ -160,17 +161,17 @@ class Observer:
         versions = answering_versions(self._run, self.model.version)
         look = drift_of(look, versions) if look is not None else None
         quality = quality_of(self._quality(look), versions)
-        self._slices = self._worse_slices(quality, versions)
-        quality = replace(quality, in_slices=_by_version(self._slices))
+        self._slices = self._look_at_slices(quality, versions)
+        quality = replace(quality, in_slices=_by_version(self._slices.worse))
         book = self.model.state / ALARMS
         makes = ActiveAlarms(self.model, self._run, self.now, self.viewed, known_since(book))
         moved = look.alarms if look else ()
         self._benign = self._without_harm(look, quality) if look else []
         drift = makes.drift([a for a in moved if a not in self._benign], quality)
-        active = [*makes.service(), *makes.harmful(quality, moved), *makes.slices(self._slices, moved), *drift]
+        active = [*makes.service(), *makes.harmful(quality, moved), *makes.slices(self._slices.worse, moved), *drift]
         changes = remember(book, self.model.project, active, self.now, store=self.notifies)
         measures = tuple(quality_measures(self.model, self._run, self.viewed, quality))
-        documents = (run_report(len(active)), *reports(self._harmful(look), quality, measures))
+        documents = (run_report(len(active)), *reports(self._harmful(look), quality, measures, self._slices.worse))
         return Observation(self._state(look, quality, changes.alarms, measures), changes, documents)
 
     def _harmful(self, look: DriftLook | None) -> DriftLook | None:
@@ -187,7 +188,8 @@ class Observer:
         model, viewed = self.model, self.viewed
         shown = dashboard(model.shape, model.alerts, model.project, "")
         traffic = self._traffic()
-        metrics = tuple(monitor_metrics(model.project, self.now, self._harmful(look), quality, alarms, measures))
+        harmful, worse = self._harmful(look), self._slices.worse
+        metrics = tuple(monitor_metrics(model.project, self.now, harmful, quality, alarms, measures, worse))
         with reported_numbers(metrics, viewed.until - timedelta(microseconds=1)) as reported:
             panels = panel_views(self._run, shown, model.shape, viewed, reported)
         return MonitorState(
@@ -200,12 +202,13 @@ class Observer:
             panels=tuple(self._panels(panels, quality)),
             features=tuple(input_views(model, viewed.since, viewed.until, look, self._benign)),
             diagnoses=tuple(_diagnoses(look, quality)),
-            quality=tuple(quality_views(model, self._run, viewed)),
+            quality=tuple(quality_views(model, self._run, viewed, self._slices)),
+            slice_notes=tuple(slice_notes(model)),
             estimates=tuple(estimate_views(quality.estimates)),
             measures=measures,
             estimate_assumption=self._assumption(quality),
             label_bias=label_bias_words(model, self._run, viewed),
-            label_mix=label_mix(model, self._run, viewed),
+            label_mixes=tuple(label_mixes(model, self._run, viewed)),
             evidence_threshold=look.threshold if look else None,
             deployments=tuple(self._deployments()),
             budget=look.budget if look else "",
@@ -289,11 +292,11 @@ class Observer:
             changes[alarm.group.version] = min(changes.get(alarm.group.version, since), since)
         return judged_since(self.model, self._run, quality, changes)
 
-    def _worse_slices(self, quality: QualityLook, versions: frozenset[str]) -> tuple[SliceQuality, ...]:
+    def _look_at_slices(self, quality: QualityLook, versions: frozenset[str]) -> SliceLook:
         """Where a version as a whole has become worse, that is the alarm."""
         harmful = {each.version for each in quality.harmful}
-        slices = look_at_slices(self.model, self._run, self.viewed)
-        return tuple(each for each in slices if each.version in versions - harmful)
+        look = look_at_slices(self.model, self._run, self.viewed)
+        return replace(look, worse=tuple(each for each in look.worse if each.version in versions - harmful))
 
     def _without_harm(self, look: DriftLook, quality: QualityLook) -> list[Alarm]:
         """The changes since which enough labelled rows have a loss within the tolerance: these are no alarms."""

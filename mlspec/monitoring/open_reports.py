@@ -24,10 +24,18 @@ FILE: Final = "reported.json"
 
 
 class ReportedOn(NamedTuple):
-    """What the rules judge by itself: a column of a version, or, without a column, its quality."""
+    """What the rules judge by itself: a column of a version, the quality of a slice of it, or, without either, its
+    quality."""
 
     version: str
     column: str = ""
+    slice: str = ""
+
+    def closed(self) -> MonitorReport:
+        """The report that it has no alarm."""
+        if self.slice:
+            return MonitorReport(self.version, {"slice": self.slice, "slice_alarm": 0})
+        return MonitorReport(self.version, {"column": self.column, "alarm": 0} if self.column else {"quality_alarm": 0})
 
 
 class ObservedModel(NamedTuple):
@@ -63,10 +71,7 @@ class OpenReports:
     def closing(self, reports: Sequence[MonitorReport]) -> list[MonitorReport]:
         """A report without an alarm for each open alarm that these reports say nothing about."""
         silent = set(self._read().open) - _places(reports, alarm_only=False)
-        return [
-            MonitorReport(place.version, {"column": place.column, "alarm": 0} if place.column else {"quality_alarm": 0})
-            for place in sorted(silent)
-        ]
+        return [place.closed() for place in sorted(silent)]
 
     def _read(self) -> SavedReports:
         try:
@@ -83,8 +88,14 @@ def _places(reports: Sequence[MonitorReport], *, alarm_only: bool) -> set[Report
     """What the reports are about; `alarm_only`: those with an alarm."""
     least = 1 if alarm_only else 0
     return {
-        ReportedOn(report.version, str(report.values.get("column", "")))
+        _place(report, name)
         for report in reports
-        for name in ("alarm", "quality_alarm")
+        for name in ("alarm", "quality_alarm", "slice_alarm")
         if isinstance(state := report.values.get(name), int) and state >= least
     }
+
+
+def _place(report: MonitorReport, alarm: str) -> ReportedOn:
+    if alarm == "slice_alarm":
+        return ReportedOn(report.version, slice=str(report.values["slice"]))
+    return ReportedOn(report.version, str(report.values.get("column", "")))

@@ -76,12 +76,12 @@ def panel_view(run: RunQuery, panel: Panel, shape: ModelShape, viewed: ViewedRan
         groups = [grouping.value for grouping in query.groups]
         cells = tuple(
             (
-                " ".join(str(row[group]) for group in groups if row[group] is not None),
+                *("" if row[group] is None else str(row[group]) for group in groups),
                 *(_number(row[s.name]) for s in query.values),
             )
             for row in rows
         )
-        heads = (" ".join(groups), *(series.title for series in query.values))
+        heads = (*groups, *(series.title for series in query.values))
         return PanelView(panel.id, panel.title, panel.question, panel.chart, units, (), limits, heads, cells, empty)
     lines = _lines(rows, query, viewed)
     additive = panel.chart in ("stacked", "shares")

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
@@ -22,13 +22,14 @@ from mlspec.monitoring.panel_data import RunQuery, ViewedRange
 from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated, estimated_accuracy, widened
 from mlspec.monitoring.quality.live_quality import wilson
 from mlspec.monitoring.quality.risk_alarm import Risk, RiskMonitor
+from mlspec.monitoring.quality_divisions import judged_slices
+from mlspec.monitoring.quality_losses import FIRST, error_scale, labelled_rows, loss_of, losses_of, tested_losses
 from mlspec.monitoring.watched_model import WatchedModel
-from mlspec.render.formatting import metric_interval
-from mlspec.sections.monitor_drift import DAY
+from mlspec.render.formatting import metric_interval, metric_value
+from mlspec.sections.monitor_drift import DAY, Drift
 from mlspec.spec.types import rate_parts
 
 _FILE: Final = "quality.json"
-_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MOST_ESTIMATED: Final = 20_000
 """Newest predictions from which the quality is estimated."""
 _STATES: Final = {
@@ -38,8 +39,6 @@ _Z: Final = 1.96
 """Standard errors of a 95 % interval."""
 _LOSSES: Final = 2
 """The losses of a regression are in units of the deviation of its true values (1: of its predictions)."""
-_SPREAD: Final = 2.0
-"""Standard deviations of the true values that are a loss of 1."""
 
 
 class SavedQuality(BaseModel):
@@ -58,7 +57,7 @@ class SavedQuality(BaseModel):
     """The digest of the reference of each version; `reference` is that of the exported model."""
 
 
-_UNSEEN: Final = SavedQuality(losses=_LOSSES, reference="", until=_FIRST, versions={})
+_UNSEEN: Final = SavedQuality(losses=_LOSSES, reference="", until=FIRST, versions={})
 """The state before the first look."""
 
 
@@ -117,9 +116,14 @@ class QualityLook:
         return tuple(each for each in self.versions if each.risk.state == "harmful")
 
     @property
+    def fallen(self) -> frozenset[str]:
+        """Their names."""
+        return frozenset(each.version for each in self.harmful)
+
+    @property
     def alarmed(self) -> frozenset[str]:
         """The versions with an alarm about their quality, of all rows or of a slice."""
-        return frozenset((*self.in_slices, *(each.version for each in self.harmful)))
+        return frozenset((*self.in_slices, *self.fallen))
 
 
 def judged_since(model: WatchedModel, run: RunQuery, look: QualityLook, changes: Mapping[str, datetime]) -> QualityLook:
@@ -130,25 +134,10 @@ def judged_since(model: WatchedModel, run: RunQuery, look: QualityLook, changes:
         if (since := changes.get(each.version)) is None or each.version not in monitors:
             versions.append(each)
             continue
-        rows = _labelled(model, run, each.version, since)
-        _, scale = _source(model.reference_of(each.version))
-        losses = np.array([loss_of(answer, actual, scale) for _, answer, actual in rows])
+        losses = losses_of(labelled_rows(model, run, each.version, since))
         risk = monitors[each.version].risk_since(losses, f" since {since:%Y-%m-%d %H:%M}")
         versions.append(replace(each, risk=replace(risk, scale=each.risk.scale)))
     return replace(look, versions=tuple(versions))
-
-
-def _labelled(
-    model: WatchedModel, run: RunQuery, version: str, since: datetime
-) -> list[tuple[datetime, object, object]]:
-    """The time, the answer and the label of the labelled rows of a version, in the order of time."""
-    answer = "label" if model.signature.labels else "value"
-    rows = run(
-        f"SELECT time, {answer} AS answer, actual FROM labelled WHERE version = ? AND time >= ? "
-        "AND actual IS NOT NULL ORDER BY time, id",
-        [version, since],
-    ).to_pylist()
-    return [(row["time"], row["answer"], row["actual"]) for row in rows]
 
 
 def look_at_quality(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> QualityLook:
@@ -158,8 +147,8 @@ def look_at_quality(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> 
     monitors = _monitors(saved)
     if monitors is None:  # damaged: all labels are taken again
         saved, monitors = _UNSEEN, {}
-    for version, monitor in monitors.items():  # the spec, or the slices, may be other ones
-        monitor.budget_rows = risk_budget(model, model.reference_of(version))
+    for monitor in monitors.values():  # the spec, or the slices, may be other ones
+        monitor.budget_rows = risk_budget(model)
     until = _take(model, run, monitors, saved.until)
     versions = {version: json.dumps(monitor.to_json()) for version, monitor in monitors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -212,31 +201,9 @@ def _restore(path: Path, model: WatchedModel) -> SavedQuality:
     return saved.model_copy(update={"versions": kept})  # the others were compared with another reference
 
 
-def _source(reference: Reference) -> tuple[Floats, float]:
-    """The losses on the test split in random order, as the interval needs them, and the error that is a loss of 1."""
-    shuffle = np.random.default_rng(0).permutation
-    classes, values = reference.classes, reference.values
-    if classes is not None:
-        right = sum(row[index] for index, row in enumerate(classes.confusion))
-        total = sum(sum(row) for row in classes.confusion)
-        return shuffle(np.repeat([0.0, 1.0], [right, total - right])), 1.0
-    if values is None:
-        return np.zeros(0), 1.0
-    errors = np.array(values.error.points)
-    # The reference has no true values: their variance is that of the predictions and the mean squared error, because
-    # errors of a fitted model have no correlation with its predictions.
-    scale = _SPREAD * math.hypot(values.value.deviation, float(np.sqrt(np.mean(errors**2)))) or 1.0
-    return shuffle(np.minimum(errors / scale, 1.0)), scale
-
-
-def error_scale(model: WatchedModel, version: str) -> float:
-    """The absolute error of a version that is a loss of 1."""
-    return _source(model.reference_of(version))[1]
-
-
 def _scale(reference: Reference) -> float | None:
     """The absolute error that is a loss of 1; None of a classification."""
-    return None if reference.classes is not None else _source(reference)[1]
+    return None if reference.classes is not None else error_scale(reference)
 
 
 def _monitors(saved: SavedQuality) -> dict[str, RiskMonitor] | None:
@@ -249,22 +216,25 @@ def _monitors(saved: SavedQuality) -> dict[str, RiskMonitor] | None:
 
 def test_losses(model: WatchedModel) -> Floats:
     """The losses on the test split."""
-    return _source(model.reference)[0]
+    return tested_losses(model.reference)[0]
 
 
 def new_risk_monitor(model: WatchedModel, version: str = "") -> RiskMonitor:
     """A detector of a version that has seen no label; default: of the exported model."""
-    reference = model.reference_of(version)
-    source, _ = _source(reference)
-    return RiskMonitor.of(source, model.options.quality.tolerance, risk_budget(model, reference))
+    source, _ = tested_losses(model.reference_of(version))
+    return RiskMonitor.of(source, model.options.quality.tolerance, risk_budget(model))
 
 
-def risk_budget(model: WatchedModel, reference: Reference) -> float:
+def risk_budget(model: WatchedModel) -> float:
     """The labelled rows between two false alarms about the whole of a version: half of the budget, if slices have a
     detector too."""
     alarms, seconds = rate_parts(model.options.quality.false_alarms)
-    per_day = model.options.drift.rows_per_day() if model.options.drift else 1000.0
-    return max(1.0, per_day * seconds / DAY / alarms) * (2 if reference.slice_errors else 1)
+    return max(1.0, rows_per_day(model) * seconds / DAY / alarms) * (2 if judged_slices(model) else 1)
+
+
+def rows_per_day(model: WatchedModel) -> float:
+    """The expected traffic."""
+    return (model.options.drift or Drift()).rows_per_day()
 
 
 def _take(model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], since: datetime) -> datetime:
@@ -275,7 +245,7 @@ def _take(model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], 
         [since],
     ).to_pylist()
     losses: dict[str, list[float]] = {}
-    scales = {version: _source(model.reference_of(version))[1] for version in {str(row["version"]) for row in rows}}
+    scales = {version: error_scale(model.reference_of(version)) for version in {str(row["version"]) for row in rows}}
     for row in rows:
         version = str(row["version"])
         losses.setdefault(version, []).append(loss_of(row["answer"], row["actual"], scales[version]))
@@ -285,13 +255,6 @@ def _take(model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], 
         monitors[version].update(np.array(values))
     newest = [row["added_at"] for row in rows]
     return max(newest, default=since)
-
-
-def loss_of(answer: object, actual: object, scale: float) -> float:
-    """The loss of a prediction, 0..1: an error of `scale` or more is 1, and so is a wrong label."""
-    if isinstance(answer, float) and isinstance(actual, float):
-        return min(abs(answer - actual) / scale, 1.0) if math.isfinite(answer) else 1.0
-    return float(answer != actual)
 
 
 def _counts(run: RunQuery, viewed: ViewedRange) -> tuple[int, int]:
@@ -310,6 +273,12 @@ def _expected(reference: Reference) -> float:
         total = sum(sum(row) for row in classes.confusion)
         return sum(row[index] for index, row in enumerate(classes.confusion)) / max(total, 1)
     return values.error.mean if values is not None else 0.0
+
+
+def tested_words(model: WatchedModel, version: str) -> str:
+    """What the alarm of a version compares with: `0.800 on 1,000 rows of the test split`."""
+    reference = model.reference_of(version)
+    return f"{metric_value(_expected(reference))} on {len(tested_losses(reference)[0]):,} rows of the test split"
 
 
 def _measured(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> dict[str, MeasuredQuality]:
@@ -337,12 +306,8 @@ def measured_quality(mean: float, deviation: float | None, count: int, *, labels
 
 def change_of_loss(model: WatchedModel, run: RunQuery, version: str) -> datetime | None:
     """When the loss of a version rose: the time of the row after the lowest point of a bet on it."""
-    _, scale = _source(model.reference_of(version))
-    rows = _labelled(model, run, version, _FIRST)
-    if not rows:
-        return None
-    losses = np.array([loss_of(answer, actual, scale) for _, answer, actual in rows])
-    return rows[new_risk_monitor(model, version).start(losses)][0]
+    rows = labelled_rows(model, run, version)
+    return rows[new_risk_monitor(model, version).start(losses_of(rows))].time if rows else None
 
 
 def _estimates(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> dict[str, Estimate]:

@@ -14,6 +14,7 @@ from mlspec.monitoring.drift.drift_alarm import Alarm, utc
 from mlspec.monitoring.drift_state import DriftLook
 from mlspec.monitoring.monitor_state import MeasureView
 from mlspec.monitoring.quality_state import QualityLook
+from mlspec.monitoring.slice_quality import SliceQuality
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -42,15 +43,19 @@ def run_report(alarms: int) -> MonitorReport:
 
 
 def reports(
-    look: DriftLook | None, quality: QualityLook, measures: Sequence[MeasureView] = ()
+    look: DriftLook | None,
+    quality: QualityLook,
+    measures: Sequence[MeasureView] = (),
+    slices: Sequence[SliceQuality] = (),
 ) -> Iterator[MonitorReport]:
-    """One for each compared column, for each version whose quality is measured or estimated, and for each measure."""
+    """One for each compared column, for each version whose quality is measured or estimated, for each slice that became
+    worse, and for each measure."""
     yield from _drift(look) if look is not None else ()
     known = {each.version: each for each in quality.versions}
     for version in sorted(known.keys() | quality.estimates.keys()):
         values: dict[str, JsonValue] = {}
         if (each := known.get(version)) is not None:
-            values = {"quality_alarm": int(version in quality.alarmed)}
+            values = {"quality_alarm": int(version in quality.fallen)}
         if each is not None and each.measured is not None:
             share = each.measured.rows / quality.rows if quality.rows else 0.0
             values |= {"metric": each.measured.metric, "quality": each.measured.value}
@@ -62,6 +67,7 @@ def reports(
             if estimate.tested is not None:
                 values.setdefault("quality_expected", estimate.tested)
         yield MonitorReport(version, values)
+    yield from map(_slice, slices)
     yield from map(_measure, measures)
 
 
@@ -84,6 +90,13 @@ def _alarm(alarm: Alarm) -> dict[str, JsonValue]:
         "direction": alarm.direction, "since": utc(alarm.since_time), "rows": alarm.rows, "alarm": 1,
     }  # fmt: skip
     return values | {"slice": alarm.group.slice} if alarm.group.slice else values
+
+
+def _slice(each: SliceQuality) -> MonitorReport:
+    values: dict[str, JsonValue] = {"slice": each.slice, "slice_alarm": 1, "slice_expected": each.expected}
+    if each.measured is not None:
+        values |= {"metric": each.measured.metric, "slice_quality": each.measured.value}
+    return MonitorReport(each.version, values)
 
 
 def _measure(view: MeasureView) -> MonitorReport:

@@ -211,7 +211,7 @@ class RetrainingRun:
         with tempfile.TemporaryDirectory(prefix="mlspec-") as folder:
             digest = reference_digest(artifacts)
             splits = (train, as_table(for_test, target))
-            reference = live_reference(artifacts, digest, splits, Path(folder), self.model.hidden)
+            reference = live_reference(artifacts, digest, splits, Path(folder), self.model.compared)
         store_reference(self.model.state, model_version(artifacts), reference)
 
     def _compared(self, champion: Path, rows: LabelledRows, error: float) -> Comparison:

@@ -1,13 +1,12 @@
-"""The quality of each slice of a version against that of the same slice on the test split: detectors with a common
-budget of false alarms."""
+"""The quality of each slice of a version against that of the same slice on the test split, or of its own first rows:
+detectors with a common budget of false alarms."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -16,21 +15,33 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mlspec.job import write_text
 from mlspec.monitoring.duckdb_session import quoted_name
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange
-from mlspec.monitoring.quality.risk_alarm import LEVEL, Risk, RiskMonitor
-from mlspec.monitoring.quality_state import (
-    MeasuredQuality,
+from mlspec.monitoring.quality.risk_alarm import Risk, RiskMonitor
+from mlspec.monitoring.quality_divisions import judged_slices, quality_slices, why_not_judged
+from mlspec.monitoring.quality_losses import (
+    FIRST,
+    InSlice,
+    RowLoss,
     error_scale,
+    labelled_rows,
     loss_of,
-    measured_quality,
-    risk_budget,
+    losses_of,
 )
-from mlspec.monitoring.quality_views import quality_slices
-from mlspec.monitoring.row_slices import definition, slice_errors
+from mlspec.monitoring.quality_state import MeasuredQuality, measured_quality
+from mlspec.monitoring.row_slices import slice_errors
+from mlspec.monitoring.slice_detectors import (
+    FIRST_ROWS,
+    MOST_OWN,
+    Basis,
+    basis,
+    new_slice_monitor,
+    own_slice_monitor,
+    slice_budget,
+    tested_errors_of,
+)
+from mlspec.monitoring.tested_slices import tested_definition
 from mlspec.monitoring.watched_model import WatchedModel
-from mlspec.render.formatting import share
 
 _FILE: Final = "slice-quality.json"
-_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class SavedSlices(BaseModel):
@@ -38,17 +49,19 @@ class SavedSlices(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    until: datetime = _FIRST
+    until: datetime = FIRST
     references: Mapping[str, str] = {}
     """The digest of the reference of each version."""
     definitions: Mapping[str, str] = {}
     versions: Mapping[str, Mapping[str, Mapping[str, str]]] = {}
     """The detector of each version, slice and value, as JSON."""
+    firsts: Mapping[str, Mapping[str, float]] = {}
+    """By version and slice (`town=Bonn`) the mean error of the first rows, where these are what it compares with."""
 
 
 @dataclass(frozen=True, slots=True)
 class SliceQuality:
-    """The quality of a slice of a version that is worse than on the test split by more than the tolerance."""
+    """The quality of a slice of a version that is worse than before by more than the tolerance."""
 
     version: str
     name: str
@@ -57,34 +70,56 @@ class SliceQuality:
     measured: MeasuredQuality | None
     """Of the predictions in the viewed range."""
     expected: float
-    """On the test split: the accuracy, or the mean absolute error."""
+    """Of the rows that it is compared with: the accuracy, or the mean absolute error."""
     evidence: float
     threshold: float
     since: datetime
-    condition: str
-    """What the rows of the slice have in common, in SQL over `labelled p`."""
+    rows: InSlice
+    tested: bool = True
+    """Whether it is compared with its rows of the test split, and not with the first ones that had a label."""
 
     @property
     def slice(self) -> str:
         """`town=Bonn`."""
         return f"{self.name}={self.value}"
 
+    @property
+    def before(self) -> str:
+        """What it is compared with."""
+        return "on its rows of the test split" if self.tested else f"on its first {FIRST_ROWS} labelled rows"
+
 
 Monitors = dict[str, dict[str, dict[str, RiskMonitor]]]
+Firsts = dict[str, dict[str, float]]
 
 
-def look_at_slices(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> tuple[SliceQuality, ...]:
+@dataclass(frozen=True, slots=True)
+class SliceLook:
+    """The slices that have become worse, and the detectors of all."""
+
+    worse: tuple[SliceQuality, ...] = ()
+    monitors: Monitors = field(default_factory=dict)
+    firsts: Firsts = field(default_factory=dict)
+
+    def basis(self, model: WatchedModel, version: str, name: str, value: str) -> Basis:
+        """What the alarm of a slice compares with, or why it has none."""
+        if name not in judged_slices(model):
+            return Basis(lacking=why_not_judged(model)[name])
+        return basis(model, version, (name, value), self.firsts.get(version, {}).get(f"{name}={value}"))
+
+
+def slice_notes(model: WatchedModel) -> Iterator[str]:
+    """Which slices have no alarm, and why."""
+    for name, reason in why_not_judged(model).items():
+        yield f"{name} has no alarm of its own: {reason}"
+
+
+def look_at_slices(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> SliceLook:
     """Take labels that are new since the last look, save the state, and return the slices that have become worse."""
-    key, slices = quality_slices(model)
-    expressions = {
-        name: expression
-        for name, how in slices.items()
-        if (how.column or name) not in model.hashed and (expression := model.rows.expression(name, how))
-    }
+    (key, slices), expressions = quality_slices(model), judged_slices(model)
     if not expressions:
-        return ()
-    path = model.state / _FILE
-    definitions = {name: definition(name, slices[name]) for name in expressions}
+        return SliceLook()
+    definitions = {name: tested_definition(name, slices[name], model.hidden) for name in expressions}
     saved = _restore(model, definitions)
     monitors: Monitors = {
         version: {
@@ -93,16 +128,16 @@ def look_at_slices(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> t
         }
         for version, named in saved.versions.items()
     }
-    for version, named in monitors.items():  # the budget of the spec may be another one
-        for values in named.values():
-            for monitor in values.values():
-                monitor.budget_rows = _budget_rows(model, version)
+    firsts: Firsts = {version: dict(named) for version, named in saved.firsts.items()}
+    for monitor in (each for named in monitors.values() for values in named.values() for each in values.values()):
+        monitor.budget_rows = slice_budget(model)  # that of the spec may be another one
     with slice_errors(key, lambda text: run(f"SELECT {text} FROM predictions p"), expressions):
-        until = _take(model, run, monitors, expressions, definitions, saved.until)
+        until = _take(model, run, (monitors, firsts), expressions, saved.until)
     document = SavedSlices(
         until=until,
         references=model.referenced_models,
         definitions=definitions,
+        firsts=firsts,
         versions={
             version: {
                 name: {value: json.dumps(each.to_json()) for value, each in values.items()}
@@ -111,52 +146,11 @@ def look_at_slices(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> t
             for version, named in monitors.items()
         },
     )
+    path = model.state / _FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, document.model_dump_json() + "\n")
-    return tuple(_worse(model, run, viewed, monitors, expressions))
-
-
-def new_slice_monitor(model: WatchedModel, version: str, name: str, value: str) -> RiskMonitor | None:
-    """A detector of a slice; None where the test split has too few of its rows.
-
-    The slices have half of the budget. It is divided among the declared divisions: the slices of one have no row in
-    common, so that together they see each row once.
-    """
-    reference = model.reference_of(version)
-    known = reference.slice_errors.get(name, {}).get(value)
-    if known is None:
-        return None
-    scale = error_scale(model, version)
-    errors = np.random.default_rng(0).permutation(np.array(known.points))
-    slices = sum(map(len, reference.slice_errors.values()))
-    tolerance, budget = model.options.quality.tolerance, _budget_rows(model, version)
-    return RiskMonitor.of(np.minimum(errors / scale, 1.0), tolerance, budget, LEVEL / slices)
-
-
-def _budget_rows(model: WatchedModel, version: str) -> float:
-    """The labelled rows of a slice between two false alarms about it: its part of the half that the slices have."""
-    reference = model.reference_of(version)
-    return risk_budget(model, reference) * len(reference.slice_errors)
-
-
-_RISES: Final = (0.1, 0.2, 0.4)
-"""Rises of the loss that `monitor power` is asked about."""
-
-
-def slice_power(model: WatchedModel) -> Iterator[str]:
-    """For each slice that has a detector: the loss on the test split, and after how many of its labelled rows a rise of
-    the loss raises an alarm."""
-    for name, values in model.reference.slice_errors.items():
-        for value in values:
-            monitor = new_slice_monitor(model, "", name, value)
-            if monitor is None:
-                continue
-            answers = []
-            for rise in _RISES:
-                rows = monitor.rows_until(min(monitor.source.mean + rise, 1.0))
-                answers.append(f"+{share(rise)} " + (f"about {rows:,.0f} rows" if math.isfinite(rows) else "never"))
-            loss = f"loss {share(monitor.source.mean)} on {monitor.source.rows:,} rows of the test split"
-            yield f"{name}={value} ({loss}): {', '.join(answers)}"
+    worse = tuple(_worse(model, run, viewed, (monitors, firsts), expressions))
+    return SliceLook(worse, monitors, firsts)
 
 
 def _restore(model: WatchedModel, definitions: Mapping[str, str]) -> SavedSlices:
@@ -178,11 +172,11 @@ def _restore(model: WatchedModel, definitions: Mapping[str, str]) -> SavedSlices
 def _take(
     model: WatchedModel,
     run: RunQuery,
-    monitors: Monitors,
+    known: tuple[Monitors, Firsts],
     expressions: Mapping[str, str],
-    definitions: Mapping[str, str],
     since: datetime,
 ) -> datetime:
+    monitors, firsts = known
     answer = "label" if model.signature.labels else "value"
     selected = ", ".join(f"{text} AS {quoted_name(f'slice.{name}')}" for name, text in expressions.items())
     rows = run(
@@ -190,7 +184,7 @@ def _take(
         "WHERE added_at > ? AND actual IS NOT NULL ORDER BY added_at, labelled_at, time, id",
         [since],
     ).to_pylist()
-    scales = {version: error_scale(model, version) for version in {str(row["version"]) for row in rows}}
+    scales = {version: error_scale(model.reference_of(version)) for version in {str(row["version"]) for row in rows}}
     losses: dict[tuple[str, str, str], list[float]] = {}
     for row in rows:
         version = str(row["version"])
@@ -198,62 +192,93 @@ def _take(
         for name in expressions:
             if (value := row[f"slice.{name}"]) is not None:
                 losses.setdefault((version, name, str(value)), []).append(loss)
+    lacking: set[tuple[str, str]] = set()
     for (version, name, value), values in losses.items():
         of = monitors.setdefault(version, {}).setdefault(name, {})
-        same = model.reference_of(version).tested.get(name) == definitions[name]
-        monitor = of.get(value) or (new_slice_monitor(model, version, name, value) if same else None)
-        if monitor is not None:
+        monitor = of.get(value) or new_slice_monitor(model, version, name, value)
+        if monitor is None:
+            lacking.add((version, name))
+        else:
             monitor.update(np.array(values))
             of[value] = monitor
+    for version, name in sorted(lacking):
+        begun = _begin(model, run, monitors[version][name], version, (name, expressions[name]))
+        firsts.setdefault(version, {}).update(begun)
     return max((row["added_at"] for row in rows), default=since)
 
 
+def _begin(
+    model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], version: str, division: tuple[str, str]
+) -> dict[str, float]:
+    """Detectors of the values that have no rows to compare with on the test split, and enough labelled ones by now;
+    returns the mean errors of their first rows."""
+    name, expression = division
+    own = sum(tested_errors_of(model, version, name, value) is None for value in monitors)
+    counted = run(
+        f"SELECT {expression} AS slice, COUNT(*) AS count FROM labelled p WHERE p.version = ? "
+        f"AND p.actual IS NOT NULL GROUP BY ALL HAVING slice IS NOT NULL AND count >= {FIRST_ROWS} "
+        "ORDER BY count DESC, slice",
+        [version],
+    ).to_pylist()
+    begun = {}
+    new = [value for row in counted if (value := str(row["slice"])) not in monitors]
+    for value in new[: max(0, MOST_OWN - own)]:
+        order = "p.added_at, p.labelled_at, p.time, p.id"
+        rows = labelled_rows(model, run, version, inside=InSlice(expression, value), order=order)
+        monitors[value] = own_slice_monitor(model, losses_of(rows))
+        begun[f"{name}={value}"] = float(np.mean([row.error for row in rows[:FIRST_ROWS]]))
+    return begun
+
+
 def _worse(
-    model: WatchedModel, run: RunQuery, viewed: ViewedRange, monitors: Monitors, expressions: Mapping[str, str]
+    model: WatchedModel,
+    run: RunQuery,
+    viewed: ViewedRange,
+    known: tuple[Monitors, Firsts],
+    expressions: Mapping[str, str],
 ) -> Iterator[SliceQuality]:
+    monitors, firsts = known
     for version, named in sorted(monitors.items()):
         for name, values in named.items():
             for value, monitor in sorted(values.items()):
-                if monitor.risk().state != "harmful" or name not in expressions:
-                    continue
-                rows = _rows(model, run, version, expressions[name], value)
-                losses = np.array([loss for _, loss, _ in rows])
-                grid = model.reference_of(version).slice_errors[name][value]
-                labels = bool(model.signature.labels)
-                yield SliceQuality(
-                    version=version,
-                    name=name,
-                    value=value,
-                    risk=monitor.risk(),
-                    measured=_measured(
-                        [e for time, _, e in rows if viewed.since <= time < viewed.until], labels=labels
-                    ),
-                    expected=1 - grid.mean if labels else grid.mean,
-                    evidence=monitor.evidence,
-                    threshold=monitor.budget_rows,
-                    since=rows[monitor.start(losses)][0] if rows else viewed.until,
-                    condition=expressions[name],
-                )
+                if monitor.risk().state == "harmful" and name in expressions:
+                    grid = tested_errors_of(model, version, name, value)
+                    before = firsts.get(version, {}).get(f"{name}={value}", 0.0) if grid is None else grid.mean
+                    inside = InSlice(expressions[name], value)
+                    each = _fallen(model, run, viewed, (version, name, before), inside, monitor)
+                    yield replace(each, tested=grid is not None)
 
 
-def _rows(
-    model: WatchedModel, run: RunQuery, version: str, expression: str, value: str
-) -> list[tuple[datetime, float, float]]:
-    """The time, the loss and the error of the labelled rows of a slice, in the order of time."""
-    answer = "label" if model.signature.labels else "value"
-    rows = run(
-        f"SELECT p.time, p.{answer} AS answer, p.actual FROM labelled p WHERE p.version = ? AND {expression} = ? "
-        "AND p.actual IS NOT NULL ORDER BY p.time, p.id",
-        [version, value],
-    ).to_pylist()
-    scale = error_scale(model, version)
-    losses = [loss_of(row["answer"], row["actual"], scale) for row in rows]
-    return [(row["time"], loss, loss * scale) for row, loss in zip(rows, losses, strict=True)]
+def _fallen(
+    model: WatchedModel,
+    run: RunQuery,
+    viewed: ViewedRange,
+    about: tuple[str, str, float],
+    inside: InSlice,
+    monitor: RiskMonitor,
+) -> SliceQuality:
+    """`about` are the version, the name of the slice, and the mean error of the rows that it is compared with."""
+    version, name, before = about
+    rows = labelled_rows(model, run, version, inside=inside)
+    labels = bool(model.signature.labels)
+    return SliceQuality(
+        version=version,
+        name=name,
+        value=inside.value,
+        risk=monitor.risk(),
+        measured=_measured([row for row in rows if viewed.since <= row.time < viewed.until], labels=labels),
+        expected=1 - before if labels else before,
+        evidence=monitor.evidence,
+        threshold=monitor.budget_rows,
+        since=rows[monitor.start(losses_of(rows))].time if rows else viewed.until,
+        rows=inside,
+    )
 
 
-def _measured(errors: list[float], *, labels: bool) -> MeasuredQuality | None:
-    if not errors:
+def _measured(rows: list[RowLoss], *, labels: bool) -> MeasuredQuality | None:
+    if not rows:
         return None
-    values = 1 - np.array(errors) if labels else np.array(errors)
+    errors = np.array([row.error for row in rows])
+    values = 1 - errors if labels else errors
     deviation = float(values.std(ddof=1)) if len(values) > 1 else 0.0
     return measured_quality(float(values.mean()), deviation, len(values), labels=labels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlspec.monitoring.baseline.quantile_grid import Floats, QuantileGrid
-from mlspec.monitoring.baseline.reference import ColumnDistribution
+from mlspec.monitoring.baseline.reference import CategoryReference, ColumnDistribution
 from mlspec.monitoring.duckdb_session import QueryLimits, quoted_name, quoted_text, session
 from mlspec.monitoring.row_slices import DRIFT, QUALITY, SliceableRows, definition, few_values, slice_errors
 from mlspec.monitoring.split_columns import TEST
 from mlspec.records.schema import Schema
+from mlspec.runtime.input_hash import VALUE_BYTES, input_hash, project_key
 from mlspec.sections.monitor_slice import LiveSlice
 
 TESTED_ROWS: Final = 30
@@ -25,13 +26,46 @@ MOST_TESTED: Final = 50
 """Values of a slice whose quality is compared, the most frequent ones of the test split."""
 
 
+class LiveComparison(NamedTuple):
+    """What a reference is for: slices for drift and for quality, and what the log of the project has of its inputs."""
+
+    sliced: Mapping[str, LiveSlice] | None = None
+    tested: Mapping[str, LiveSlice] | None = None
+    """Default: the values of inputs with few of them."""
+    hidden: Mapping[str, str] | None = None
+    """Inputs of which the log has hashes, with the key of the project, or no values."""
+    project: str = ""
+
+
+IN_FULL: Final = LiveComparison()
+"""Without declared slices, and with all inputs in the log."""
+
+
 def tested_slices(
     columns: Mapping[str, ColumnDistribution], hidden: Mapping[str, str], declared: Mapping[str, LiveSlice] | None
 ) -> tuple[Mapping[str, LiveSlice], dict[str, str]]:
-    """The slices whose errors are compared, and their definitions: of hidden inputs live rows are in none of them."""
+    """The slices whose errors are compared, and their definitions: those that live rows are in.
+
+    Rows of hidden inputs are in none, but for the values of hashed categories.
+    """
     slices = few_values(columns, hidden) if declared is None else declared
-    shown = {name: how for name, how in slices.items() if (how.column or name) not in hidden and not how.of_answer_time}
-    return shown, {name: definition(name, how) for name, how in shown.items()}
+    shown = {}
+    for name, how in slices.items():
+        column = how.column or name
+        hashed = by_hash(name, how, hidden) and isinstance(columns.get(column), CategoryReference)
+        if not how.of_answer_time and (column not in hidden or hashed):
+            shown[name] = how
+    return shown, {name: tested_definition(name, how, hidden) for name, how in shown.items()}
+
+
+def by_hash(name: str, how: LiveSlice, hidden: Mapping[str, str]) -> bool:
+    """Whether live rows are in the slices of a division by the hash of the value, which is all that the log has."""
+    return hidden.get(how.column or name) == "hashed" and how.by == "value" and not how.bins and not how.where
+
+
+def tested_definition(name: str, how: LiveSlice, hidden: Mapping[str, str]) -> str:
+    """The slice as text, with what its values are: another one has other values."""
+    return definition(name, how) + (" hashed" if by_hash(name, how, hidden) else "")
 
 
 def test_errors(schema: Schema, actual: pa.ChunkedArray, table: pa.Table) -> Floats:
@@ -45,22 +79,26 @@ def test_errors(schema: Schema, actual: pa.ChunkedArray, table: pa.Table) -> Flo
 
 
 def errors_of_slices(
-    artifacts: Path, schema: Schema, divisions: Mapping[str, LiveSlice], errors: Floats
+    artifacts: Path, schema: Schema, divisions: Mapping[str, LiveSlice], errors: Floats, how: LiveComparison
 ) -> dict[str, dict[str, QuantileGrid]]:
-    """The errors of the rows of each frequent slice of the test split; none without that split."""
+    """The errors of the rows of each frequent slice of the test split, by its value as the log has it; none without
+    that split."""
     result: dict[str, dict[str, QuantileGrid]] = {}
     rows = SliceableRows({name: kind.type for name, kind in schema.inputs.items()})
     split = artifacts / TEST
     if not split.is_file() or pq.read_metadata(split).num_rows != len(errors):
         return result
-    for name, how in divisions.items():
-        if (expression := rows.expression(name, how)) is None:
+    for name, division in divisions.items():
+        if (expression := rows.expression(name, division)) is None:
             continue
         slices = slice_of_rows(split, schema, name, expression, QUALITY)
         counted = sorted(pc.value_counts(slices.drop_null()).to_pylist(), key=lambda each: -each["counts"])
         for value in [each["values"] for each in counted[:MOST_TESTED] if each["counts"] >= TESTED_ROWS]:
             inside = pc.fill_null(pc.equal(slices, value), False).to_numpy()
-            result.setdefault(name, {})[value] = QuantileGrid.of(errors[inside])
+            logged = value
+            if by_hash(name, division, how.hidden or {}):
+                logged = input_hash(value.encode(), VALUE_BYTES, project_key(how.project))
+            result.setdefault(name, {})[logged] = QuantileGrid.of(errors[inside])
     return result
 
 

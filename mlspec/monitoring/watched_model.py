@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from mlspec.errors import StageError, UnobservableError
-from mlspec.monitoring.baseline.reference import CategoryReference, Reference
-from mlspec.monitoring.compute_reference import model_version, project_reference
+from mlspec.monitoring.baseline.reference import VERSION, CategoryReference, Reference
+from mlspec.monitoring.compute_reference import model_version, project_reference, stored_reference
 from mlspec.monitoring.log_columns import LogColumns
 from mlspec.monitoring.prediction_store import PredictionStore
 from mlspec.monitoring.queries.alerts import Alert, alerts
 from mlspec.monitoring.queries.query import ModelShape
 from mlspec.monitoring.reference_files import load_reference, referenced_models
 from mlspec.monitoring.row_slices import SliceableRows
+from mlspec.monitoring.tested_slices import LiveComparison, tested_slices
 from mlspec.records.bundle_signature import BundleSignature
 from mlspec.sections.monitor import Monitor
 from mlspec.sections.monitor_slice import LiveSlice, named_slices
@@ -36,6 +37,8 @@ class WatchedModel:
     folder: Path
     """The store."""
     signature: BundleSignature
+    stored: Reference | None = None
+    """The reference, where none is to be computed."""
 
     @property
     def root(self) -> Path:
@@ -89,8 +92,13 @@ class WatchedModel:
     @cached_property
     def reference(self) -> Reference:
         """The training data. Raises UnobservableError if there is neither the data nor a carried reference."""
+        return self.stored or project_reference(self.artifacts, self.state, self.compared)
+
+    @cached_property
+    def compared(self) -> LiveComparison:
+        """What its reference is for."""
         tested = named_slices(self.options.quality.slices) or self.drift_slices or None
-        return project_reference(self.artifacts, self.state, self.drift_slices, self.hidden, tested)
+        return LiveComparison(self.drift_slices, tested, self.hidden, self.project)
 
     @cached_property
     def version(self) -> str:
@@ -142,6 +150,15 @@ class WatchedModel:
     def alerts(self) -> tuple[Alert, ...]:
         """The alerts of the spec."""
         return alerts(self.options.alerts, self.shape)
+
+
+def with_stored_reference(model: WatchedModel) -> WatchedModel | None:
+    """The model with the reference that `mlspec monitor` has stored; None without one that fits the spec."""
+    reference = stored_reference(model.artifacts, model.state)
+    if reference is None or reference.version != VERSION:
+        return None
+    _, needed = tested_slices(reference.columns, model.hidden, model.compared.tested)
+    return replace(model, stored=reference) if dict(reference.tested) == needed else None
 
 
 def watched_model(project: Project, root: Path) -> WatchedModel:

@@ -13,6 +13,9 @@ from mlspec.report.monitor_words import (
     QUALITY_HEADS,
     corrected_words,
     label_words,
+    lacking_words,
+    metric_title,
+    not_estimated,
     quality_cells,
     quality_title,
     shift_words,
@@ -57,18 +60,22 @@ def monitor_tables(state: MonitorState) -> Iterator[DrawnTable]:
     yield from (_panel(panel) for panel in state.panels if panel.chart == "table")
     if state.quality:
         yield _quality(state)
-    if state.label_mix:
+    if state.label_mixes:
         yield _labels(state)
     if state.features:
         yield _features(state)
 
 
 def _panel(panel: PanelView) -> DrawnTable:
-    heads = tuple(TableHead(name, index > 0) for index, name in enumerate(panel.heads))
+    names = panel.names
+    heads = tuple(TableHead(name, index >= names) for index, name in enumerate(panel.heads))
     rows = tuple(
-        tuple(
-            TableCell(text)
-            for text in (str(row[0]), *(_cell(c, unit) for c, unit in zip(row[1:], panel.units, strict=True)))
+        (
+            *(
+                TableCell(metric_title(str(name)) if head == "metric" else str(name))
+                for head, name in zip(panel.heads, row[:names], strict=False)
+            ),
+            *(TableCell(_cell(cell, unit)) for cell, unit in zip(row[names:], panel.units, strict=True)),
         )
         for row in panel.cells
     )
@@ -80,7 +87,7 @@ def _cell(value: str | float | None, unit: PanelUnit) -> str:
 
 
 def _quality(state: MonitorState) -> DrawnTable:
-    heads = tuple(TableHead(name, index > 1) for index, name in enumerate(QUALITY_HEADS))
+    heads = tuple(TableHead(name, 1 < index < 5) for index, name in enumerate(QUALITY_HEADS))
     worse = worse_slices(state.quality)
     rows = []
     for view, cells in zip(state.quality, quality_cells(state), strict=True):
@@ -92,6 +99,7 @@ def _quality(state: MonitorState) -> DrawnTable:
         notes.append(f"What is expected without labels {state.estimate_assumption}.")
     if state.label_bias:
         notes.append(f"{state.label_bias[:1].upper()}{state.label_bias[1:]}.")
+    notes += lacking_words(state)
     if worse:
         notes.append("Red: the interval of the slice lies wholly below the quality of its version, compared by itself.")
     title = f"{quality_title(state)} by version and slice"
@@ -99,6 +107,7 @@ def _quality(state: MonitorState) -> DrawnTable:
 
 
 _LABEL_HEADS = (
+    TableHead("version"),
     TableHead("label"),
     TableHead("in training", True),
     TableHead("predicted", True),
@@ -107,14 +116,16 @@ _LABEL_HEADS = (
 
 
 def _labels(state: MonitorState) -> DrawnTable:
-    mix = state.label_mix
-    assert mix is not None
-    rows = tuple(tuple(map(TableCell, (s.label, share(s.training), *label_words(s)))) for s in mix.shares)
-    estimate = f"The estimate (label shift by expectation maximisation) {mix.assumption}."
-    if mix.problem:
-        estimate = f"The shares of the true labels are not estimated: {mix.problem}."
-    note = f"With 95 % intervals. {estimate} {corrected_words(mix)}".rstrip()
-    return DrawnTable("label-mix", "Mix of the true labels", "without labels", _LABEL_HEADS, rows, notes=(note,))
+    rows = tuple(
+        tuple(map(TableCell, (mix.version, s.label, share(s.training), *label_words(s))))
+        for mix in state.label_mixes
+        for s in mix.shares
+    )
+    assumption = state.label_mixes[0].assumption
+    notes = [f"With 95 % intervals. The estimate (label shift by expectation maximisation) {assumption}."]
+    notes += [not_estimated(mix) or corrected_words(mix) for mix in state.label_mixes]
+    title = "Mix of the true labels"
+    return DrawnTable("label-mix", title, "without labels", _LABEL_HEADS, rows, notes=tuple(filter(None, notes)))
 
 
 _FEATURE_HEADS = (

@@ -20,6 +20,8 @@ from mlspec.monitoring.monitor_state import (
 from mlspec.monitoring.shift_measure import ShiftMeasure
 from mlspec.render.formatting import DASH, metric_interval, number, share
 
+_NAMED: Final = 4
+"""Slices that are named."""
 _SMALL: Final = 0.001
 """Smaller p-values are shown as this limit."""
 
@@ -105,14 +107,21 @@ def labelled_words(view: QualityView) -> str:
 _NAMES: Final = {"f1": "F1", "auroc": "AUROC"}
 
 
+def metric_title(name: str) -> str:
+    """`F1` of `f1`."""
+    return _NAMES.get(name, name)
+
+
 def measure_words(view: MeasureView) -> str:
     """`precision 0.750 (0.700 to 0.800), expected 0.801 (0.780 to 0.822)`."""
     values = [estimate_words(view.measured)] if view.measured else []
     values += [f"expected {estimate_words(view.estimated)}"] if view.estimated else []
-    return f"{_NAMES.get(view.metric, view.metric)} {', '.join(values)}"
+    return f"{metric_title(view.metric)} {', '.join(values)}"
 
 
-QUALITY_HEADS: Final = ("version", "slice", "measured with labels", "labelled", "expected without labels")
+QUALITY_HEADS: Final = (
+    "version", "slice", "measured with labels", "labelled", "expected without labels", "the alarm compares with"
+)  # fmt: skip
 
 
 def quality_cells(state: MonitorState) -> list[tuple[str, ...]]:
@@ -125,9 +134,22 @@ def quality_cells(state: MonitorState) -> list[tuple[str, ...]]:
             quality_words(view),
             labelled_words(view),
             expected.get(view.version, DASH) if not view.slice else "",
+            "no alarm: see below" if view.lacking else view.compared,
         )
         for view in state.quality
     ]
+
+
+def lacking_words(state: MonitorState) -> Iterator[str]:
+    """Which slices have no alarm, by the reason: of those that never have one the note alone."""
+    reasons: dict[str, list[str]] = {}
+    for view in state.quality:
+        if view.lacking and not any(view.lacking in note for note in state.slice_notes):
+            reasons.setdefault(view.lacking, []).append(f"{view.slice} (version {view.version})")
+    for reason, slices in reasons.items():
+        more = f" and {len(slices) - _NAMED} more" if len(slices) > _NAMED else ""
+        yield f"No alarm of {', '.join(slices[:_NAMED])}{more}: {reason}."
+    yield from (f"The slice {note}." for note in state.slice_notes)
 
 
 def quality_title(state: MonitorState) -> str:
@@ -147,9 +169,15 @@ def _worse(view: QualityView, whole: QualityView | None) -> bool:
     return view.high < whole.value if view.metric == "accuracy" else view.low > whole.value
 
 
+def not_estimated(mix: LabelMix) -> str:
+    """Why the shares of a version are not estimated; empty if they are."""
+    what = f"The shares of the true labels of version {mix.version} are not estimated"
+    return f"{what}: {mix.problem}." if mix.problem else ""
+
+
 def corrected_words(mix: LabelMix) -> str:
     """The expected accuracy with the estimated shares of the labels; empty without it."""
     if mix.accuracy is None:
         return ""
-    each = mix.accuracy
-    return f"With these shares the expected accuracy is {metric_interval(each.value, each.low, each.high)}."
+    accuracy = metric_interval(mix.accuracy.value, mix.accuracy.low, mix.accuracy.high)
+    return f"With these shares the expected accuracy of version {mix.version} is {accuracy}."

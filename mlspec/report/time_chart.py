@@ -187,21 +187,22 @@ def _times(time: TimeRange, x: Scale) -> list[Markup]:
     ]
 
 
+_MARK: Final = 80.0
+"""Width of the name of a version at its mark."""
+
+
 def _marks(time: TimeRange, x: Scale) -> list[Markup]:
-    """A dashed line where a version answered first."""
-    parts = []
-    for moment, version in time.deployments:
+    """A dashed line where a version answered first; of those close together the newest is named."""
+    parts: list[Markup] = []
+    free = float("inf")
+    for moment, version in reversed(time.deployments):
         if time.since <= moment <= time.until:
             at = x(moment.timestamp())
-            words = fitted(f"version {version}", 80, 10)
-            parts.append(
-                tag(
-                    "g",
-                    tag("title", f"version {version}, {_clock(moment)}"),
-                    line(at, TOP - 14, at, HEIGHT - BOTTOM, "mark"),
-                    text(at + 3, TOP - 6, words, class_="tick"),
-                )
-            )
+            words = fitted(f"version {version}", _MARK, 10)
+            named = [text(at + 3, TOP - 6, words, class_="tick")] if at + _MARK <= free else []
+            free = at if named else free
+            title = tag("title", f"version {version}, {_clock(moment)}")
+            parts.append(tag("g", title, line(at, TOP - 14, at, HEIGHT - BOTTOM, "mark"), *named))
     return parts
 
 

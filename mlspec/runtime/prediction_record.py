@@ -11,13 +11,13 @@ import random
 import struct
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from hashlib import blake2b
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 import orjson
 
 from mlspec.runtime.contract import Contract
 from mlspec.runtime.image_statistics import ImageStatistics
+from mlspec.runtime.input_hash import VALUE_BYTES, input_hash, project_key
 from mlspec.runtime.json_text import written
 from mlspec.runtime.log_policy import LogPolicy, Storage
 from mlspec.runtime.predictor import Prediction
@@ -217,7 +217,7 @@ class _InputsOf:
     """The inputs of a row as the policy stores them."""
 
     def __init__(self, contract: Contract, policy: LogPolicy) -> None:
-        self._key = policy.project.encode()[:64]
+        self._key = project_key(policy.project)
         self._storage: dict[str, Storage] = {name: policy.columns.get(name, "full") for name in contract.inputs}
         images = {name for name, kind in contract.inputs.items() if kind == "image"}
         self._values = {name: s for name, s in self._storage.items() if s != "redacted" and name not in images}
@@ -228,7 +228,7 @@ class _InputsOf:
         if self.unchanged:
             return row
         return {
-            name: row[name] if storage == "full" or row[name] is None else self._hash(row[name], 8)
+            name: row[name] if storage == "full" or row[name] is None else self._hash(row[name], VALUE_BYTES)
             for name, storage in self._values.items()
         }
 
@@ -242,7 +242,7 @@ class _InputsOf:
 
     def _hash(self, value: object, size: int, *, keyed: bool = True) -> str:
         content = value.encode() if isinstance(value, str) else written(value)
-        return blake2b(content, digest_size=size, key=self._key if keyed else b"").hexdigest()
+        return input_hash(content, size, self._key if keyed else b"")
 
 
 def outcome(status: int) -> str:

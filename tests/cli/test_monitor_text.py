@@ -37,14 +37,18 @@ def test_of_many_labels_those_that_differ_from_training_are_named(capsys: pytest
     """A share whose interval has that of training says nothing."""
     usual = [LabelShareView(f"usual {n}", 0.02, 0.02, 0.4, None, (0.0, 1.0)) for n in range(40)]
     moved = [LabelShareView(f"moved {n}", 0.02, 0.3, 0.1 + n / 100, None, (0.08, 0.3)) for n in range(11)]
-    state = replace(incidents_state(), label_mix=LabelMix((*usual, *moved), "assumes that rows look alike"))
+    mix = LabelMix((*usual, *moved), "assumes that rows look alike", version="7")
+    state = replace(incidents_state(), label_mixes=(mix,))
     show_state(Console(as_json=False), state)
     text = " ".join(capsys.readouterr().out.split())
-    assert "Estimated shares of the true labels that differ from training (11 of 51): moved 10 20% (8% to 30%)" in text
-    assert "and 3 more (in --json). This assumes that rows look alike." in text
+    assert (
+        "Estimated shares of the true labels of version 7 that differ from training (11 of 51): moved 10 20% (8% to 30%)"
+        in text
+    )
+    assert "and 3 more (in --json). The estimate of shares assumes that rows look alike." in text
     assert "usual" not in text
     assert "Quality of the 2 labels that are predicted most, with 95 % intervals" in text
-    show_state(Console(as_json=False), replace(state, label_mix=LabelMix(tuple(usual[:2]), "assumes nothing")))
+    show_state(Console(as_json=False), replace(state, label_mixes=(LabelMix(tuple(usual[:2]), "assumes nothing"),)))
     assert "Estimated shares" not in capsys.readouterr().out
 
 
@@ -72,7 +76,7 @@ def test_the_json_has_the_same(state: object) -> None:
     assert feature["evidence"] > 0
     assert document["quality"][0].keys() >= {"version", "slice", "value", "low", "high", "labelled", "labelled_share"}
     assert document["estimates"][0]["assumption"]
-    assert document["label_mix"]["shares"]
+    assert document["label_mixes"][0]["shares"]
     assert document["dropped"] == ({"log": {"queue_full": 12}} if document["notes"] else {})
     assert document["measures"][0].keys() == {"version", "label", "metric", "measured", "estimated"}
     assert document["diagnoses"][0]["sentences"]

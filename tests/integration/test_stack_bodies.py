@@ -203,6 +203,15 @@ def test_rules_judge_each_version_and_wait_for_a_second_look(trees: dict[str, di
     assert {"mlspec", "cola"} <= set(rules["error-rate"]["tags"])
 
 
+def test_a_spec_whose_quality_has_slices_has_a_rule_for_them(trees: dict[str, dict[str, Any]]) -> None:
+    path = "kibana/rules/slice-quality.json"
+    assert {spec: path in tree for spec, tree in trees.items()} == {
+        "texts": False, "regression": True, "odd names": True, "images": False,
+    }  # fmt: skip
+    query = trees["regression"][path]["params"]["esqlQuery"]["esql"]
+    assert "BY slice = monitor.slice, version = service.version" in query
+
+
 def test_ids_of_rules_are_stable_uuids_of_version_4() -> None:
     from mlspec.parts.monitor.stack_names import stable_uuid
 

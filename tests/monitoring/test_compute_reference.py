@@ -25,8 +25,11 @@ from mlspec.monitoring.baseline.reference import (
     word_hash,
 )
 from mlspec.monitoring.compute_reference import CATEGORIES, project_reference
+from mlspec.monitoring.tested_slices import LiveComparison
+from mlspec.runtime.log_policy import LogPolicy
 from mlspec.sections.monitor_slice import LiveSlice
 from tests.bundles import text_bundle
+from tests.runtime.test_prediction_record import ROW, encoder, records, request
 
 CLASS = {"column": "label", "type": "class", "labels": ["no", "yes"]}
 
@@ -135,9 +138,15 @@ def test_a_slice_has_the_errors_of_its_rows_of_the_test_split(tmp_path: Path) ->
         "Bonn": (60, 1 / 3),
         "Trier": (40, 0.5),
     }
-    assert project_reference(project, tmp_path, hidden={"town": "hashed"}).slice_errors == {}
+    assert project_reference(project, tmp_path, LiveComparison(hidden={"town": "hashed"})).slice_errors == {}
+    how = LiveComparison(hidden={"town": "hashed"}, tested={"town": LiveSlice()}, project="shop")
+    hashed = project_reference(project, tmp_path, how)
+    assert hashed.tested == {"town": "town hashed"}
+    log = encoder(LogPolicy("shop", columns={"town": "hashed"}))
+    logged = [records(log, request(rows=[{**ROW, "town": town}]))[0]["inputs"]["town"] for town in ("Bonn", "Trier")]
+    assert list(hashed.slice_errors["town"]) == logged
     declared = {"big": LiveSlice(where="town IN ('Bonn', 'Trier')")}
-    assert set(project_reference(project, tmp_path, None, None, declared).slice_errors["big"]) == {"yes"}
+    assert set(project_reference(project, tmp_path, LiveComparison(tested=declared)).slice_errors["big"]) == {"yes"}
 
 
 def test_a_slice_has_the_distribution_of_its_own_rows(tmp_path: Path) -> None:
@@ -148,7 +157,7 @@ def test_a_slice_has_the_distribution_of_its_own_rows(tmp_path: Path) -> None:
     train = {"age": ages, "town": towns, "label": [0, 1] * 275}
     project = artifacts(tmp_path / "artifacts", kinds, train, CLASS, PREDICTED)
     assert project_reference(project, tmp_path).slices == {}
-    reference = project_reference(project, tmp_path, {"town": LiveSlice()})
+    reference = project_reference(project, tmp_path, LiveComparison({"town": LiveSlice()}))
     assert set(reference.slices) == {"town=Bonn", "town=Trier"}
     means = {name: columns["age"] for name, columns in reference.slices.items()}
     assert all(isinstance(column, NumberReference) for column in means.values())
@@ -163,7 +172,7 @@ def test_a_slice_has_the_lengths_of_its_own_texts_and_the_words_of_all(tmp_path:
     project = artifacts(tmp_path / "artifacts", kinds, train, CLASS, PREDICTED)
     test = pa.table({**train, "text": ["one four"] * 60 + ["one"] * 60})
     pq.write_table(test, project / "data" / "test.parquet")
-    slices = project_reference(project, tmp_path, {"town": LiveSlice()}).slices
+    slices = project_reference(project, tmp_path, LiveComparison({"town": LiveSlice()})).slices
     actual = {name: columns["text"] for name, columns in slices.items()}
     known = {name: text for name, text in actual.items() if isinstance(text, TextReference)}
     assert {name: text.words.mean for name, text in known.items()} == {"town=Bonn": 3, "town=Trier": 1}
@@ -188,7 +197,7 @@ def test_slices_by_bins_a_length_a_condition_and_the_month_of_a_date(tmp_path: P
         "day": LiveSlice(column="day", by="month"),
         "other": LiveSlice(column="text", by="length", bins=[1000]),
     }
-    reference = project_reference(project, tmp_path, slices)
+    reference = project_reference(project, tmp_path, LiveComparison(slices))
     counted = {name: {n: c.rows for n, c in columns.items()} for name, columns in reference.slices.items()}
     assert {name: columns["age"] for name, columns in counted.items()} == {
         "age=<40": 99, "age=>=40": 100, "length=<20": 100, "length=>=20": 100, "old=yes": 100, "old=no": 99,
@@ -206,7 +215,7 @@ def test_a_slice_with_another_definition_is_computed_again(tmp_path: Path) -> No
     project = artifacts(tmp_path / "artifacts", kinds, train, CLASS, PREDICTED)
     sizes = []
     for edge in (50.0, 40.0):
-        reference = project_reference(project, tmp_path, {"age": LiveSlice(bins=[edge])})
+        reference = project_reference(project, tmp_path, LiveComparison({"age": LiveSlice(bins=[edge])}))
         sizes.append({name: columns["age"].rows for name, columns in reference.slices.items()})
     assert sizes == [{"age=<50": 50, "age=>=50": 50}, {"age=>=40": 60}]
 
@@ -215,7 +224,7 @@ def test_a_condition_that_fails_on_the_training_data_names_its_slice(tmp_path: P
     kinds = {"age": {"type": "number"}}
     project = artifacts(tmp_path / "artifacts", kinds, {"age": [1.0], "label": [0]}, CLASS, PREDICTED)
     with pytest.raises(UsageError, match=r"monitor.drift.slices.old: .*agee"):
-        project_reference(project, tmp_path, {"old": LiveSlice(where="agee > 3")})
+        project_reference(project, tmp_path, LiveComparison({"old": LiveSlice(where="agee > 3")}))
 
 
 def test_without_data_and_without_a_copy(tmp_path: Path) -> None:

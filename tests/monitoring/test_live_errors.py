@@ -17,6 +17,7 @@ from mlspec.monitoring.baseline.reference import Reference
 from mlspec.monitoring.compute_reference import compute_reference, project_reference
 from mlspec.monitoring.monitor_state import MonitorState
 from mlspec.monitoring.observation import Observation
+from mlspec.monitoring.tested_slices import LiveComparison
 from mlspec.report.monitor_page import monitor_page
 from tests.monitoring.log_lines import DAY, REGRESSION, line, segment
 from tests.monitoring.test_compute_reference import artifacts
@@ -164,12 +165,12 @@ def test_an_input_that_is_not_logged_is_not_learned_from(tmp_path: Path) -> None
     folder, state = project(tmp_path / "artifacts", 150), tmp_path / "state"
     names = []
     for hidden in ({}, {"age": "redacted", "sentence": "redacted"}, {"sentence": "hashed"}):
-        reference = project_reference(folder, state, hidden=hidden)
+        reference = project_reference(folder, state, LiveComparison(hidden=hidden))
         assert reference.values is not None
         assert reference.values.errors is not None
         assert dict(reference.values.errors.hidden) == hidden
         names.append({column.name for column in reference.values.errors.columns})
-        assert (project_reference(folder, state, hidden=hidden) == reference) is True
+        assert (project_reference(folder, state, LiveComparison(hidden=hidden)) == reference) is True
     assert names[0] >= {"value", "input.age", "input.town", "characters.sentence"}
     assert "input.age" not in names[1]
     assert not [name for name in names[2] if name.endswith(".sentence")]

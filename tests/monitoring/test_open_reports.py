@@ -22,6 +22,7 @@ from mlspec.monitoring.reports import MonitorReport, reports
 from mlspec.parts.monitor.rules import alert_rules, queries
 from tests.esql_as_sql import create, flat, translated
 from tests.monitoring.incidents_store import incidents, incidents_model
+from tests.monitoring.test_slice_quality import labelled, sliced
 from tests.monitoring.watched import Service
 from tests.runtime.elastic_proxy import ElasticProxy, cluster
 
@@ -51,7 +52,7 @@ class Stored:
 
     def rows(self, rule: str, since: datetime = NOW) -> list[dict[str, Any]]:
         """The rows of a rule, each of which is an alert; Kibana filters by time."""
-        rules = alert_rules((), incidents_model().shape, "shop", "predictions", "reports", "dashboard")
+        rules = alert_rules((), incidents_model().shape, "shop", "predictions", "reports", "dashboard", sliced=True)
         query = dict(zip((each.name for each in rules), queries(rules), strict=True))[rule]
         with duckdb.connect() as connection:
             create(connection, "reports", flat(self.documents()))
@@ -95,6 +96,20 @@ def test_the_rules_fire_for_a_version_and_end_once_it_no_longer_answers(stored: 
     assert stored.rows("drift") == stored.rows("quality") == []
     stored.run(of_version("8"))
     assert len(stored.rows("drift")) == len(stored.rows("quality")) == 1
+
+
+def test_the_rule_of_slices_fires_for_a_slice_and_ends_with_its_alarm(stored: Stored, tmp_path: Path) -> None:
+    service = sliced(tmp_path)
+    service.answer(1500)
+    labelled(service, {"Köln": 0.45, "Bonn": 0.12})
+    observed = service.observe().reports
+    stored.run(observed)
+    (fired,) = stored.rows("slice-quality")
+    assert (fired["slice"], fired["version"], fired["expected"]) == ("town=Köln", "7", 0.8)
+    assert 0.4 < fired["quality"] < 0.7
+    assert stored.rows("quality") == []
+    stored.run([each for each in observed if "slice_alarm" not in each.values])
+    assert stored.rows("slice-quality") == []
 
 
 def test_a_rule_fires_without_a_run_of_the_monitor_and_not_after_one_without_traffic(

@@ -156,34 +156,57 @@ def test_a_test_split_with_rows_of_one_label_says_nothing_about_the_area() -> No
     assert area_error(0.9, 100, 100) == pytest.approx(0.0217, abs=0.001)
 
 
-def test_the_true_labels_are_estimated_from_calibrated_probabilities(tmp_path: Path) -> None:
-    """Calibrated scores under 60 % yes, of which 20 % are live."""
+def shifted(draws: np.random.Generator, share: float) -> tuple[dict[str, object], bool]:
+    """A prediction of a model that learned 60 % yes, of rows of which that share is; and whether it is right."""
+    true = draws.random() < share
+    odds = np.exp(draws.normal(1.5 if true else -1.5, 3**0.5)) * 0.6 / 0.4
+    yes = float(odds / (1 + odds))
+    label = "yes" if yes >= 0.5 else "no"
+    prediction = {"label": label, "score": max(yes, 1 - yes), "probabilities": {"no": 1 - yes, "yes": yes}}
+    return prediction, (label == "yes") == true
+
+
+def test_the_true_labels_of_each_version_are_estimated_from_calibrated_probabilities(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     calibration = tuple(ScoreBin(score=100 * s, correct=int(100 * s), count=100) for s in np.arange(0.525, 1, 0.05))
     classes = REFERENCE.classes
     assert classes is not None
     reference = REFERENCE.model_copy(update={"classes": classes.model_copy(update={"calibration": calibration})})
     service, draws = Service(tmp_path, reference=reference), np.random.default_rng(0)
-    records = []
-    for number in range(3000):
-        odds = np.exp(draws.normal(1.5 if draws.random() < 0.2 else -1.5, 3**0.5)) * 0.6 / 0.4
-        yes = float(odds / (1 + odds))
-        label = "yes" if yes >= 0.5 else "no"
-        prediction = {"label": label, "score": max(yes, 1 - yes), "probabilities": {"no": 1 - yes, "yes": yes}}
-        records.append(line(number, prediction=prediction))
+    records, right, number = [], dict.fromkeys("789", 0), 0
+    for version, share, rows in (("7", 0.2, 3000), ("8", 0.8, 3000), ("9", 0.5, 40)):
+        for _ in range(rows):
+            prediction, is_right = shifted(draws, share)
+            right[version] += is_right
+            records.append(line(number := number + 1, prediction=prediction, version=version))
     segment(tmp_path, records)
-    service.count = 3000
+    service.count = number
     state = service.observe().state
-    assert state.label_mix is not None
-    shares = {share.label: share for share in state.label_mix.shares}
-    assert shares["yes"].training == 0.6
-    assert shares["yes"].estimated == pytest.approx(0.2, abs=0.03)
-    for ends, value in (
-        (shares["yes"].estimated_interval, shares["yes"].estimated),
-        (shares["yes"].predicted_interval, shares["yes"].predicted),
-    ):
-        assert ends is not None
-        assert ends[0] < value < ends[1] < ends[0] + 0.06
-    assert "rows of one label look as they did in training" in state.label_mix.assumption
+    mixes = {mix.version: mix for mix in state.label_mixes}
+    for version, share in (("7", 0.2), ("8", 0.8)):
+        shares = {each.label: each for each in mixes[version].shares}
+        assert shares["yes"].training == 0.6
+        assert shares["yes"].estimated == pytest.approx(share, abs=0.03)
+        for ends, value in (
+            (shares["yes"].estimated_interval, shares["yes"].estimated),
+            (shares["yes"].predicted_interval, shares["yes"].predicted),
+        ):
+            assert ends is not None
+            assert ends[0] < value < ends[1] < ends[0] + 0.06
+        accuracy = mixes[version].accuracy
+        assert accuracy is not None
+        assert accuracy.value == pytest.approx(right[version] / 3000, abs=0.015)
+        assert accuracy.low < right[version] / 3000 < accuracy.high
+        assert "rows of one label look as they did in training" in mixes[version].assumption
+    assert mixes["9"].accuracy is None
+    few = "The shares of the true labels of version 9 are not estimated: 40 predictions of 100 that are needed."
+    show_state(Console(), state)
+    text, page = " ".join(capsys.readouterr().out.split()), monitor_page(state)
+    for shown in (text, page):
+        assert few in shown
+        assert "With these shares the expected accuracy of version 7 is 0." in shown
+        assert "With these shares the expected accuracy of version 8 is 0." in shown
 
 
 def test_shares_of_labels_that_do_not_converge_are_not_shown(
@@ -199,12 +222,12 @@ def test_shares_of_labels_that_do_not_converge_are_not_shown(
     segment(tmp_path, [line(number, prediction=prediction) for number in range(300)])
     service.count = 300
     state = service.observe().state
-    assert state.label_mix is not None
-    assert [share.estimated for share in state.label_mix.shares] == [None, None]
+    (mix,) = state.label_mixes
+    assert [share.estimated for share in mix.shares] == [None, None]
     reason = "are not estimated: expectation maximisation did not converge in 1,000 steps"
     show_state(Console(), state)
     assert reason in " ".join(capsys.readouterr().out.split())
     assert reason in monitor_page(state)
-    document = state_json(state)["label_mix"]
-    assert isinstance(document, dict)
-    assert document["problem"] in monitor_page(state)
+    mixes = state_json(state)["label_mixes"]
+    assert isinstance(mixes, list)
+    assert mixes[0]["problem"] in monitor_page(state)

@@ -28,6 +28,7 @@ from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.records.bundle_signature import BundleSignature
 from mlspec.runtime.predictor import Predictor
 from mlspec.sections.monitor import Monitor
+from mlspec.sections.monitor_quality import Quality
 from tests.bundles import text_bundle
 from tests.monitoring.log_lines import DAY, line, segment
 from tests.monitoring.references import REFERENCE
@@ -43,6 +44,9 @@ def opposite(bundle: Path) -> None:
     weights = next(each for each in model.graph.initializer if each.name == "weights")
     weights.CopyFrom(numpy_helper.from_array(-np.asarray(numpy_helper.to_array(weights)), "weights"))
     onnx.save(model, bundle / "model.onnx")
+
+
+LENGTHS = {"length": {"column": "sentence", "by": "length", "bins": [5]}}
 
 
 class Project:
@@ -137,6 +141,8 @@ def project(tmp_path: Path) -> Make:
 
 def test_a_better_model_is_released_with_its_rows(project: Make) -> None:
     each = project()
+    options = each.model.options.model_copy(update={"quality": Quality.model_validate({"slices": LENGTHS})})
+    each.model = replace(each.model, options=options)
     each.predictions(labels_of=each.challenger)
     outcome = each.run()
     assert outcome.retraining is not None
@@ -146,7 +152,8 @@ def test_a_better_model_is_released_with_its_rows(project: Make) -> None:
     assert rows.column_names == ["sentence", "label"]
     assert 0.3 * ROWS < rows.num_rows < 0.7 * ROWS
     version = model_version(each.model.artifacts)
-    accepted = project_reference(each.model.artifacts, each.model.state)
+    accepted = project_reference(each.model.artifacts, each.model.state, each.model.compared)
+    assert accepted.slice_errors.keys() == accepted.tested.keys() == {"length"}
     assert (accepted.rows, referenced_models(each.model.state)[version]) == (ROWS, accepted.digest)
     assert accepted.classes is not None
     assert sum(map(sum, accepted.classes.confusion)) == ROWS - rows.num_rows

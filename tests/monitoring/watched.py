@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -42,9 +42,17 @@ class Service:
     def model(self) -> WatchedModel:
         return WatchedModel("shop", "", self.options, self.folder / "artifacts", self.folder, self.signature)
 
-    def answer(self, rows: int, *, age: float = 40.0, version: str = "7", sentence: str = "as in training") -> None:
-        """Rows as in the reference, but for the mean of `age` and the text."""
-        self._log(self._prediction(age, version, sentence) for _ in range(rows))
+    def answer(
+        self,
+        rows: int,
+        *,
+        age: float = 40.0,
+        version: str = "7",
+        sentence: str = "as in training",
+        towns: Mapping[str, str] | None = None,
+    ) -> None:
+        """Rows as in the reference, but for the mean of `age` and the text; `towns` has other names of towns."""
+        self._log(self._prediction(age, version, sentence, towns or {}) for _ in range(rows))
 
     def fail(self, requests: int, version: str = "7", **values: Any) -> None:
         """Requests that the model fails on; `values` replace keys of their records."""
@@ -73,7 +81,7 @@ class Service:
     def _time(self) -> str:
         return self.now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
-    def _prediction(self, age: float, version: str, sentence: str) -> dict[str, Any]:
+    def _prediction(self, age: float, version: str, sentence: str, towns: Mapping[str, str]) -> dict[str, Any]:
         number, draw = self._next(), self._random
         town = draw.choice(["Bonn", "Köln", "Trier"], p=[0.6, 0.38, 0.02])
         value = draw.normal(300_000, 90_000) if self.signature is REGRESSION else None
@@ -85,7 +93,7 @@ class Service:
             version=version,
             inputs={
                 "age": None if draw.random() < 0.02 else draw.normal(age, 10),
-                "town": str(town),
+                "town": towns.get(str(town), str(town)),
                 "sentence": sentence,
             },
             lengths={"sentence": {"characters": draw.normal(30, 5), "words": draw.normal(6, 1)}},

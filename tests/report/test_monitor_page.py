@@ -20,7 +20,7 @@ def test_the_page_answers_the_four_questions_and_names_the_alarm() -> None:
     page = Page(monitor_page(full_state()))
     for words in ("1 alarm", "Is it up?", "41 ms", "cola moved up by 0.42 sd", "2 rows that show it", "limit 6%",
                   "version 8", "No labels yet.", "12 records were dropped",
-                  "With these shares the expected accuracy is 0.700 (0.650 to 0.750).",
+                  "With these shares the expected accuracy of version 8 is 0.700 (0.650 to 0.750).",
                   # since when, which version, which column
                   "since 2026-11-26 09:00 · version 8 · column cola",
                   # what is to be decided

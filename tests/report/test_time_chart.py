@@ -47,3 +47,11 @@ def test_a_dashed_curve_has_the_colour_of_its_version_and_shows_a_single_value()
         chart = str(line_chart("Accuracy", lines, "fraction", time))
         assert re.findall(r'class="curve dashed (\w+)"', chart) == (["s1"] if points is not single else [])
         assert "7 expected, 2026-11-27 05:00: 70%" in chart or points is not single
+
+
+def test_of_versions_that_answered_first_at_nearly_the_same_time_the_newest_is_named() -> None:
+    deployed = ((SINCE, "6"), (SINCE + timedelta(hours=12), "7"), (SINCE + timedelta(hours=13), "8"))
+    time = TimeRange(SINCE, SINCE + timedelta(days=1), deployed)
+    chart = str(line_chart("Latency", [ChartLine("p95", ((SINCE, 3.0),))], "milliseconds", time))
+    assert re.findall(r">version (\d)</text>", chart) == ["8", "6"]
+    assert re.findall(r"<title>version (\d), ", chart) == ["8", "7", "6"]

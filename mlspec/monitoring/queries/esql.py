@@ -135,7 +135,7 @@ def _aggregated(series: Sequence[Series], by: Sequence[Grouping]) -> Iterator[st
 
 def _latest(series: Sequence[Series], by: Sequence[Grouping]) -> Iterator[str]:
     """The latest report of each group. ES|QL before 9.3 has no latest value, but that of a text which begins with the
-    time is its largest."""
+    time is its largest; MAX takes a text since 8.16 (https://github.com/elastic/elasticsearch/pull/111544)."""
     values = {s.name: _reported(s.measure) for s in series if isinstance(s.measure, Latest)}
     texts = (f'COALESCE(TO_STRING({field}), "")' for field in values.values())
     joined = f"CONCAT(TO_STRING(TO_LONG({TIME})), {', '.join(text for each in texts for text in (_BETWEEN, each))})"

@@ -40,6 +40,7 @@ _OBSERVED: Final = "mlspec_observed_rows_total"
 _REPORTED: Final = "mlspec_monitor_"
 DRIFT_ALARM: Final = f"{_REPORTED}drift_alarm_open"
 QUALITY_ALARM: Final = f"{_REPORTED}quality_alarm_open"
+SLICE_ALARM: Final = f"{_REPORTED}slice_quality_alarm_open"
 MEASURED_AT: Final = f"{_REPORTED}time_seconds"
 
 

@@ -127,6 +127,9 @@ _REPORT: Final[dict[str, JsonValue]] = {
     "alarms": _number("long"),
     "slice": _KEYWORD,
     "quality_alarm": _number("byte"),
+    "slice_alarm": _number("byte"),
+    "slice_quality": _number("double"),
+    "slice_expected": _number("double"),
     "metric": _KEYWORD,
     "quality": _number("double"),
     "quality_estimated": _number("float"),
@@ -136,7 +139,8 @@ _REPORT: Final[dict[str, JsonValue]] = {
     **{f"{name}{end}": _number("double") for name in ("measure", "measure_estimated") for end in ("", "_low", "_high")},
     "labelled_share": _number("float"),
 }
-"""A report of `mlspec monitor`: drift of a column, the quality of a version, one measure of it, or that it has run."""
+"""A report of `mlspec monitor`: drift of a column, the quality of a version or of a slice that became worse, one
+measure of it, or that it has run."""
 
 
 def _group(properties: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -13,6 +13,7 @@ from mlspec.parts.monitor.dashboard_body import dashboard_body
 from mlspec.parts.monitor.panels import DashboardSource
 from mlspec.parts.monitor.rules import AlertRule, alert_rules
 from mlspec.parts.monitor.saved_dashboard import saved_objects, view_name
+from mlspec.parts.monitor.slice_checks import may_be_judged
 from mlspec.parts.monitor.stack_names import DEFAULT, SpecSections
 from mlspec.parts.monitor.templates import stream_options
 from mlspec.sections.data import DataSpec
@@ -58,8 +59,8 @@ def kibana_objects(spec: SpecSections) -> KibanaObjects:
     fired = alerts(monitor.alerts, shape)
     shown = dashboard(shape, fired, title, options.description)
     source = DashboardSource(shown, shape, options.stream, options.reports, ("mlspec", options.project))
-    dashboard_id = f"{options.stream}-dashboard"
-    rules = alert_rules(fired, shape, title, options.stream, options.reports, dashboard_id)
+    dashboard_id, sliced = f"{options.stream}-dashboard", may_be_judged(monitor, spec.need(DataSpec))
+    rules = alert_rules(fired, shape, title, options.stream, options.reports, dashboard_id, sliced=sliced)
     return KibanaObjects(f"{options.stream}-view", dashboard_id, source, rules)
 
 

@@ -12,6 +12,7 @@ from mlspec.monitoring.queries.dashboard_model import dashboard
 from mlspec.monitoring.queries.measure import Measure
 from mlspec.monitoring.queries.query import ModelShape
 from mlspec.parts.monitor import alertmanager_config, grafana_dashboard, prometheus_rule_tests, prometheus_rules
+from mlspec.parts.monitor.slice_checks import may_be_judged
 from mlspec.plan.artifact import Artifact
 from mlspec.sections.data import DataSpec
 from mlspec.sections.monitor import Monitor
@@ -84,6 +85,7 @@ def _rules(project: Project, options: Prometheus) -> Iterator[Artifact]:
         pending=duration_seconds(options.pending),
         labels=options.labels,
         runbook=options.runbook,
+        sliced=may_be_judged(monitor, project.need(DataSpec)),
     )
     declared = alerts(monitor.alerts, of)
     group = prometheus_rules.group(declared, common)

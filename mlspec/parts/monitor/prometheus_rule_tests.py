@@ -324,6 +324,9 @@ def _monitored(group: RuleGroup, options: RuleOptions) -> Iterator[RuleTest]:
     of_input = {"version": "2", "input": "input.age"}
     yield from _gauge(group, rules.DRIFT, promql.DRIFT_ALARM, model, of_input, options)
     yield from _gauge(group, rules.QUALITY, promql.QUALITY_ALARM, model, {"version": "2"}, options)
+    if options.sliced:
+        of_slice = {"version": "2", "slice": "town", "value": "Bonn"}
+        yield from _gauge(group, rules.SLICE_QUALITY, promql.SLICE_ALARM, model, of_slice, options)
 
 
 def _measured(group: RuleGroup, options: RuleOptions) -> Iterator[RuleTest]:

@@ -13,8 +13,9 @@ from mlspec.monitoring.queries.query import Grouping
 UNREACHABLE: Final = "ModelUnreachable"
 DRIFT: Final = "ModelDrift"
 QUALITY: Final = "ModelQuality"
+SLICE_QUALITY: Final = "ModelSliceQuality"
 NOT_MONITORED: Final = "ModelNotMonitored"
-MONITORED: Final = (DRIFT, QUALITY, NOT_MONITORED)
+MONITORED: Final = (DRIFT, QUALITY, SLICE_QUALITY, NOT_MONITORED)
 """Alerts on what `mlspec monitor` measures."""
 NOT_LOGGED: Final = "ModelPredictionsNotLogged"
 DROPPED: Final = "mlspec_prediction_log_dropped_total"
@@ -69,6 +70,8 @@ class RuleOptions(NamedTuple):
     pending: int
     labels: Mapping[str, str] = {}
     runbook: str | None = None
+    sliced: bool = False
+    """Whether the quality of slices is judged."""
 
 
 def group(alerts: Sequence[Alert], options: RuleOptions) -> RuleGroup:
@@ -188,6 +191,16 @@ def _of_monitor(options: RuleOptions) -> Iterator[AlertingRule]:
     }
     fell = f"max by (version) ({scope.vector(promql.QUALITY_ALARM)}) == 1"
     yield _rule(QUALITY, fell, "critical", worse, options)
+    if options.sliced:
+        lower = {
+            "summary": f"{who}: the quality fell where {{{{ $labels.slice }}}} is {{{{ $labels.value }}}}",
+            "description": "The model is worse in this slice than before by more than monitor.quality.tolerance, and "
+            "not on all rows. The value `other` stands for those that the test split lacks.",
+            "action": "examine the rows that `mlspec monitor` shows, then train with more labelled rows of the slice: "
+            "`mlspec monitor retrain`",
+        }
+        opened = f"max by (version, slice, value) ({scope.vector(promql.SLICE_ALARM)}) == 1"
+        yield _rule(SLICE_QUALITY, opened, "warning", lower, options)
     late = {
         "summary": f"{options.model}: drift and quality are not measured",
         "description": "`mlspec monitor` does not run, or does not reach Prometheus: drift and quality go unseen.",

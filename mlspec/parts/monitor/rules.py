@@ -42,6 +42,11 @@ GUIDES: Final[Mapping[str, str]] = {
 1. `mlspec monitor` shows the version, the slices, and how many predictions have a label.
 2. If the version is new, go back: `mlspec rollback`.
 3. Otherwise train on the new labels: `mlspec monitor retrain`.""",
+    "slice-quality": """The model is worse in this slice by more than `monitor.quality.tolerance`, and not on all rows.
+
+1. `mlspec monitor` shows the slice, since when, what it is compared with, and twenty rows.
+2. Ask whether the rows of the slice have changed: who sends them, and who labels them.
+3. Train with more labelled rows of the slice: `mlspec monitor retrain`.""",
     "not-monitored": """`mlspec monitor` does not run, or does not reach Elasticsearch: no rule sees drift or quality.
 
 1. Check that `mlspec monitor` runs on a schedule, at least once a day.
@@ -51,16 +56,18 @@ GUIDES: Final[Mapping[str, str]] = {
 
 
 def alert_rules(
-    alerts: tuple[Alert, ...], shape: ModelShape, title: str, stream: str, reports: str, dashboard: str
+    alerts: tuple[Alert, ...], shape: ModelShape, title: str, stream: str, reports: str, dashboard: str, *, sliced: bool
 ) -> list[AlertRule]:
     """The rules of a project. `actions` is empty: the team configures who is notified, and a second apply keeps it.
 
-    Each has an investigation guide and the dashboard of that id beside it.
+    Each has an investigation guide and the dashboard of that id beside it. `sliced`: the quality of slices is judged.
     """
     bodies = {alert.name: _of_alert(alert, shape, title, stream) for alert in alerts}
     interval = max((alert.interval for alert in alerts), default=300)
     bodies["drift"] = _of_drift(shape.project, title, reports, interval)
     bodies["quality"] = _of_quality(shape.project, title, reports, interval)
+    if sliced:
+        bodies["slice-quality"] = _of_slices(shape.project, title, reports, interval)
     bodies["not-monitored"] = _of_monitor(shape.project, title, reports, interval)
     guides = {**{alert.name: _guide(alert) for alert in alerts}, **GUIDES}
     for name, body in bodies.items():
@@ -101,6 +108,15 @@ def _of_quality(project: str, title: str, reports: str, interval: int) -> Body:
     groups = "BY version = service.version"
     query = f"FROM {reports} | WHERE monitor.quality_alarm IS NOT NULL | STATS {values} {groups}{_NOW}"
     return _rule(f"{title}: quality", query, _REPORTED_WITHIN, interval, 1, ["mlspec", project, "critical"])
+
+
+def _of_slices(project: str, title: str, reports: str, interval: int) -> Body:
+    """The same for the quality of a slice, where that of the version did not fall."""
+    alarm = "WHERE monitor.slice_alarm == 1"
+    values = f"quality = AVG(monitor.slice_quality), expected = MAX(monitor.slice_expected), {_open(alarm)}"
+    groups = "BY slice = monitor.slice, version = service.version"
+    query = f"FROM {reports} | WHERE monitor.slice_alarm IS NOT NULL | STATS {values} {groups}{_NOW}"
+    return _rule(f"{title}: quality of a slice", query, _REPORTED_WITHIN, interval, 1, ["mlspec", project, "warning"])
 
 
 def _of_monitor(project: str, title: str, reports: str, interval: int) -> Body:

@@ -18,6 +18,21 @@ def check(monitor: Monitor, data: DataSpec) -> Iterator[Finding]:
     yield from _check("quality", monitor.quality.slices, data)
 
 
+def may_be_judged(monitor: Monitor, data: DataSpec) -> bool:
+    """Whether the quality of a slice can have an alarm: of a declared one, or of a category input with few values."""
+    stored = monitor.storage(data.columns)
+    declared = named_slices(monitor.quality.slices) or named_slices(monitor.drift.slices if monitor.drift else [])
+    if not declared:
+        return any(kind.type == "category" and stored[name] == "full" for name, kind in data.columns.items())
+    return any(_in_the_log(how, stored.get(how.column or name, "full")) for name, how in declared.items())
+
+
+def _in_the_log(how: LiveSlice, storage: str) -> bool:
+    """Whether rows of the log can be divided that way, and compared with others."""
+    by_value = how.by == "value" and not how.bins
+    return not how.of_answer_time and (bool(how.where) or storage == "full" or (storage == "hashed" and by_value))
+
+
 def _check(key: str, slices: list[str] | Mapping[str, LiveSlice], data: DataSpec) -> Iterator[Finding]:
     for index, (name, how) in enumerate(named_slices(slices).items()):
         listed = isinstance(slices, list)

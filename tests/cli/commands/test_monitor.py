@@ -7,16 +7,22 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from mlspec.cli.commands.monitor import command
 from mlspec.cli.commands.plan import command as plan_command
 from mlspec.errors import MlspecError
+from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
+from mlspec.monitoring.reference_files import store_reference
 from mlspec.records.profile import Profile
 from tests.monitoring.log_lines import SIGNATURE, line
+from tests.monitoring.references import REFERENCE
 from tests.monitoring.watched import Service
 
+TOWNS = {"Bonn": 200, "Ulm": 30}
+"""A quarter of the rows of each in the test split."""
 SPEC = """\
 project: {name: shop}
 data:
@@ -87,16 +93,42 @@ def test_power_shows_what_can_be_detected(service: Service) -> None:
 def test_the_plan_shows_what_can_be_detected_before_there_is_a_model(service: Service) -> None:
     output = CliRunner().invoke(plan_command, [], standalone_mode=False).output
     block = output.partition("\nMonitoring\n")[2].splitlines()
-    assert len(block) == 2
+    assert len(block) == 3
     assert "an alarm is raised at most once in 9,000,000 rows on average" in block[0]
     result = r"a shift of 0\.\d\d sd or more is detected in half of the cases"
     given = ", if the training data is large; more: mlspec monitor power"
     assert re.fullmatch(rf"  in a day \(100,000 rows\), {result}{given}", block[1])
+    week = r"  in 700,000 labelled rows \(7 days if every prediction gets a label\): a fall of the accuracy by "
+    assert re.fullmatch(rf"{week}0\.\d\d\d or more raises an alarm", block[2])
     document = json.loads(CliRunner().invoke(plan_command, ["--json"], standalone_mode=False).stdout)
     assert [line.strip() for line in block] == document["monitoring"]
     spec = Path("mlproject.yaml")
     spec.write_text(SPEC.replace("  drift: {traffic: 100000 per 1d}\n", ""), encoding="utf-8")
-    assert "Monitoring" not in CliRunner().invoke(plan_command, [], standalone_mode=False).output
+    output = CliRunner().invoke(plan_command, [], standalone_mode=False).output
+    assert [line[:24] for line in output.partition("\nMonitoring\n")[2].splitlines()] == ["  in 7,000 labelled rows"]
+
+
+def test_the_plan_and_the_power_show_what_is_seen_of_the_quality_of_slices(service: Service) -> None:
+    Path("mlproject.yaml").write_text(SPEC + "  quality: {slices: {town: {}, month: {by: month}}}\n", encoding="utf-8")
+    (lost,) = CliRunner().invoke(plan_command, [], standalone_mode=False).output.splitlines()[-1:]
+    assert lost == "  which fall of the quality is detected is known after the next `mlspec monitor`"
+    errors = {town: QuantileGrid.of(np.array([0.0, 0.0, 0.0, 1.0] * rows)) for town, rows in TOWNS.items()}
+    reference = REFERENCE.model_copy(update={"tested": {"town": "town"}, "slice_errors": {"town": errors}})
+    store_reference(service.model.state, "", reference)
+    before = {file: file.stat().st_mtime_ns for file in service.folder.rglob("*")}
+    *_, whole, sliced = CliRunner().invoke(plan_command, [], standalone_mode=False).output.splitlines()
+    assert {file: file.stat().st_mtime_ns for file in service.folder.rglob("*")} == before
+    of_all = re.search("a fall of the accuracy by (.*) or more", whole)
+    of_slice = re.search(
+        r"of the 2 slices the worst seen: a fall by (.*) or more in town=Ulm \(12% of the rows\)", sliced
+    )
+    assert of_all
+    assert of_slice
+    assert float(of_all[1]) < float(of_slice[1])
+    power = run("power").output
+    assert "  all rows (errors 20% on 1,000 rows of the test split): +10% " in power
+    assert "  town=Ulm (errors 25% on 120 rows of the test split): +10% never, +20% never, +40% about " in power
+    assert "  note: month has no alarm of its own: the test split has no time of an answer" in power
 
 
 def test_the_plan_and_the_power_agree_once_the_training_data_is_known(service: Service) -> None:

@@ -89,8 +89,11 @@ def test_the_interval_of_a_label_that_training_lacks_is_empty() -> None:
     assert ends[1, 0] < shares[1] < ends[1, 1]
 
 
-def test_the_shares_are_those_of_quapy() -> None:
+def test_the_shares_and_the_accuracy_are_those_of_quapy() -> None:
     oracles = json.loads((Path(__file__).parents[1] / "oracle_values.json").read_text(encoding="utf-8"))
     for case in oracles["label_shift"]["cases"]:
         result = label_shift(np.array(case["probabilities"]), np.array(case["training"]))
         assert result.shares.tolist() == pytest.approx(case["shares"], abs=1e-4)
+        value, low, high = corrected_accuracy(np.array(case["probabilities"]), np.array(case["training"]), result)
+        assert value == pytest.approx(case["accuracy"], abs=1e-4)
+        assert low < case["accuracy"] < high
