@@ -7,9 +7,10 @@
 All three train the same network on the same rows with the same optimizer, schedule and gradient clipping, by turns:
 each trains for a slice of `--slice` seconds (at least one step) and waits for the others, until it had `--seconds`. So
 other programs on the machine slow all of them alike, and the time does not depend on the number of rows. The first
-fifth of it is a warm-up and does not count, and neither does validation. Each has a process of its own, as a training
-has: in one process they would have more threads than there are processors, and OpenMP would let those sleep between two
-operations.
+fifth of it is a warm-up and does not count, neither does validation, nor the first step of a turn: the caches and the
+memory are those of another, and a step of the transformer takes twice as long as the next. Each has a process of its
+own, as a training has: in one process they would have more threads than there are processors, and OpenMP would let
+those sleep between two operations.
 
 - ours: what `mlspec run train` calls, with its checks, curves and checkpoints.
 - plain: the loop of a tutorial. A DataLoader that collates row by row; texts padded to 128 tokens.
@@ -422,6 +423,8 @@ class Turn:
         self.running = False
         self.began = (0.0, 0.0)
         self.left = slice
+        self.cold = True
+        """Whether this is the first step of a turn."""
 
     def resume(self) -> None:
         """Start the clock."""
@@ -437,6 +440,10 @@ class Turn:
 
     def trained(self, rows: int) -> None:
         """Count a batch; wait for the others at the end of a slice. Raises Done at the end of the time."""
+        if self.cold:
+            self.cold = False
+            self.resume()
+            return
         self.rows += rows
         if time.perf_counter() - self.began[0] < self.left or self.others is None:
             return
@@ -449,8 +456,7 @@ class Turn:
             raise Done
         self.others.send(None)
         self.others.recv()
-        self.left = self.slice
-        self.resume()
+        self.left, self.cold = self.slice, True
 
     def measured(self, of: int) -> Measured:
         """The result without the warm-up."""
