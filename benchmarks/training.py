@@ -4,10 +4,13 @@
                                   [--seconds 20] [--slice 1] [--rows N] [--data FILE] [--no-counts]
                                   [--only ours,plain,careful]
 
-All three train the same network on the same rows with the same optimizer, schedule and gradient clipping, in one
-process, by turns: each trains for a slice of `--slice` seconds (at least one step) and waits for the others, until it
-had `--seconds`. So other programs on the machine slow all of them alike, and the time does not depend on the number of
-rows. The first fifth of it is a warm-up and does not count, and neither does validation.
+All three train the same network on the same rows with the same optimizer, schedule and gradient clipping, by turns:
+each trains for a slice of `--slice` seconds (at least one step) and waits for the others, until it had `--seconds`. So
+other programs on the machine slow all of them alike, and the time does not depend on the number of rows. The first
+fifth of it is a warm-up and does not count, neither does validation, nor the first step of a turn: the caches and the
+memory are those of another, and a step of the transformer takes twice as long as the next. Each has a process of its
+own, as a training has: in one process they would have more threads than there are processors, and OpenMP would let
+those sleep between two operations.
 
 - ours: what `mlspec run train` calls, with its checks, curves and checkpoints.
 - plain: the loop of a tutorial. A DataLoader that collates row by row; texts padded to 128 tokens.
@@ -27,18 +30,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import io
 import json
 import math
+import multiprocessing
 import random
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +92,21 @@ class Measured:
     seconds: float
     processor: float
     busy: float | None
+    of: int
+    """Rows for training."""
 
     def speed_over(self, other: Measured) -> tuple[float, float]:
         """Rows per second over those of `other`, by the clock and by processor time."""
         share = self.rows / other.rows
         return share * other.seconds / self.seconds, share * other.processor / self.processor
+
+
+@dataclass(frozen=True)
+class Results:
+    """What was measured and counted of each contender."""
+
+    measured: dict[str, Measured] = field(default_factory=dict)
+    counts: dict[str, str] = field(default_factory=dict)
 
 
 def text(options: argparse.Namespace) -> Task:
@@ -398,39 +411,20 @@ class Done(Exception):  # noqa: N818 - not an error
     """A contender had its time."""
 
 
-class Turns:
-    """Lets contenders, each in a thread of its own, train by turns."""
-
-    def __init__(self) -> None:
-        self.changed = threading.Condition()
-        self.order: list[Turn] = []
-
-    def wait(self, turn: Turn) -> None:
-        """Wait until it is its turn."""
-        with self.changed:
-            self.changed.wait_for(lambda: self.order[0] is turn)
-
-    def end(self, turn: Turn, *, again: bool) -> None:
-        """Let the next contender train."""
-        with self.changed:
-            self.order.remove(turn)
-            self.order += [turn] * again
-            self.changed.notify_all()
-
-
 class Turn:
     """The clock of a contender, which runs in its slices, outside of validation."""
 
-    def __init__(self, turns: Turns, seconds: float, slice: float) -> None:
-        self.turns, self.limit, self.slice = turns, seconds, slice
+    def __init__(self, others: Connection | None, seconds: float, slice: float) -> None:
+        """`others`: what begins and ends a turn; None for one that never ends."""
+        self.others, self.limit, self.slice = others, seconds, slice
         self.rows, self.warm_rows = 0, 0
         self.seconds = self.processor = self.warm_seconds = self.warm_processor = 0.0
         self.busy: list[int] = []
         self.running = False
         self.began = (0.0, 0.0)
         self.left = slice
-        self.switches: Switches | None = None
-        turns.order.append(self)
+        self.cold = True
+        """Whether this is the first step of a turn."""
 
     def resume(self) -> None:
         """Start the clock."""
@@ -446,8 +440,12 @@ class Turn:
 
     def trained(self, rows: int) -> None:
         """Count a batch; wait for the others at the end of a slice. Raises Done at the end of the time."""
+        if self.cold:
+            self.cold = False
+            self.resume()
+            return
         self.rows += rows
-        if time.perf_counter() - self.began[0] < self.left:
+        if time.perf_counter() - self.began[0] < self.left or self.others is None:
             return
         self.pause()
         if CUDA:
@@ -456,78 +454,63 @@ class Turn:
             self.warm_rows, self.warm_seconds, self.warm_processor = self.rows, self.seconds, self.processor
         elif self.warm_seconds and self.seconds >= self.limit:
             raise Done
-        self.switches = Switches.now()
-        self.turns.end(self, again=True)
-        self.turns.wait(self)
-        self.switches.set()
-        self.left = self.slice
-        self.resume()
+        self.others.send(None)
+        self.others.recv()
+        self.left, self.cold = self.slice, True
 
-    def measured(self) -> Measured:
+    def measured(self, of: int) -> Measured:
         """The result without the warm-up."""
         share = statistics.mean(self.busy) / 100 if self.busy else None
         seconds, processor = self.seconds - self.warm_seconds, self.processor - self.warm_processor
-        return Measured(self.rows - self.warm_rows, seconds, processor, share)
+        return Measured(self.rows - self.warm_rows, seconds, processor, share, of)
 
 
-@dataclass(frozen=True)
-class Switches:
-    """Torch's switches, which the contenders set differently."""
-
-    deterministic: bool
-    warn_only: bool
-    attention: bool
-    precision: str
-
-    @staticmethod
-    def now() -> Switches:
-        """As they are."""
-        return Switches(
-            torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled(),
-            torch.backends.cuda.cudnn_sdp_enabled(), torch.get_float32_matmul_precision(),
-        )  # fmt: skip
-
-    def set(self) -> None:
-        """Restore them."""
-        torch.use_deterministic_algorithms(self.deterministic, warn_only=self.warn_only)
-        torch.backends.cuda.enable_cudnn_sdp(self.attention)
-        torch.set_float32_matmul_precision(self.precision)
-
-
-def one_arena() -> None:
-    """Let all threads allocate as the first one does: glibc gives the memory of others back to the system at once."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(-8, 1)  # M_ARENA_MAX
+def by_turns(names: Sequence[str], task: str, batch: int, precision: str, options: argparse.Namespace) -> Results:
+    """Train with all contenders, each in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    pipes: dict[str, Connection] = {}
+    for name in names:
+        pipes[name], theirs = context.Pipe()
+        context.Process(target=contender, args=(name, task, batch, precision, options, theirs)).start()
+        theirs.close()
+        answer(name, pipes[name])  # it has its rows
+    results, order = Results(), list(names)
+    while order:
+        name = order.pop(0)
+        pipes[name].send(None)
+        measured = answer(name, pipes[name])
+        if measured is None:
+            order.append(name)
+        else:
+            results.measured[name] = measured
+    for name in names if options.counts else ():
+        pipes[name].send(None)
+        results.counts[name] = answer(name, pipes[name])
+    return results
 
 
-def by_turns(
-    contenders: dict[str, Contender], task: Task, train: TrainSpec, options: argparse.Namespace
-) -> dict[str, Measured]:
-    """Train with all contenders, each in a thread."""
-    turns, results = Turns(), dict[str, Measured]()
-    errors: list[Exception] = []
+def answer(name: str, pipe: Connection) -> Any:
+    """What the process of a contender sends."""
+    try:
+        return pipe.recv()
+    except EOFError:
+        raise SystemExit(f"the process of `{name}` has failed") from None
 
-    def body(name: str, turn: Turn) -> None:
-        turns.wait(turn)
-        try:
-            contenders[name](task, train, None, turn)
-            results[name] = turn.measured()
-        except Exception as error:  # noqa: BLE001 - raised again when all threads ended
-            errors.append(error)
-        finally:
-            turns.end(turn, again=False)
 
-    threads = [
-        threading.Thread(target=body, args=(name, Turn(turns, options.seconds, options.slice))) for name in contenders
-    ]
+def contender(
+    name: str, chosen: str, batch: int, precision: str, options: argparse.Namespace, others: Connection
+) -> None:
+    """Train in slices of time, then count what a step does. This is the process of a contender."""
+    task_, train = TASKS[chosen](options), section(options, batch, precision)
+    turn = Turn(others, options.seconds, options.slice)
+    others.send(None)
+    others.recv()
     with contextlib.redirect_stdout(io.StringIO()):
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    for error in errors:
-        raise error
-    return {name: results[name] for name in contenders}
+        CONTENDERS[name](task_, train, None, turn)
+    others.send(turn.measured(len(task_.train)))
+    if options.counts:
+        others.recv()
+        others.send(counted(CONTENDERS[name], task_, train))
 
 
 COUNTED = 3
@@ -540,7 +523,7 @@ def counted(run: Contender, task: Task, train: TrainSpec) -> str:
     short = replace(task, train=Rows(None, task.train.features[:rows], task.train.targets[:rows]))
     train = train.model_copy(update={"max_epochs": 2})
     with contextlib.redirect_stdout(io.StringIO()):
-        counts = run(short, train, (1, COUNTED + 1), Turn(Turns(), math.inf, math.inf))
+        counts = run(short, train, (1, COUNTED + 1), Turn(None, math.inf, math.inf))
     return "  ".join(f"{what} {number:.1f}" for what, number in counts.items())
 
 
@@ -581,23 +564,26 @@ def kind(event: Any) -> str:
     return "launches" if name.startswith("aten::") and not event.cpu_children else ""
 
 
-def report(task: Task, batch: int, precision: str, results: dict[str, Measured]) -> None:
-    """Print a line for each contender, then the ratios and the targets."""
-    print(f"\n{task.name}, batch {batch}, {precision}: {len(task.train):,} rows for training", flush=True)
-    for name, measured in results.items():
+def report(task: str, batch: int, precision: str, results: Results) -> None:
+    """Print a line for each contender, then the ratios, the targets and the counts."""
+    rows = next(iter(results.measured.values())).of
+    print(f"\n{task}, batch {batch}, {precision}: {rows:,} rows for training", flush=True)
+    for name, measured in results.measured.items():
         busy = "" if measured.busy is None else f"  busy {measured.busy:4.0%}"
         speed = f"{measured.rows / measured.seconds:9,.0f} rows/s"
         print(f"  {name:8} {speed}  in {measured.seconds:5.1f} s{busy}", flush=True)
     for name in ("plain", "careful"):
-        if "ours" not in results or name not in results:
+        if not {"ours", name} <= set(results.measured):
             continue
-        by_clock, computed = results["ours"].speed_over(results[name])
+        by_clock, computed = results.measured["ours"].speed_over(results.measured[name])
         by_processor = "" if CUDA else f", by processor time {computed:.2f} x"
         print(f"  ours / {name}: {by_clock:.2f} x as fast{by_processor}", flush=True)
-        least = target(task.name, batch, name, cuda=CUDA)
+        least = target(task, batch, name, cuda=CUDA)
         if least is not None:
             verdict = "met" if by_clock >= least else "missed"
             print(f"  target: ours / {name} at least {least:g}: {verdict} ({by_clock:.2f})", flush=True)
+    for name, counts in results.counts.items():
+        print(f"  {name:8} a step: {counts}", flush=True)
 
 
 def target(task: str, batch: int, other: str, *, cuda: bool) -> float | None:
@@ -631,20 +617,14 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(CONTENDERS))
     parser.add_argument("--train", default="{}", help="more keys of the section `train`, as JSON")
     options = parser.parse_args()
-    one_arena()
     here = f"no NVIDIA GPU at hand, measured on a CPU: {name_of(DEVICE)}"
     name = torch.cuda.get_device_name() if CUDA else here
     print(f"{name}; torch {torch.__version__}; Python {sys.version.split()[0]}", flush=True)
     for chosen in options.tasks or TASKS:
-        task_ = TASKS[chosen](options)
         for batch in options.batch or [32, 256]:
             for precision in options.precision or ["32-true", *(["bf16-mixed"] * CUDA)]:
-                contenders = {name: CONTENDERS[name] for name in options.only.split(",")}
-                train = section(options, batch, precision)
-                results = by_turns(contenders, task_, train, options)
-                report(task_, batch, precision, results)
-                for name, run in contenders.items() if options.counts else ():
-                    print(f"  {name:8} a step: {counted(run, task_, train)}", flush=True)
+                results = by_turns(options.only.split(","), chosen, batch, precision, options)
+                report(chosen, batch, precision, results)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from mlspec.learning import ranks
+from mlspec.learning.attention_dropout import quicken_attention
 from mlspec.learning.dropout import quicken
 from mlspec.learning.inductor import compile_module
 from mlspec.learning.learner import Learner
@@ -41,6 +42,7 @@ def accelerate(module: pl.LightningModule, trainer: pl.Trainer, train: TrainSpec
         _checkpointing(module)
     if isinstance(module, Learner) and trainer.strategy.root_device.type == "cpu" and train.compile != "inductor":
         quicken(of(module))
+        quicken_attention(of(module))
     if isinstance(of(module), ImageNetwork) and trainer.strategy.root_device.type == "cpu":
         # oneDNN convolves a third faster where the channels of a pixel lie side by side.
         of(module).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

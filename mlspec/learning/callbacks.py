@@ -134,7 +134,10 @@ def _accumulating(trainer: pl.Trainer) -> bool:
 
 @contextmanager
 def interruptible(checkpoints: CheckpointWriter) -> Iterator[None]:
-    """On the first Ctrl-C or SIGTERM, save a checkpoint, then raise KeyboardInterrupt; on the second, raise at once."""
+    """On the first Ctrl-C or SIGTERM, save a checkpoint, then raise KeyboardInterrupt; on the second, raise at once.
+
+    One of several processes gets both the terminal's and its parent's: for it the second means nothing.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -145,6 +148,8 @@ def interruptible(checkpoints: CheckpointWriter) -> Iterator[None]:
         if os.getpid() != owner:
             return  # A worker process of a data loader, which gets the terminal's Ctrl-C too; `owner` stops it.
         if checkpoints.stop_requested:
+            if ranks.count() > 1:
+                return
             raise KeyboardInterrupt
         checkpoints.stop_requested = True
         if ranks.first():

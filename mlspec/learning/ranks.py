@@ -1,4 +1,4 @@
-"""Distributed training: starts one process for each device, and stops all when one fails.
+"""Distributed training: starts one process for each device, stops all when one fails, and all save when asked to stop.
 
 Lightning's own launcher runs sys.argv again, which is not a program here; it does not start processes if LOCAL_RANK is
 set (https://lightning.ai/docs/pytorch/2.6.0/clouds/cluster.html).
@@ -7,11 +7,15 @@ set (https://lightning.ai/docs/pytorch/2.6.0/clouds/cluster.html).
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing import get_context, get_start_method, set_start_method
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import Any, Final, TypeVar
 
 from mlspec import stage_result, watch
@@ -23,6 +27,8 @@ Body = Callable[[Job], float | None]
 Value = TypeVar("Value")
 _MOMENT: Final = 2.0
 """Seconds for a process that was killed to be noticed, after the failure of another."""
+_ENDING: Final = 10.0
+"""Seconds for a process to end by itself once it is asked to, after the failure of another."""
 
 
 def world(train: TrainSpec) -> int:
@@ -41,22 +47,70 @@ def together(body: Body, job: Job, count: int) -> float | None:
     context = get_context("spawn")
     port, method = _free_port(), get_start_method()
     pipes: list[Connection] = []
-    processes = []
-    try:
-        for rank in range(count):
-            ours, theirs = context.Pipe(duplex=False)
-            # A daemonic process may not start the worker processes of a DataLoader.
-            arguments = (body, job, rank, count, port, method, theirs)
-            process = context.Process(target=_follow, args=arguments, daemon=False)
-            process.start()
-            theirs.close()
-            pipes.append(ours)
-            processes.append(process)
-        return _collect(pipes)
-    finally:
-        for process in processes:
+    stop = _Stop()
+    with stop.forwarded():
+        try:
+            for rank in range(count):
+                ours, theirs = context.Pipe(duplex=False)
+                # A daemonic process may not start the worker processes of a DataLoader.
+                arguments = (body, job, rank, count, port, method, theirs)
+                process = context.Process(target=_follow, args=arguments, daemon=False)
+                stop.start(process)
+                theirs.close()
+                pipes.append(ours)
+            return _collect(pipes)
+        except (StageError, RuntimeError):
+            if stop.requested:  # a process that ends before it trains makes others fail
+                raise KeyboardInterrupt from None
+            raise
+        finally:
+            _end(stop.processes)
+
+
+class _Stop:
+    """Asks the processes to stop: the first signal lets them save their state, the second kills them."""
+
+    def __init__(self) -> None:
+        self.processes: list[BaseProcess] = []
+        self.requested = False
+
+    @contextmanager
+    def forwarded(self) -> Iterator[None]:
+        """Forward Ctrl-C and SIGTERM, which raise no exception meanwhile: the processes report that they stopped."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._request) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def start(self, process: BaseProcess) -> None:
+        """Start a process that ignores the terminal's Ctrl-C until it trains: it reaches all processes of a command."""
+        main = threading.current_thread() is threading.main_thread()
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+        process.start()
+        if main:
+            signal.signal(signal.SIGINT, before)
+        self.processes.append(process)
+        if self.requested:
             process.terminate()
-        for process in processes:
+
+    def _request(self, *_: object) -> None:
+        again, self.requested = self.requested, True
+        for process in self.processes:
+            process.kill() if again else process.terminate()
+
+
+def _end(processes: Sequence[BaseProcess]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(_ENDING)
+        if process.is_alive():
+            process.kill()
             process.join()
 
 

@@ -5,7 +5,7 @@ Clipping and optimizer have a graph of their own (`update_graph.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -80,8 +80,11 @@ class StepGraphs:
         try:
             with _unchanged(self.network):
                 self.recorder.attempt(lambda: self._step(inputs, targets), targets.device)
+            read = [parameter for parameter in self.network.parameters() if parameter.grad is not None]
             if not self.gradients:
-                self.gradients = [(p, torch.zeros_like(p)) for p in self.network.parameters() if p.grad is not None]
+                self.gradients = [(parameter, torch.zeros_like(parameter)) for parameter in read]
+            if list(map(id, read)) != [id(parameter) for parameter, _ in self.gradients]:
+                raise NotCapturable("the parameters that have a gradient differ between batches")
             self._clear()
             graph, (total, weight) = self.recorder.record(lambda: self._into_gradients(inputs, targets), targets.device)
         finally:
@@ -95,8 +98,8 @@ class StepGraphs:
     def _into_gradients(self, inputs: Mapping[str, Tensor], targets: Tensor) -> tuple[Tensor, Tensor]:
         """A step that writes its gradients where all graphs do."""
         losses = self._step(inputs, targets)
-        written = [parameter.grad for parameter, _ in self.gradients]
-        torch._foreach_copy_([gradient for _, gradient in self.gradients], _all(written))
+        written = [parameter.grad for parameter, _ in self.gradients if parameter.grad is not None]
+        torch._foreach_copy_([gradient for _, gradient in self.gradients], written)
         return losses
 
     def _step(self, inputs: Mapping[str, Tensor], targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,12 +118,6 @@ class StepGraphs:
 
 def _shape(inputs: Mapping[str, Tensor]) -> Shape:
     return tuple(tuple(tensor.shape) for tensor in inputs.values())
-
-
-def _all(tensors: Sequence[Tensor | None]) -> list[Tensor]:
-    if any(tensor is None for tensor in tensors):
-        raise NotCapturable("the parameters that have a gradient differ between batches")
-    return [tensor for tensor in tensors if tensor is not None]
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import pytorch_lightning as pl  # noqa: E402
-from torch import Tensor  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
 
 from mlspec.errors import StageError  # noqa: E402
 from mlspec.job import Job  # noqa: E402
@@ -158,6 +158,48 @@ def test_what_cannot_be_recorded_takes_the_plain_path_and_says_so_once(
     assert output.count(f"decision: train.compile: no CUDA graphs, because {reason}\n") == 1
     assert modules[0].graphs is None
     assert same(failed, trained(tmp_path / "plain", gradient_clip=0.01))
+
+
+class LongerTextsReadMore(nn.Module):
+    """Reads a second parameter for inputs of some length."""
+
+    def __init__(self, least: int, most: int) -> None:
+        super().__init__()
+        self.always, self.sometimes = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))
+        self.least, self.most = least, most
+
+    def forward(self, values: Tensor) -> Tensor:
+        result = values.mean(1) * self.always
+        return result * self.sometimes if self.least <= values.shape[1] <= self.most else result
+
+
+class AtOnce:
+    """In place of a recorder of CUDA graphs: executes the operations again."""
+
+    def attempt(self, step: Callable[[], object], device: Any) -> None:
+        assert device.type == "cpu"
+        step()
+
+    def record(self, step: Callable[[], Any], device: Any) -> tuple[Again, Any]:
+        assert device.type == "cpu"
+        result = step()
+        return Again(step, result, []), result
+
+
+@pytest.mark.parametrize("lengths", [(3, 3), (6, 9)], ids=["fewer", "more"])
+def test_a_longer_batch_that_reads_other_parameters_is_not_recorded(lengths: tuple[int, int]) -> None:
+    network = LongerTextsReadMore(*lengths)
+
+    def loss(inputs: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
+        return (network(**inputs) - targets).square().sum(), torch.tensor(4.0)
+
+    graphs = StepGraphs(network, loss, 4, AtOnce())
+    batches = {length: ({"values": torch.rand(4, length)}, torch.rand(4)) for length in (3, 6)}
+    for batch in batches.values():
+        assert graphs.replay(batch) is None
+    assert graphs.replay(batches[3]) is not None
+    with pytest.raises(NotCapturable, match="the parameters that have a gradient differ between batches"):
+        graphs.replay(batches[6])
 
 
 def no_memory() -> None:

@@ -13,7 +13,7 @@ import torch
 from mlspec.learning.callbacks import CheckpointWriter, interruptible
 from tests.parts import projects
 from tests.parts.projects import Applied
-from tests.parts.train.stage import run
+from tests.parts.train.stage import Receiver, run
 from tests.parts.train.test_work import curves, metrics, same, weights
 
 BATCHES = 9
@@ -105,10 +105,16 @@ def test_an_interrupted_run_saves_first(number: signal.Signals, tmp_path: Path) 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("warm_processes")
-def test_a_signal_to_one_of_two_processes_stops_both_after_saving(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "to"), [(signal.SIGTERM, "process"), (signal.SIGTERM, "parent"), (signal.SIGINT, "group")]
+)
+def test_a_signal_stops_both_of_two_processes_after_saving(
+    number: signal.Signals, to: Receiver, tmp_path: Path
+) -> None:
+    """Of one process, of the one that started both (a runner's), and of all (the terminal's)."""
     whole, stopped = two_projects(tmp_path, "devices: 2, accelerator: cpu, checkpoint: {every: 1h}, max_time: 1h")
     assert run(whole, devices=2).code == 0
-    ended = run(stopped, BATCHES + 4, signal.SIGTERM, devices=2)
+    ended = run(stopped, BATCHES + 4, number, devices=2, to=to)
     assert ended.code == 130, ended.output
     assert "Traceback" not in ended.output
     assert saved(stopped)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import spawn
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from mlspec.job import Job
 from tests.forked import CONTEXT
@@ -23,21 +26,39 @@ class Ended:
     output: str
 
 
-def run(project: Applied, step: int = -1, number: signal.Signals = signal.SIGKILL, devices: int = 1) -> Ended:
-    """Run `train`; with a `step`, the process gets the signal just before the optimizer's step of that number.
+Receiver: TypeAlias = Literal["process", "parent", "group"]
+"""Who gets a signal: the process (the last of several), the one that started it, or all, as by a terminal."""
 
-    Of several `devices` the last process gets it.
-    """
+
+def run(
+    project: Applied,
+    step: int = -1,
+    number: signal.Signals = signal.SIGKILL,
+    devices: int = 1,
+    to: Receiver = "process",
+) -> Ended:
+    """Run `train`; with a `step`, `to` gets the signal just before the optimizer's step of that number."""
     log = project.root / "train.log"
-    arguments = (str(project.root), step, number, devices, str(log), spawn.get_executable())
+    # Processes that were started beforehand have another parent, and are in another group.
+    python = spawn.get_executable() if to == "process" else sys.executable
+    arguments = (str(project.root), partial(_send, to, number), step, devices, str(log), python)
     process = CONTEXT.Process(target=_body, args=arguments)
     process.start()
     process.join()
     return Ended(process.exitcode, log.read_text(encoding="utf-8"))
 
 
-def _body(root: str, step: int, number: signal.Signals, devices: int, log: str, python: str) -> None:
+def _send(to: Receiver, number: signal.Signals) -> None:
+    if to == "group":
+        os.killpg(0, number)
+    else:
+        os.kill(os.getpid() if to == "process" else os.getppid(), number)
+
+
+def _body(root: str, send: Callable[[], None], step: int, devices: int, log: str, python: str) -> None:
     import multiprocessing
+
+    os.setsid()  # a signal to the group reaches no other test
 
     # Workers of a data loader are children of this process, as they are outside of tests, and end with it.
     multiprocessing.set_start_method("fork", force=True)
@@ -46,7 +67,7 @@ def _body(root: str, step: int, number: signal.Signals, devices: int, log: str, 
     from mlspec.parts.train.work import train_in_processes
 
     if devices == 1:
-        _end_before(step, number)
+        _end_before(step, send)
     with Path(log).open("w", encoding="utf-8", buffering=1) as out:
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
@@ -55,7 +76,7 @@ def _body(root: str, step: int, number: signal.Signals, devices: int, log: str, 
                 if devices == 1:
                     Applied(Path(root)).run("train")
                 else:
-                    train_in_processes(Applied(Path(root)).job(), devices, partial(_one_of_several, step, number))
+                    train_in_processes(Applied(Path(root)).job(), devices, partial(_one_of_several, step, send))
             except MlspecError as error:
                 print(error.message, error.help, sep="\n")
                 os._exit(4)
@@ -63,16 +84,16 @@ def _body(root: str, step: int, number: signal.Signals, devices: int, log: str, 
                 os._exit(130)
 
 
-def _one_of_several(step: int, number: signal.Signals, job: Job) -> float | None:
+def _one_of_several(step: int, send: Callable[[], None], job: Job) -> float | None:
     from mlspec.learning import ranks
     from mlspec.parts.train.work import train_here
 
     if os.environ["RANK"] == str(ranks.count() - 1):
-        _end_before(step, number)
+        _end_before(step, send)
     return train_here(job)
 
 
-def _end_before(step: int, number: signal.Signals) -> None:
+def _end_before(step: int, send: Callable[[], None]) -> None:
     """Send this process a signal before that step of the optimizer: all but the end of the killed run is real."""
     import pytorch_lightning as pl
 
@@ -82,7 +103,7 @@ def _end_before(step: int, number: signal.Signals) -> None:
     def end(module: pl.LightningModule, optimizer: object) -> None:
         if module.global_step == left[0]:
             left[0] = -1
-            os.kill(os.getpid(), number)
+            send()
         before(module, optimizer)  # type: ignore[arg-type]
 
     pl.LightningModule.on_before_optimizer_step = end  # type: ignore[method-assign, assignment]
