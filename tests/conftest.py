@@ -23,6 +23,7 @@ from tests.warm_python import WarmPython, provide, start, warm_python
 
 pytest_plugins = [
     "tests.integration.orchestrated",
+    "tests.integration.released",
     "tests.parts.fixtures",
     "tests.shipping.fixtures",
     "tests.workspace.fixtures",

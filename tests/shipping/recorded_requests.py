@@ -80,10 +80,11 @@ def recorded(endpoint: str) -> Iterator[tuple[str, Recorded]]:
 
         def answer(self, status: int, headers: Sequence[tuple[str, str]], content: bytes) -> None:
             self.send_response(status)
+            length = dict(headers).get("Content-Length") if self.command == "HEAD" else None
             for name, value in headers:
                 if name not in _SINGLE:
                     self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Content-Length", length or str(len(content)))
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(content)
