@@ -100,9 +100,6 @@ def test_a_stack_is_deployed_by_its_own_program(released: Released, iac: str) ->
             released.model(number, iac)
             result = released.release()
             assert result.code == 0, result
-            import re
-
-            print(re.findall(r"Success - Main .*\[[0-9.]+s\]", result.text))
             assert released.live()[0] == str(number)
             assert f"{number}  live" in result.summary["ship"]
     assert [one.operation for one in seen.changing].count("ExecuteChangeSet") == 2

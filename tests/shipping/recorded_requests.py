@@ -19,6 +19,8 @@ OWN_AGENT: Final = "mlspec"
 """Is in the user agent of mlspec's own clients."""
 _MODELS: Final = {"lambda": "lambda", "apigateway": "apigatewayv2", "s3": "s3", "budgets": "budgets"}
 """Services whose operations are paths, and the names of their models."""
+_LARGEST: Final = 1 << 20
+"""Bytes of the largest body that is read: a larger one is a file."""
 _SINGLE: Final = ("Connection", "Transfer-Encoding", "Content-Length")
 
 _VALID: Final = b"""\
@@ -66,9 +68,10 @@ def recorded(endpoint: str) -> Iterator[tuple[str, Recorded]]:
 
         def forward(self) -> None:
             body = _body(self)
+            read = body if len(body) <= _LARGEST else b""
             if OWN_AGENT not in self.headers.get("User-Agent", ""):
-                seen.requests.append(_request(self.command, self.path, self.headers, body))
-            if _action(body) == "ValidateTemplate":
+                seen.requests.append(_request(self.command, self.path, self.headers, read))
+            if _action(read) == "ValidateTemplate":
                 self.answer(200, [("Content-Type", "text/xml")], _VALID)
                 return
             connection = http.client.HTTPConnection(upstream.hostname or "", upstream.port, timeout=120)
