@@ -50,7 +50,7 @@ def test_two_releases_and_a_rollback_by_dispatch(released: Released) -> None:
     assert released.calls[before:] == ["role release"]
     refused = released.run(RELEASE, "workflow_dispatch", {"rollback": "7"})
     assert refused.jobs == {"rollback": "failure"}, refused
-    assert "version 7" in refused.text
+    assert "version not found: 7" in refused.text
     assert released.live() == one
 
 
@@ -63,9 +63,8 @@ def test_a_release_never_trains(released: Released) -> None:
     result = released.release()
     assert result.jobs == {"build": "failure"}, result
     assert result.steps["build"]["Check that the model is up to date"] == "failure"
-    assert [text.partition(":")[0] for text in result.annotations if "lock is" in text][
-        -1
-    ] == "dvc.lock is not up to date"
+    assert "dvc.lock is not up to date: run the workflow Train, and merge its pull request." in result.text
+    assert "mlspec run train" not in released.calls
 
 
 def test_terraform_creates_the_function_and_the_workflow_delivers(
@@ -96,10 +95,9 @@ def test_a_stack_is_deployed_by_its_own_program(released: Released, iac: str) ->
     released.variables[name] = program
     with recorded(released.aws) as (endpoint, seen):
         released.aws = released.variables["AWS_STAND_IN"] = endpoint
-        for number in (1, 2):
-            released.model(number, iac)
-            result = released.release()
-            assert result.code == 0, result
-            assert released.live()[0] == str(number)
-            assert f"{number}  live" in result.summary["ship"]
-    assert [one.operation for one in seen.changing].count("ExecuteChangeSet") == 2
+        released.model(1, iac)
+        result = released.release()
+        assert result.code == 0, result
+        assert released.live()[0] == "1"
+        assert "1  live" in result.summary["ship"]
+    assert "ExecuteChangeSet" in {request.operation for request in seen.changing}, "the program itself deploys"

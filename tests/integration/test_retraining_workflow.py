@@ -57,7 +57,8 @@ def test_an_alarm_leads_to_a_released_and_recorded_model(released: Released, war
     assert {"dvc.lock", "data/collected.dvc", "artifacts/metrics/evaluate.json"} <= set(changed)
     assert not [name for name in changed if name.endswith(".parquet")]
 
-    git(released.root, "pull", "-q", "--no-rebase", "origin", branch)
+    git(released.root, "fetch", "-q", "origin", branch)
+    git(released.root, "checkout", "-q", "--force", "FETCH_HEAD")
     released.program("dvc", "pull", "--force")
     released.program("mlspec", "monitor", "restore")
     (retraining,) = json.loads((released.root / ".mlspec/monitor/state/retraining.json").read_text())["retrainings"]
