@@ -33,7 +33,9 @@ pytestmark = pytest.mark.slow
 
 def test_neither_evaluate_nor_export_imports_lightning() -> None:
     """It takes a second, and they train nothing."""
-    code = "import mlspec.parts.evaluate.work, mlspec.parts.export.work, sys; sys.exit('pytorch_lightning' in sys.modules)"
+    code = (
+        "import mlspec.parts.evaluate.work, mlspec.parts.export.work, sys; sys.exit('pytorch_lightning' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
