@@ -23,6 +23,7 @@ from tests.warm_python import WarmPython, provide, start, warm_python
 
 pytest_plugins = [
     "tests.integration.orchestrated",
+    "tests.integration.released",
     "tests.parts.fixtures",
     "tests.shipping.fixtures",
     "tests.workspace.fixtures",
@@ -163,6 +164,8 @@ LONGEST = (
     "tests/integration/test_terraform.py::test_the_life",
     "tests/integration/test_every_workflow.py",
     "tests/integration/test_release.py",
+    "tests/integration/test_retraining_workflow.py",
+    "tests/integration/test_release_tools.py",
     "tests/integration/test_prefect.py",
     "tests/scenarios/test_readme.py::test_the_tour",
     "tests/scenarios/test_docs.py::test_the_rehearsal",

@@ -1,4 +1,4 @@
-"""The specs and starters whose workflows linters judge and act executes."""
+"""The specs, golden projects and starters whose workflows linters judge and act executes."""
 
 from __future__ import annotations
 
@@ -53,6 +53,9 @@ CASES = {
 }
 
 
+GOLDEN = CHECKOUT / "tests" / "golden" / "projects"
+
+
 def examples() -> Iterator[tuple[str, dict[str, bytes]]]:
     """Every example: its name, and its files by path in its repository."""
     for name, (base, text) in CASES.items():
@@ -62,6 +65,14 @@ def examples() -> Iterator[tuple[str, dict[str, bytes]]]:
         root = next(folder for folder in spec.parents if folder.parent.name == "specs")
         files = (file for file in root.rglob("*") if file.is_file())
         yield f"spec {root.name}", {file.relative_to(root).as_posix(): file.read_bytes() for file in files}
+    known = {spec.read_bytes() for spec in (CHECKOUT / "specs").rglob("mlproject.yaml")}
+    for spec in sorted(GOLDEN.glob("*/mlproject.yaml")):
+        if spec.read_bytes() not in known:
+            own_files = (f for f in spec.parent.rglob("*") if f.is_file() and spec.parent / "expected" not in f.parents)
+            yield (
+                f"golden {spec.parent.name}",
+                {f.relative_to(spec.parent).as_posix(): f.read_bytes() for f in own_files},
+            )
     for starter in STARTERS:
         own = contents(starter, starter).items()
         yield f"starter {starter}", {path: content for path, content in own if not path.startswith("data/")}

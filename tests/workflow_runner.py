@@ -77,6 +77,7 @@ runs:
           echo "AWS_ACCESS_KEY_ID=testing"
           echo "AWS_SECRET_ACCESS_KEY=testing"
           echo "AWS_REGION=$REGION"
+          echo "AWS_DEFAULT_REGION=$REGION"
           echo "AWS_ENDPOINT_URL=$AWS_STAND_IN"
         } >> "$GITHUB_ENV"
 """

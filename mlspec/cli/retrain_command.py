@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
+from mlspec.apply.apply_plan import outdated
 from mlspec.cli.applying import ApplyOptions, apply, plan_source
 from mlspec.cli.console import Console
 from mlspec.cli.monitoring import observe, served_model
 from mlspec.compiler import compile_project
 from mlspec.errors import EXIT_OK, EXIT_STAGE, StageError
 from mlspec.monitoring.retraining_run import RetrainingOutcome, RetrainingRun
-from mlspec.run.schedule import Selection
+from mlspec.plan.stage import Stage
+from mlspec.run.schedule import Selection, chosen
 from mlspec.sections.data import DataSpec
 from mlspec.sections.delivery_tool import delivery_tool
 from mlspec.sections.deploy import Deploy
@@ -24,6 +26,10 @@ from mlspec.workspace.template_cache import template_cache
 
 ApprovalStep = Literal["release", "reject", "build", "record"]
 """What to do with a model that waits for approval; `build` and `record` are what comes before and after its release."""
+
+
+_CHANGES: Final = ("command-changed", "code-changed", "settings-changed", "input-changed")
+"""Why a stage would make something else than it has made, by `Reason.kind`."""
 
 
 class PipelineConsole(Console):
@@ -75,8 +81,8 @@ def _run(console: Console, spec: str | None, env: str | None, target: TargetName
         help = "add to `data`: collected: data/collected, then: mlspec build"
         raise StageError("labelled predictions have no folder: `data.collected` is not set", help=help)
 
-    def pipeline(selection: Selection, required: tuple[str, ...]) -> int:
-        options = ApplyOptions(
+    def options(selection: Selection, required: tuple[str, ...] = ()) -> ApplyOptions:
+        return ApplyOptions(
             selection,
             None,
             1,
@@ -88,35 +94,62 @@ def _run(console: Console, spec: str | None, env: str | None, target: TargetName
             dry_run=False,
             required=required,
         )
-        return apply(PipelineConsole(), plan_source(None, spec, env, options), options)
 
-    release = release_stages(project, [stage.name for stage in build.plan.stages])
+    def pipeline(selection: Selection, required: tuple[str, ...]) -> int:
+        given = options(selection, required)
+        return apply(PipelineConsole(), plan_source(None, spec, env, given), given)
+
+    def changed() -> dict[str, str]:
+        request = plan_source(None, spec, env, options(Selection("export"))).request
+        reasons = outdated(build, request)
+        training = stages_until(build.plan.stages, "export")
+        return {name: reasons[name].text for name in training if name in reasons and reasons[name].kind in _CHANGES}
+
+    release, built = release_stages(project, build.plan.stages), built_stages(project, build.plan.stages)
     run = RetrainingRun(
         model,
         where.root,
         data.collected,
         lambda: pipeline(Selection("export"), ("export",)),
-        lambda: pipeline(Selection("image"), ("export", "image")),
+        lambda: pipeline(Selection(None, built.selected), built.required),
         lambda: pipeline(Selection(None, release.selected), release.required),
+        changed,
         console.say,
     )
     return run, project.get(Deploy) is not None
 
 
 class ReleaseStages(NamedTuple):
-    """The stages of a release: those that it selects, none for all, and those that must have run or be up to date."""
+    """Stages to run, and those of them that must have run or be up to date."""
 
     selected: tuple[str, ...]
     required: tuple[str, ...]
 
 
-def release_stages(project: Project, stages: Sequence[str]) -> ReleaseStages:
-    """The stages that release a new model, as the release workflow does: the infrastructure is there already."""
+def release_stages(project: Project, stages: Sequence[Stage]) -> ReleaseStages:
+    """The stages that release a new model: those that lead to its bundle, and those that depend on it.
+
+    Nothing else is brought up to date with them; the infrastructure is there already, as for the release workflow.
+    """
     tool = delivery_tool(project)
     delivering = ("export", "push", *([tool.service] if tool.releases else []), "deploy")
     others = {tool.foundation, tool.service} - set(delivering) if tool.creates else set()
-    selected = tuple(name for name in stages if name not in others) if others else ()
-    return ReleaseStages(selected, tuple(name for name in stages if name in delivering))
+    before = set(stages_until(stages, "export"))
+    own = [s.name for s in stages if s.name in before or "export" in stages_until(stages, s.name)]
+    selected = tuple(name for name in own if name not in others)
+    return ReleaseStages(selected, tuple(name for name in selected if name in delivering))
+
+
+def built_stages(project: Project, stages: Sequence[Stage]) -> ReleaseStages:
+    """Those of them that change nothing outside this machine: up to the image, with the tests of the model."""
+    here = {stage.name for stage in stages if not stage.effects} | {"image"}
+    selected = tuple(name for name in release_stages(project, stages).selected if name in here)
+    return ReleaseStages(selected, tuple(name for name in selected if name in ("export", "image")))
+
+
+def stages_until(stages: Sequence[Stage], name: str) -> list[str]:
+    """A stage and all that it depends on, in order."""
+    return [stage.name for stage in chosen(stages, Selection(name))]
 
 
 def _print_outcome(console: Console, outcome: RetrainingOutcome, *, deployed: bool) -> int:

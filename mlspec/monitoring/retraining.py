@@ -38,6 +38,10 @@ class Retraining(BaseModel):
     detail: str = ""
     compared: bool = False
     """Whether the comparison began."""
+    bundle: str = ""
+    """Digest of the new model that waits for approval; empty in histories of earlier versions."""
+    unrestored: bool = False
+    """Whether the project may still have the new model instead of the current one: it was interrupted."""
 
     @property
     def until(self) -> datetime:

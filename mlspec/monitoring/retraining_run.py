@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +40,8 @@ from mlspec.records.schema import Schema
 HISTORY: Final = "retraining.json"
 _CHAMPION: Final = "champion"
 _CANDIDATE: Final = "candidate.parquet"
+_CHANGED: Final = "the project has changed since the current model was trained"
+_AGAIN: Final = "train again with it: mlspec monitor approve --reject, mlspec apply, mlspec monitor retrain --now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class RetrainingOutcome:
 class RetrainingRun:
     """The steps of a training.
 
-    `train` runs the pipeline up to the export, `build` up to the image, `release` all of it: exit codes.
+    `train` runs the pipeline up to the export, `build` up to the image, `release` all of it: exit codes. `outdated` has
+    the stages up to the export that would run because of something else than missing files, and why.
     """
 
     model: WatchedModel
@@ -67,6 +70,7 @@ class RetrainingRun:
     train: Callable[[], int]
     build: Callable[[], int]
     release: Callable[[], int]
+    outdated: Callable[[], Mapping[str, str]]
     say: Callable[[str], None]
     holds: bool = False
     """A model that wins waits for approval, whatever the options say."""
@@ -89,6 +93,9 @@ class RetrainingRun:
             waiting = history.last is not None and history.last.verdict == "waiting"
             if not decision.train and (waiting or not anyway or not fresh):
                 return RetrainingOutcome(None, decision.reason, decision.help, waiting)
+            if outdated := self.outdated():
+                message = f"{_CHANGED}: {_sentence(outdated)}; the new model would differ in more than its rows"
+                raise StageError(message, help="bring the model up to date and release it first: mlspec apply")
             return self._train(history, rows, "; ".join(causes), now)
 
     def decide_waiting(self, *, approve: bool) -> RetrainingOutcome:
@@ -139,13 +146,28 @@ class RetrainingRun:
             yield self._recovered()
 
     def _with_candidate(self, last: Retraining, pipeline: Callable[[], int], what: str) -> None:
-        """Run a pipeline with the rows of the model that waits. A failure restores the current model."""
-        (self.root / self.collected).mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self.model.state / _CANDIDATE, self.root / last.file)
-        if pipeline() != 0:
-            (self.root / last.file).unlink()
-            self.train()  # gives back the current model; the one that waits can be approved again
-            raise StageError(f"the {what} failed, see above", help="fix it, then: mlspec monitor approve")
+        """Run a pipeline with the model that waits, and no other. A failure restores the current model."""
+        rows = self.root / last.file
+        if not rows.is_file():  # else it was built before, or a build was interrupted
+            self._check_unchanged()
+        rows.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.model.state / _CANDIDATE, rows)
+        trained = self.train() == 0
+        same = not last.bundle or bundle_digest(self.model.artifacts / "bundle") == last.bundle
+        if trained and same and pipeline() == 0:
+            return
+        rows.unlink()
+        self.train()  # gives back the current model; the one that waits can be approved again
+        if trained and not same:
+            message = "its training, repeated on this machine, gave another model than the one that won"
+            raise StageError(message, help=f"take the model from the run-cache: dvc pull --run-cache; or {_AGAIN}")
+        raise StageError(f"the {what} failed, see above", help="fix it, then: mlspec monitor approve")
+
+    def _check_unchanged(self) -> None:
+        """Raise StageError where the project would train another model than the one that won."""
+        if outdated := self.outdated():
+            message = f"{_CHANGED}: {_sentence(outdated)}; what would be released is not the model that won"
+            raise StageError(message, help=f"undo the change, then: mlspec monitor approve; or {_AGAIN}")
 
     def _approved(self, history: RetrainingHistory, last: Retraining) -> RetrainingOutcome:
         """The model that waited is released."""
@@ -157,13 +179,21 @@ class RetrainingRun:
     def _recovered(self) -> RetrainingHistory:
         """The history; a training that was killed is ended, and its rows are taken out of the project."""
         history = read_history(self.history_file)
-        last = history.last
-        if last is None or last.verdict != "running":
-            return history
-        (self.root / last.file).unlink(missing_ok=True)
-        ended = history.with_last(last.model_copy(update={"verdict": "failed", "detail": "interrupted"}))
-        write_history(self.history_file, ended)
-        return ended
+        if (last := history.last) is not None and last.verdict == "running":
+            (self.root / last.file).unlink(missing_ok=True)
+            last = last.model_copy(update={"verdict": "failed", "detail": "interrupted"})
+            history = history.with_last(last)
+            write_history(self.history_file, history)
+        return self._with_current_model(history, last) if last is not None and last.unrestored else history
+
+    def _with_current_model(self, history: RetrainingHistory, last: Retraining) -> RetrainingHistory:
+        """The pipeline gives back the current model, whose rows the project has; the history says so."""
+        self.say("restoring the current model")
+        if self.train() != 0:
+            raise StageError("the current model could not be restored, see above", help="mlspec apply --until export")
+        restored = history.with_last(last.model_copy(update={"unrestored": False}))
+        write_history(self.history_file, restored)
+        return restored
 
     def _train(self, history: RetrainingHistory, rows: LabelledRows, cause: str, now: datetime) -> RetrainingOutcome:
         judged = history.judged_until
@@ -171,7 +201,9 @@ class RetrainingRun:
         self.say(f"{len(for_training)} labelled predictions join the training data, {len(for_test)} compare the models")
         file = f"{self.collected}/{now:%Y-%m-%dT%H%M%S}.parquet"
         fresh, newest = len(rows.since(judged)), max(rows.added)
-        begun = Retraining(started=now, verdict="running", rows=fresh, cause=cause, labels_until=newest, file=file)
+        begun = Retraining(
+            started=now, verdict="running", rows=fresh, cause=cause, labels_until=newest, file=file, unrestored=True
+        )
         error = allowed_error(self.model.options.retrain.confidence, history.attempt)
         history = history.with_new(begun)
         champion = self.model.state / _CHAMPION
@@ -187,13 +219,15 @@ class RetrainingRun:
             comparison = self._compared(champion, for_test, error)
         except BaseException:
             (self.root / file).unlink(missing_ok=True)
-            self._ended(history, begun, "failed", "interrupted or failed")
+            failed = begun.model_copy(update={"verdict": "failed", "detail": "interrupted or failed"})
+            write_history(self.history_file, history.with_last(failed))
             raise
         words = comparison.words()
         if comparison.verdict != "better":
             verdict: Verdict = "lost" if comparison.verdict == "worse" else "undecided"
             return self._restored(history, begun, verdict, words)
         if self.holds or self.model.options.retrain.approve:
+            begun = begun.model_copy(update={"bundle": bundle_digest(self.model.artifacts / "bundle") or ""})
             shutil.copyfile(self.root / file, self.model.state / _CANDIDATE)
             return self._restored(history, begun, "waiting", words)
         if self.release() != 0:
@@ -234,14 +268,13 @@ class RetrainingRun:
     ) -> RetrainingOutcome:
         """End without the new model: its rows leave the project, and the pipeline gives back the current model."""
         (self.root / begun.file).unlink(missing_ok=True)
-        outcome = self._ended(history, begun, verdict, detail)
-        self.say("restoring the current model")
-        if self.train() != 0:
-            raise StageError("the current model could not be restored, see above", help="mlspec apply --until export")
-        return outcome
+        ended = begun.model_copy(update={"verdict": verdict, "detail": detail, "unrestored": True})
+        write_history(self.history_file, history.with_last(ended))
+        restored = self._with_current_model(history.with_last(ended), ended)
+        return RetrainingOutcome(restored.last, detail, waiting=verdict == "waiting")
 
     def _ended(self, history: RetrainingHistory, begun: Retraining, verdict: Verdict, detail: str) -> RetrainingOutcome:
-        ended = begun.model_copy(update={"verdict": verdict, "detail": detail})
+        ended = begun.model_copy(update={"verdict": verdict, "detail": detail, "unrestored": False})
         write_history(self.history_file, history.with_last(ended))
         return RetrainingOutcome(ended, detail, waiting=verdict == "waiting")
 
@@ -250,6 +283,10 @@ def _error_scale(rows: LabelledRows) -> float:
     """The absolute error that is a loss of 1: two standard deviations of the true values."""
     numbers = [value for value in rows.actual if isinstance(value, int | float)]
     return (float(np.std(numbers)) * 2 if numbers else 0.0) or 1.0
+
+
+def _sentence(outdated: Mapping[str, str]) -> str:
+    return "; ".join(f"{stage}: {reason}" for stage, reason in outdated.items())
 
 
 def _waiting(history: RetrainingHistory) -> Retraining:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from mlspec.cli.applying import ApplyOptions, apply, plan_source
-from mlspec.cli.retrain_command import PipelineConsole, release_stages
+from mlspec.cli.retrain_command import PipelineConsole, built_stages, release_stages
 from mlspec.run.schedule import Selection
 from tests.parts.projects import written
-from tests.parts.targets import LAMBDA, PACKAGE, build
+from tests.parts.targets import EXPORT, LAMBDA, PACKAGE, build
 
 SPEC = """\
 project: {name: sizes}
@@ -33,15 +33,35 @@ def test_a_release_leaves_the_infrastructure_to_its_tool(
     iac: str, infrastructure: set[str], required: tuple[str, ...], tmp_path: Path
 ) -> None:
     built = build(tmp_path, LAMBDA.replace("{lambda: {}}", f"{{iac: {iac}, lambda: {{}}}}"))
-    names = [stage.name for stage in built.plan.stages]
-    release = release_stages(built.project, names)
-    assert {*names} - {*(release.selected or names)} == infrastructure
+    release = release_stages(built.project, built.plan.stages)
+    assert {stage.name for stage in built.plan.stages} - {*release.selected} == infrastructure
     assert release.required == required
 
 
+OTHERS = """\
+bucket: {name: our-models}
+test: {robustness: {}}
+monitor: {elasticsearch: {url: {env: ELASTIC_URL}}}
+"""
+
+
+def test_a_release_has_the_tests_of_its_model_and_nothing_that_does_not_depend_on_it(tmp_path: Path) -> None:
+    built = build(tmp_path, LAMBDA + OTHERS)
+    stages = built.plan.stages
+    release, here = release_stages(built.project, stages), built_stages(built.project, stages)
+    assert {stage.name for stage in stages} - {*release.selected} == {"bucket", "monitor"}
+    assert {"robustness", "test"} < {*here.selected}
+    assert [*release.selected] == [*here.selected, "push", "deploy"]
+    assert here.required == ("export", "image")
+
+
 def test_without_a_deployment_a_release_is_the_new_bundle(tmp_path: Path) -> None:
-    built = build(tmp_path, PACKAGE)
-    assert release_stages(built.project, [stage.name for stage in built.plan.stages]) == ((), ("export",))
+    packaged = build(tmp_path, PACKAGE)
+    assert release_stages(packaged.project, packaged.plan.stages).required == ("export",)
+    bundle = build(tmp_path, EXPORT)
+    release = release_stages(bundle.project, bundle.plan.stages)
+    assert release == built_stages(bundle.project, bundle.plan.stages)
+    assert release == (("data", "train", "export"), ("export",))
 
 
 @pytest.mark.slow

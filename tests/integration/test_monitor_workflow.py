@@ -33,6 +33,7 @@ case "$*" in
   "monitor approve --build"*)
     mkdir -p data/collected artifacts/data
     echo "rows" > data/collected/rows.parquet
+    if [ -n "$TRACKED" ]; then echo "outs: digest of the rows" > data/collected.dvc; fi
     echo "lock of the new model" > dvc.lock
     echo "of the new model" | tee artifacts/image.json > artifacts/data/schema.json
     ;;
@@ -60,7 +61,7 @@ class Monitored(Workflows):
     def look(self, event: str = "schedule", **answers: str) -> WorkflowResult:
         """Run the workflow with these answers of `mlspec`."""
         inputs = {name: answers.pop(name) for name in ("last", "retrain") if name in answers}
-        self.variables |= {"ALARM": "0", "FAILED": "0", "OUTCOME": "{}"} | answers
+        self.variables |= {"ALARM": "0", "FAILED": "0", "OUTCOME": "{}", "TRACKED": ""} | answers
         return self.run(MONITOR, event, inputs, repository={"private": False})
 
 
@@ -177,6 +178,15 @@ def test_a_model_that_wins_is_built_released_recorded_and_proposed(repository: M
     changed = git(repository.folder / "origin.git", "show", "--name-only", "--format=%s", branch).split("\n")
     assert changed[0] == "Train on labelled predictions"
     assert {"dvc.lock", "data/collected/rows.parquet", "artifacts/data/schema.json"} == set(filter(None, changed[1:]))
+
+
+def test_rows_that_dvc_tracks_are_proposed_by_their_digest(repository: Monitored) -> None:
+    """DVC tracks no folder of which git has a file."""
+    assert repository.look(ALARM="4", OUTCOME=WAITING, TRACKED="1").code == 0
+    assert "cola-retrained/data/collected.dvc" in repository.kept()
+    branch = "mlspec-retrained-1"
+    changed = git(repository.folder / "origin.git", "show", "--name-only", "--format=", branch).split()
+    assert set(changed) == {"dvc.lock", "data/collected.dvc", "artifacts/data/schema.json"}
 
 
 def test_the_job_with_the_releasing_role_installs_nothing_of_the_project(repository: Monitored) -> None:

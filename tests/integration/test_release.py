@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from mlspec.shipping.rehearsal.processes import RehearsalProcesses
 from mlspec.shipping.rehearsal.rehearsal import Rehearsal
+from tests.bare_jobs import bare_jobs
 from tests.conftest import CHECKOUT, missing
 from tests.warm_python import WarmPython
 from tests.workflow_examples import without_tests
@@ -27,52 +27,11 @@ deploy: {lambda: {memory: 512}}
 ci: {github: {env: prod}}
 environments: {prod: {deploy: {lambda: {memory: 640}}}}
 """
-BARE = """\
-import importlib.abc, importlib.metadata, sys
-
-GONE = {"dvc", "numpy", "onnx", "onnxruntime", "pyarrow", "pytorch-lightning", "tokenizers", "torch", "transformers"}
-version = importlib.metadata.version
-
-def found(name):
-    if name in GONE:
-        raise importlib.metadata.PackageNotFoundError(name)
-    return version(name)
-
-class Gone(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in GONE:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-importlib.metadata.version = found
-sys.meta_path.insert(0, Gone())
-"""
-"""A `sitecustomize` that makes a Python without the packages that train and run models."""
-
-
 RELEASE = ".github/workflows/mlspec-release.yaml"
-PYTHON = """\
-#!/bin/bash
-if [ "$1 $2" = "-m pip" ]; then
-  case "$PACKAGES" in
-    "mlspec[aws]"*)
-      echo "PYTHONPATH={bare}:{checkout}" >> "$GITHUB_ENV"
-      echo "MLSPEC_TARGET=local" >> "$GITHUB_ENV"
-      echo "{bare}/bin" >> "$GITHUB_PATH"
-      ;;
-  esac
-  exit 0
-fi
-exec {python} "$@"
-"""
-"""The job that installs `mlspec[aws]` alone has no more than that, and a rehearsal for an account."""
-MLSPEC = """\
-#!/bin/bash
-code=0
-{python} -m mlspec "$@" || code=$?
+KEEP = """\
 if [ "$1" = releases ]; then cp -r .mlspec/local artifacts lambda "{kept}"; fi
-exit $code
 """
-"""Also keeps what a release leaves: act removes a job's folder."""
+"""What a release leaves."""
 DOCKER = """\
 #!/bin/bash
 case "$1 $2" in
@@ -90,13 +49,11 @@ def penguins(tmp_path: Path, warm: WarmPython, docker: str) -> Iterator[Workflow
     """A repository with a project as its team has committed it, built with no environment chosen."""
     act_program()
     root, folder = tmp_path / "penguins", tmp_path / "run"
-    bare, kept = folder / "bare", folder / "left"
+    kept = folder / "left"
     kept.mkdir(parents=True)
     real_programs(folder / "bin", warm, {})
-    write_program(folder / "bin" / "python", PYTHON.format(bare=bare, checkout=CHECKOUT, python=warm.python))
+    bare_jobs(folder, warm.python, KEEP.format(kept=kept), {"MLSPEC_TARGET": "local"})
     write_program(folder / "bin" / "docker", DOCKER.format(docker=docker, emulator=emulator()))
-    write_program(bare / "bin" / "mlspec", MLSPEC.format(python=sys.executable, kept=kept))
-    (bare / "sitecustomize.py").write_text(BARE)
     mlspec = str(warm.bin / "mlspec")
     subprocess.run([mlspec, "init", "--template", "tabular", str(root)], check=True)
     without_tests(root)

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,7 @@ class Project:
 
     def __init__(self, root: Path, **options: object) -> None:
         self.root, self.steps, self.fails, self.messages = root, list[str](), set[str](), list[str]()
+        self.changed: dict[str, str] = {}
         self.champion, self.challenger = text_bundle(root / "old"), text_bundle(root / "new")
         opposite(self.challenger)
         artifacts = root / "artifacts"
@@ -124,8 +126,8 @@ class Project:
         return self.run_of().decide_waiting(approve=approve)
 
     def run_of(self) -> RetrainingRun:
-        say = self.messages.append
-        return RetrainingRun(self.model, self.root, "data/collected", self.train, self.build, self.release, say)
+        steps = (self.train, self.build, self.release, lambda: self.changed)
+        return RetrainingRun(self.model, self.root, "data/collected", *steps, self.messages.append)
 
     def verdicts(self) -> list[Verdict]:
         return [r.verdict for r in read_history(self.run_of().history_file).retrainings]
@@ -314,6 +316,49 @@ def test_a_kill_in_training_is_cleaned_up_by_the_next_run(project: Make) -> None
     assert not file.exists()
 
 
+CHANGED = {"train": "train.seed changed 1 → 2"}
+
+
+def test_a_project_that_has_changed_trains_no_model_on_predictions(project: Make) -> None:
+    """What is compared would differ in more than the rows, and no later run could give back the current model."""
+    each = project()
+    each.predictions(labels_of=each.challenger)
+    each.changed = CHANGED
+    with pytest.raises(
+        StageError, match=r"the project has changed .*: train: train.seed changed 1 → 2; the new"
+    ) as error:
+        each.run()
+    assert "mlspec apply" in error.value.help
+    assert each.steps == []
+
+
+@pytest.mark.parametrize("step", ["build_waiting", "decide_waiting"])
+def test_only_the_model_that_won_is_built_and_released(project: Make, step: str) -> None:
+    each = project(approve=True)
+    each.predictions(labels_of=each.challenger)
+    each.run()
+    each.steps.clear()
+    run = each.run_of()
+    approve = partial(run.decide_waiting, approve=True) if step == "decide_waiting" else run.build_waiting
+    each.changed = CHANGED
+    with pytest.raises(StageError, match=r"train.seed changed 1 → 2; what would be released is not the model that won"):
+        approve()
+    assert (each.steps, each.collected(), each.verdicts()) == ([], [], ["waiting"])
+
+    each.changed = {}
+    won, each.challenger = each.challenger, text_bundle(each.root / "third")  # trained again, with another result
+    opposite(each.challenger)
+    (each.challenger / "note.txt").write_text("another", encoding="utf-8")
+    with pytest.raises(StageError, match="gave another model than the one that won") as error:
+        approve()
+    assert "dvc pull --run-cache" in error.value.help
+    assert (each.steps, each.serves_challenger(), each.collected()) == (["train", "train"], False, [])
+
+    each.challenger = won
+    approve()
+    assert each.serves_challenger()
+
+
 def test_an_exception_leaves_the_data_unchanged(project: Make) -> None:
     each = project()
     each.predictions(labels_of=each.challenger)
@@ -321,10 +366,16 @@ def test_an_exception_leaves_the_data_unchanged(project: Make) -> None:
     def killed() -> int:
         raise KeyboardInterrupt
 
-    run = RetrainingRun(each.model, each.root, "data/collected", killed, each.build, each.release, lambda _: None)
     with pytest.raises(KeyboardInterrupt):
-        run.run(["sentence moved"], NOW)
+        replace(each.run_of(), train=killed).run(["sentence moved"], NOW)
     assert (each.verdicts(), each.collected()) == (["failed"], [])
+    assert each.messages[-1] != "restoring the current model"
+    assert "no alarm" in each.run(()).reason
+    assert (each.messages[-1], each.steps) == ("restoring the current model", ["train"]), (
+        "what was interrupted may be left"
+    )
+    each.run(())
+    assert each.steps == ["train"]
 
 
 def test_only_one_training_at_a_time(project: Make) -> None:

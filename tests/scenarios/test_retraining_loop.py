@@ -219,6 +219,32 @@ def test_the_loop_closes(shop: Shop) -> None:
     assert "the new model waits for approval" in shop.done("monitor", "retrain", "--now")
     assert (shop.root / "artifacts" / "bundle" / "model.onnx").read_bytes() == served
     assert "waits for approval" in shop.done("monitor", "retrain")
+    shop.spec("batch_size: 16", "batch_size: 32")
+    for step in ((), ("--build",)):
+        code, text = shop.mlspec("monitor", "approve", *step)
+        assert (code, "train.batch_size changed 16 → 32; what would be released is not" in text) == (4, True), text
+    shop.spec("batch_size: 32", "batch_size: 16")
+    recorded = Shop(shutil.copytree(shop.root, shop.root.with_name("recorded"), symlinks=True), shop.environment)
+    code, text = recorded.mlspec("monitor", "approve", "--released")
+    assert (code, "does not hold the rows of the model that waits for approval" in text) == (4, True), text
+
+    shop.done("monitor", "approve", "--build")
+    assert shop.verdicts() == ["released", "waiting"]
+    assert (shop.root / "artifacts" / "bundle" / "model.onnx").read_bytes() != served
+    for name in ("dvc.lock", "data/collected", ".dvc/cache"):  # what two jobs of a workflow exchange
+        bring(shop.root / name, recorded.root / name)
+    subprocess.run([sys.executable, "-m", "dvc", "checkout", "--quiet", "--force"], cwd=recorded.root, check=True)
+    assert "released the new model" in recorded.done("monitor", "approve", "--released")
+    assert recorded.verdicts() == ["released", "approved"]
+
     assert "released the new model" in shop.done("monitor", "approve")
     assert shop.verdicts() == ["released", "approved"]
-    assert (shop.root / "artifacts" / "bundle" / "model.onnx").read_bytes() != served
+
+
+def bring(source: Path, target: Path) -> None:
+    """Copy a file, or what is new in a folder."""
+    if source.is_dir():
+        copy = lambda one, other: None if Path(other).exists() else shutil.copyfile(one, other)  # noqa: E731 - short
+        shutil.copytree(source, target, dirs_exist_ok=True, copy_function=copy)
+    else:
+        shutil.copyfile(source, target)

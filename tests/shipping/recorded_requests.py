@@ -19,6 +19,8 @@ OWN_AGENT: Final = "mlspec"
 """Is in the user agent of mlspec's own clients."""
 _MODELS: Final = {"lambda": "lambda", "apigateway": "apigatewayv2", "s3": "s3", "budgets": "budgets"}
 """Services whose operations are paths, and the names of their models."""
+_LARGEST: Final = 1 << 20
+"""Bytes of the largest body that is read: a larger one is a file."""
 _SINGLE: Final = ("Connection", "Transfer-Encoding", "Content-Length")
 
 _VALID: Final = b"""\
@@ -66,9 +68,10 @@ def recorded(endpoint: str) -> Iterator[tuple[str, Recorded]]:
 
         def forward(self) -> None:
             body = _body(self)
+            read = body if len(body) <= _LARGEST else b""
             if OWN_AGENT not in self.headers.get("User-Agent", ""):
-                seen.requests.append(_request(self.command, self.path, self.headers, body))
-            if _action(body) == "ValidateTemplate":
+                seen.requests.append(_request(self.command, self.path, self.headers, read))
+            if _action(read) == "ValidateTemplate":
                 self.answer(200, [("Content-Type", "text/xml")], _VALID)
                 return
             connection = http.client.HTTPConnection(upstream.hostname or "", upstream.port, timeout=120)
@@ -80,10 +83,11 @@ def recorded(endpoint: str) -> Iterator[tuple[str, Recorded]]:
 
         def answer(self, status: int, headers: Sequence[tuple[str, str]], content: bytes) -> None:
             self.send_response(status)
+            length = dict(headers).get("Content-Length") if self.command == "HEAD" else None
             for name, value in headers:
                 if name not in _SINGLE:
                     self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Content-Length", length or str(len(content)))
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(content)

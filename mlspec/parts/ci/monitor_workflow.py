@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -23,6 +24,8 @@ from mlspec.spec.project import Project, ProjectInfo, SectionLookup
 POLICY: Final = "lambda/monitor-policy.json"
 TEMPLATE: Final = "github/monitor.yaml.j2"
 _EXTRAS: Final = ("aws", "monitor", "s3", "serve")
+_PATTERN: Final = re.compile(r"[*?[$]")
+"""Where a key is no longer literal: in a glob, or, of the last one, in IAM."""
 _TOKEN: Final = "GITHUB_TOKEN"  # noqa: S105 - the name of a variable
 
 
@@ -113,11 +116,25 @@ def policy(project: SectionLookup, account: str = "") -> PolicyDocument:
         Statement(("s3:DeleteObject", "s3:GetObject", "s3:PutObject"), below, "Store"),
         # No condition on the prefix: without this right S3 answers 403, not 404, for a key that does not exist yet.
         Statement("s3:ListBucket", f"arn:{partition}:s3:::{bucket}", "FindStore"),
+        *_labels(project, partition, bucket),
     ]
     if location is not None and deploy.lambda_ is not None:
         function = FunctionSpec(project.need(ProjectInfo), deploy.lambda_, project.need(Package), location)
         statements.insert(0, _predictions(function))
     return PolicyDocument(tuple(statements))
+
+
+def _labels(project: SectionLookup, partition: str, store: str) -> Iterator[Statement]:
+    """Reading the files of `monitor.labels.source` in S3; `store` is the bucket that may be listed already."""
+    labels = project.need(Monitor).labels
+    if labels is None or not labels.source.startswith("s3://"):
+        return
+    bucket, _, key = labels.source.removeprefix("s3://").partition("/")
+    fixed = _PATTERN.split(key, maxsplit=1)[0]
+    arn = f"arn:{partition}:s3:::{bucket}"
+    yield Statement("s3:GetObject", f"{arn}/{fixed}" if fixed == key else f"{arn}/{fixed}*", "Labels")
+    if bucket != store:
+        yield Statement("s3:ListBucket", arn, "FindLabels")
 
 
 def _predictions(function: FunctionSpec) -> Statement:

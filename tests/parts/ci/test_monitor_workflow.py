@@ -21,6 +21,23 @@ def test_the_predictions_of_the_function_are_readable(options: str, function: st
     assert logs.resource == (group, f"{group}:*")
 
 
+@pytest.mark.parametrize(
+    ("source", "readable", "listed"),
+    [
+        ("s3://bucket/sold/*.csv", "arn:aws:s3:::bucket/sold/*", []),
+        ("s3://other/2026/labels.csv", "arn:aws:s3:::other/2026/labels.csv", ["arn:aws:s3:::other"]),
+        ("s3://other/[ab]/$${x}.csv", "arn:aws:s3:::other/*", ["arn:aws:s3:::other"]),
+        ("labels/*.csv", None, []),
+    ],
+)
+def test_labels_in_s3_are_readable(source: str, readable: str | None, listed: list[str], tmp_path: Path) -> None:
+    text = f"{LAMBDA}ci: {{}}\nmonitor: {{labels: {{source: {source!r}}}}}\n"
+    project = build(tmp_path, text, BASE.replace("data:\n", "data:\n  remote: s3://bucket/dvc\n")).project
+    rights = {each.sid: each.resource for each in policy(project).statements}
+    assert rights.get("Labels") == readable
+    assert [rights[name] for name in rights if name == "FindLabels"] == listed
+
+
 def test_a_model_is_released_with_the_tool_that_the_release_workflow_installs(tmp_path: Path) -> None:
     function = "{iac: serverless, lambda: {environment: {KEY: {env: THE_KEY}}}}"
     text = LAMBDA.replace("{lambda: {}}", function) + "ci: {}\nmonitor: {on_drift: retrain}\n"

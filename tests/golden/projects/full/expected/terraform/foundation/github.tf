@@ -298,6 +298,18 @@ resource "aws_iam_role_policy" "data_write_monitor" {
         Action   = "s3:ListBucket"
         Resource = "arn:aws:s3:::cola-data"
       },
+      {
+        Sid      = "Labels"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "arn:aws:s3:::cola-labels/*"
+      },
+      {
+        Sid      = "FindLabels"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = "arn:aws:s3:::cola-labels"
+      },
     ]
   })
 }

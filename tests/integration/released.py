@@ -1,0 +1,177 @@
+"""A repository with a trained project that workflows release to an emulated AWS, with the real programs.
+
+What no emulator does is in `STAND_INS`, each with the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pytest
+
+from tests.bare_jobs import bare_jobs
+from tests.conftest import CHECKOUT, missing
+from tests.sharing import once, shared_folder
+from tests.warm_python import WarmPython
+from tests.workflow_examples import without_tests
+from tests.workflow_runner import WorkflowResult, Workflows, act_program, git, real_programs
+
+RELEASE: Final = ".github/workflows/mlspec-release.yaml"
+DATA: Final = "penguins-data"
+"""The bucket with the DVC remote, and with labels of predictions."""
+_ZIPS: Final = "penguins-zips"
+_SECTIONS: Final = f"""\
+monitor:
+  drift: {{traffic: 1000 per 1d}}
+  labels: {{source: "s3://{DATA}/labels/*.csv"}}
+  on_drift: retrain
+  retrain: {{min_rows: 150}}
+package: {{zip: {{bucket: {_ZIPS}}}}}
+deploy: {{lambda: {{region: eu-west-1, memory: 512}}}}
+ci: {{github: {{repository: octo-org/penguins}}}}
+"""
+_EDITS: Final = (
+    (r"(?ms)^experiments:.*?(?=^evaluate:)|^monitor:.*", ""),
+    ("  track: git .*", f"  remote: s3://{DATA}/dvc\n  collected: data/collected"),
+    ('accuracy: ">= 0.9", mcc: ">= 0.85"', 'accuracy: ">= 0.7"'),
+)
+"""From the starter to a project that is trained in seconds, also on rows that have moved."""
+
+
+class StandIn(NamedTuple):
+    """A program of a workflow that does not do all of its work on this machine."""
+
+    reason: str
+    script: str
+
+
+STAND_INS: Final[Mapping[str, StandIn]] = {
+    "docker": StandIn(
+        "AWS's image is in a registry that is out of reach: the emulator in it comes from a Python package",
+        'case "$1" in create) echo emulator ;; cp) cp "$EMULATOR" "$3" ;; rm) ;; *) exit 1 ;; esac\n',
+    ),
+    "gh": StandIn("GitHub stores attestations and pull requests", 'case "$1 $2" in "pr list") echo 0 ;; *) ;; esac\n'),
+    "npm": StandIn("osls is installed already", '[ "${*: -1}" = osls@4.3.1 ]\n'),
+    "osls": StandIn(
+        "the real program, and then what the emulated CloudFormation does not create: the code and the alias",
+        '"$OSLS" "$@" || exit $?\n'
+        'if [ "$1 $(basename "$PWD")" = "deploy service" ]; then\n'
+        '  cd ../.. && exec "$TEST_PYTHON" -m tests.shipping.created_service\n'
+        "fi\n",
+    ),
+    "sam": StandIn(
+        "the real program, and then what the emulated CloudFormation does not create, which knows no transform; it finds "
+        "a template in a bucket of `localhost` alone",
+        'AWS_ENDPOINT_URL=${AWS_ENDPOINT_URL/127.0.0.1/localhost} "$SAM" "$@" || exit $?\n'
+        'case "$*" in\n'
+        '  "deploy "*"--config-env service "*) cd .. && exec "$TEST_PYTHON" -m tests.shipping.created_service ;;\n'
+        "esac\n",
+    ),
+}
+"""Program to what takes its place. Everything else in a workflow is real, but for GitHub's own actions and pip."""
+
+
+@dataclass
+class Released(Workflows):
+    """The repository, with the real programs and an emulated AWS."""
+
+    aws: str = ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of a person with the rights of an administrator."""
+        keys = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "testing")
+        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        own = {"AWS_ENDPOINT_URL": self.aws, "AWS_DEFAULT_REGION": "eu-west-1", "CALLS": os.devnull, "PATH": path}
+        return {**os.environ, **keys, **self.variables, **own}
+
+    def program(self, *words: str) -> str:
+        """What a person runs: the output."""
+        command = [str(self.folder / "bin" / words[0]), *words[1:]]
+        done = subprocess.run(command, cwd=self.root, env=self.environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def model(self, number: int, iac: str = "none") -> None:
+        """Commit the project with the first or the second model."""
+        git(self.root, "checkout", "-q", "--force", f"model-{number}", "--", ".")
+        spec = self.root / "mlproject.yaml"
+        text = spec.read_text(encoding="utf-8")
+        spec.write_text(text.replace("{lambda:", f"{{iac: {iac}, lambda:"), encoding="utf-8")
+        self.program("mlspec", "build")
+        self.commit()
+
+    def release(self) -> WorkflowResult:
+        """Run the release workflow for a tag."""
+        return self.run(RELEASE, "push", ref="refs/tags/v1.0.0", repository={"private": False})
+
+    def client(self, service: str) -> Any:
+        """A client of the emulated AWS."""
+        import boto3
+
+        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+        return boto3.client(service, endpoint_url=self.aws, region_name="eu-west-1", **keys)
+
+    def live(self) -> tuple[str, str]:
+        """The version that the alias is on, and the digest of its code."""
+        version = self.client("lambda").get_alias(FunctionName="penguins", Name="live")["FunctionVersion"]
+        function = self.client("lambda").get_function_configuration(FunctionName="penguins", Qualifier=version)
+        return str(version), str(function["CodeSha256"])
+
+
+@pytest.fixture(scope="session")
+def _models(tmp_path_factory: pytest.TempPathFactory, warm: WarmPython) -> Path:
+    """The repository with two commits, a trained model in each; their zips are in the DVC cache."""
+
+    def create(folder: Path) -> None:
+        root, mlspec, environment = folder / "penguins", str(warm.bin / "mlspec"), warm.variables(os.environ)
+        subprocess.run([mlspec, "init", "--template", "tabular", str(root)], check=True)
+        without_tests(root)
+        spec = root / "mlproject.yaml"
+        text = spec.read_text(encoding="utf-8")
+        for pattern, new in _EDITS:
+            text, count = re.subn(pattern, new, text)
+            assert count, pattern
+        git(root, "init", "-q", "-b", "main")
+        for number in (1, 2):
+            trained = text.replace("max_epochs: 40", f"max_epochs: 12\n  seed: {number}")
+            spec.write_text(trained + _SECTIONS, encoding="utf-8")
+            command = [mlspec, "apply", "--until", "package", "--yes"]
+            subprocess.run(command, cwd=root, env=environment, check=True)
+            git(root, "add", ".")
+            git(root, "commit", "-qm", f"model {number}")
+            git(root, "tag", f"model-{number}")
+
+    return once(shared_folder(tmp_path_factory, "released"), create) / "penguins"
+
+
+@pytest.fixture
+def released(_models: Path, moto: str, warm: WarmPython, tmp_path: Path) -> Released:
+    """The repository, and an account with nothing but two buckets; in one of them is what DVC has stored."""
+    act_program()
+    urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST"), timeout=60).close()
+    root, folder = tmp_path / "penguins", tmp_path / "run"
+    shutil.copytree(_models, root, symlinks=True)
+    real_programs(folder / "bin", warm, {name: each.script for name, each in STAND_INS.items()})
+    bare_jobs(folder, warm.python)
+    emulator = os.environ.get("MLSPEC_LAMBDA_EMULATOR") or missing("the Lambda emulator (MLSPEC_LAMBDA_EMULATOR)")
+    variables = {
+        "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1",
+        "TEST_PYTHON": sys.executable, "EMULATOR": str(emulator), "AWS_STAND_IN": moto,
+    }  # fmt: skip
+    repository = Released(root, folder, variables, aws=moto)
+    for bucket in (DATA, _ZIPS):
+        place = {"LocationConstraint": "eu-west-1"}
+        repository.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+    repository.program("dvc", "push", "--quiet", "--all-tags", "--run-cache")
+    shutil.rmtree(root / ".dvc" / "cache")
+    return repository
