@@ -44,13 +44,23 @@ def check(project: Project) -> Iterator[Finding]:
 
     yield from check_rollout(deploy.rollout, NAME)
     yield from check_text(project, deploy.lambda_)
-    yield from _check_lock(project)
+    if project.get(Ci) is not None:
+        yield from _check_program(deploy)
+        yield from _check_lock(project)
+
+
+def _check_program(deploy: Deploy) -> Iterator[Finding]:
+    """A program that the workflow does not install."""
+    if deploy.serverless.program == "serverless":
+        fork = SERVERLESS.npm_package
+        message = f"the release workflow installs {fork}: `serverless` 4 needs a login and downloads itself past a lock"
+        yield Finding(
+            "program-not-installed", ("deploy", "serverless", "program"), message, "set osls, which reads the same files"
+        )
 
 
 def _check_lock(project: Project) -> Iterator[Finding]:
     """A workflow that would install the framework with packages that nothing verifies, or not at all."""
-    if project.get(Ci) is None:
-        return
     package, lock = SERVERLESS.npm_package, project.surroundings.npm
     missing = f"the release workflow installs {package} without hashes: {npm_lock.FILE} is missing"
     message = missing if lock is None else lock.fault(package)
