@@ -170,15 +170,20 @@ class ActiveAlarms:
         kind, _, name = alarm.column.partition(".")
         return self._shown(rows.to_pylist(), f"input.{name}" if kind in ("unseen", "domain") else alarm.column)
 
-    def harmful(self, quality: QualityLook, moved: Sequence[Alarm]) -> Iterator[ActiveAlarm]:
-        """One for each version whose quality fell, with the cause as far as it is known."""
-        for each in quality.harmful:
-            yield self._harmful(each, [a for a in moved if a.group.version == each.version])
+    def harmful(
+        self, quality: QualityLook, moved: Sequence[Alarm], uncompared: Mapping[str, str]
+    ) -> Iterator[ActiveAlarm]:
+        """One for each version whose quality fell, with the cause as far as it is known.
 
-    def _harmful(self, each: VersionQuality, moved: Sequence[Alarm]) -> ActiveAlarm:
-        diagnosis = diagnose(moved, each.risk)
-        names = ", ".join(dict.fromkeys(column_title(a.column) for a in moved if a.column not in PREDICTIONS))
-        inputs = f"inputs that moved: {names}" if names else "the inputs have not moved: they have other labels now"
+        `uncompared`: why the inputs of a version are compared with nothing.
+        """
+        for each in quality.harmful:
+            own = [a for a in moved if a.group.version == each.version]
+            yield self._harmful(each, own, uncompared.get(each.version, ""))
+
+    def _harmful(self, each: VersionQuality, moved: Sequence[Alarm], uncompared: str) -> ActiveAlarm:
+        diagnosis = diagnose(moved, each.risk, uncompared=uncompared)
+        inputs = _inputs_words(moved, uncompared, "the inputs have not moved: they have other labels now")
         metric = each.measured.metric if each.measured else "quality"
         measured = each.measured.words() if each.measured else "no labels in this range of time"
         since = change_of_loss(self.model, self.run, each.version) or self.now
@@ -193,14 +198,15 @@ class ActiveAlarms:
             facts=_harm_facts(each, each.expected),
         )
 
-    def slices(self, slices: Sequence[SliceQuality], moved: Sequence[Alarm]) -> Iterator[ActiveAlarm]:
+    def slices(
+        self, slices: Sequence[SliceQuality], moved: Sequence[Alarm], uncompared: Mapping[str, str]
+    ) -> Iterator[ActiveAlarm]:
         """One for each slice whose quality fell."""
         for each in slices:
             metric = each.measured.metric if each.measured else "quality"
             measured = each.measured.words() if each.measured else "no labels in this range of time"
             own = [a for a in moved if a.group.version == each.version and a.group.slice in ("", each.slice)]
-            names = ", ".join(dict.fromkeys(column_title(a.column) for a in own if a.column not in PREDICTIONS))
-            inputs = f"inputs that moved: {names}" if names else "the inputs have not moved"
+            inputs = _inputs_words(own, uncompared.get(each.version, ""), "the inputs have not moved")
             yield ActiveAlarm(
                 id=f"quality/{each.version}/{each.slice}",
                 group="harmful",
@@ -295,6 +301,14 @@ def _harm_facts(each: VersionQuality | SliceQuality, expected: float) -> AlarmFa
         rows=each.risk.rows,
         end="ends when another model is deployed, since the loss of this version is measured from its first label on",
     )
+
+
+def _inputs_words(moved: Sequence[Alarm], uncompared: str, unmoved: str) -> str:
+    """What is known of the inputs: those that moved, else why it is unknown, else `unmoved`."""
+    names = ", ".join(dict.fromkeys(column_title(a.column) for a in moved if a.column not in PREDICTIONS))
+    if names:
+        return f"inputs that moved: {names}"
+    return f"unknown whether the inputs have moved: {uncompared}" if uncompared else unmoved
 
 
 def _sentences(*parts: str) -> str:

@@ -79,6 +79,8 @@ class DriftLook:
     """Rows that arrived after later ones were compared, and were compared then."""
     skipped: int = 0
     """Such rows that are in the store, but not in the evidence: it is not known whether they were compared."""
+    until: datetime | None = None
+    """The time up to which rows were compared; None: all were."""
 
 
 def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftLook:
@@ -123,6 +125,7 @@ def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftL
         scores=tuple(monitor.scores()),
         behind=state.behind,
         skipped=max(0, state.late - state.behind),
+        until=until,
     )
 
 

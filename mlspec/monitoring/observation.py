@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,7 +11,7 @@ from mlspec.monitoring.active_alarms import ActiveAlarms, labelled_since, moment
 from mlspec.monitoring.alarm_book import AlarmChanges, known_since, remember
 from mlspec.monitoring.answering_versions import answering_versions, drift_of, quality_of
 from mlspec.monitoring.drift.drift_alarm import Alarm, column_title
-from mlspec.monitoring.drift_state import DriftLook, look_for_drift
+from mlspec.monitoring.drift_state import PULL_SETTLE, SETTLE, DriftLook, look_for_drift
 from mlspec.monitoring.dropped_records import DroppedRecords, dropped_notes, dropped_records, waiting_note
 from mlspec.monitoring.input_views import input_views
 from mlspec.monitoring.label_mixes import label_mixes
@@ -51,6 +51,10 @@ _AHEAD: Final = timedelta(minutes=1)
 """A prediction that much after now comes from a server whose clock is ahead."""
 _JUMP: Final = timedelta(days=8)
 """A longer time between runs is reported: the clock may have jumped."""
+_WAITING: Final = (
+    f"predictions are compared {SETTLE.seconds} seconds after their time, pulled ones "
+    f"{PULL_SETTLE.seconds // 60} minutes after it"
+)
 _ENOUGH_LABELS: Final = 100
 """Labelled rows since a change without which it counts as possibly harmful."""
 
@@ -101,6 +105,8 @@ class Observer:
     _benign: list[Alarm] = field(default_factory=list)
     """Changes that are not harmful by the labels."""
     _dropped: DroppedRecords = field(default_factory=dict)
+    _uncompared: Mapping[str, str] = field(default_factory=dict)
+    """Why the inputs of a version are compared with nothing."""
     _slices: SliceLook = field(default_factory=SliceLook)
     """The worse ones are those whose version as a whole has not become worse."""
 
@@ -168,7 +174,10 @@ class Observer:
         moved = look.alarms if look else ()
         self._benign = self._without_harm(look, quality) if look else []
         drift = makes.drift([a for a in moved if a not in self._benign], quality)
-        active = [*makes.service(), *makes.harmful(quality, moved), *makes.slices(self._slices.worse, moved), *drift]
+        self._uncompared = self._not_compared(look)
+        harmful = makes.harmful(quality, moved, self._uncompared)
+        slices = makes.slices(self._slices.worse, moved, self._uncompared)
+        active = [*makes.service(), *harmful, *slices, *drift]
         changes = remember(book, self.model.project, active, self.now, store=self.notifies)
         measures = tuple(quality_measures(self.model, self._run, self.viewed, quality))
         documents = (run_report(len(active)), *reports(self._harmful(look), quality, measures, self._slices.worse))
@@ -201,7 +210,7 @@ class Observer:
             alarms=alarms,
             panels=tuple(self._panels(panels, quality)),
             features=tuple(input_views(model, viewed.since, viewed.until, look, self._benign)),
-            diagnoses=tuple(_diagnoses(look, quality)),
+            diagnoses=tuple(_diagnoses(look, quality, self._uncompared)),
             quality=tuple(quality_views(model, self._run, viewed, self._slices)),
             slice_notes=tuple(slice_notes(model)),
             estimates=tuple(estimate_views(quality.estimates)),
@@ -281,7 +290,21 @@ class Observer:
             return Signal(question, "warn" if harmless else "bad", answer, detail)
         if not traffic.requests:
             return Signal(question, "unknown", "no requests")
+        if self._uncompared:
+            versions = ", ".join(sorted(self._uncompared))
+            return Signal(question, "unknown", "not compared yet", f"version {versions}: {_WAITING}")
         return Signal(question, "good", "no", "inputs and predictions are as in training")
+
+    def _not_compared(self, look: DriftLook | None) -> dict[str, str]:
+        """Why the inputs of a version in the viewed range are compared with nothing."""
+        query = (
+            "SELECT version, MIN(time) AS first FROM predictions WHERE outcome = 'success' AND time >= ? AND time < ? "
+            "GROUP BY version"
+        )
+        rows = self._run(query, [self.viewed.since, self.viewed.until]).to_pylist()
+        if look is None:
+            return {str(row["version"]): "`monitor.drift` is not set" for row in rows}
+        return {str(row["version"]): _WAITING for row in rows if look.until and row["first"] >= look.until}
 
     def _quality(self, look: DriftLook | None) -> QualityLook:
         """The quality; of a version that moved it is judged since then."""
@@ -330,13 +353,16 @@ def _late(look: DriftLook) -> Iterator[str]:
         )
 
 
-def _diagnoses(look: DriftLook | None, quality: QualityLook) -> Iterator[VersionDiagnosis]:
+def _diagnoses(
+    look: DriftLook | None, quality: QualityLook, uncompared: Mapping[str, str]
+) -> Iterator[VersionDiagnosis]:
     """What drift and quality together say about each version."""
     risks = {each.version: each.risk for each in quality.versions}
     moved = {alarm.group.version for alarm in look.alarms} if look else set()
     for version in sorted(risks.keys() | moved | quality.estimates.keys()):
         alarms = [alarm for alarm in look.alarms if alarm.group.version == version] if look else []
-        result = diagnose(alarms, risks.get(version), quality.estimates.get(version))
+        why = uncompared.get(version, "")
+        result = diagnose(alarms, risks.get(version), quality.estimates.get(version), uncompared=why)
         slices = quality.in_slices.get(version, ())
         worse = (f"the quality has fallen in {', '.join(slices)}",) if slices else ()
         yield VersionDiagnosis(version, result.cause, result.title, (*result.sentences, *worse), result.help)

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from markupsafe import Markup
 
@@ -16,6 +16,8 @@ from mlspec.report.monitor_words import fact_words
 from mlspec.report.page_environment import moment, page_environment
 from mlspec.report.time_chart import TimeRange, line_chart, stacked_chart
 
+_QUIET: Final = ("unchanged", "not compared")
+"""Causes about which nothing has to be decided."""
 _LISTED = 6
 """Alarms and columns that the first lines name."""
 _KINDS: dict[Level, str] = {"good": "good", "warn": "warn", "bad": "bad", "unknown": "info"}
@@ -91,7 +93,7 @@ def monitor_page(state: MonitorState, *, refresh: int = 0) -> str:
         charts=[_drawn(panel, time) for panel in state.panels if panel.chart in ("lines", "stacked", "shares")],
         tables=list(monitor_tables(state)),
         alarms=[_alarm(index, alarm) for index, alarm in enumerate(state.alarms)],
-        decisions=sorted((_decision(each) for each in state.diagnoses if each.cause != "unchanged"), key=_urgency),
+        decisions=sorted((_decision(each) for each in state.diagnoses if each.cause not in _QUIET), key=_urgency),
         refresh=refresh,
         script=Markup(script),  # noqa: S704 - from our templates, without data
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

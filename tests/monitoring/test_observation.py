@@ -244,6 +244,36 @@ def test_labels_that_change_while_the_inputs_do_not_are_concept_drift(tmp_path: 
     assert answers(seen)["Is it still right?"][0] == "bad"
 
 
+def test_predictions_that_are_not_compared_yet_have_not_stayed_as_they_were(tmp_path: Path) -> None:
+    """Those that `monitor pull` brings are compared 15 minutes after their time, because more of that time may come."""
+    service = Service(tmp_path)
+    (tmp_path / "state" / "pull.json").write_text("{}")
+    service.answer(600)
+    add(service, 1, 600, right=0.2)
+    seen = service.observe()
+    assert answers(seen)["Has it moved?"] == ("unknown", "not compared yet")
+    (alarm,) = seen.state.alarms
+    assert alarm.text.startswith("harmful: ")
+    assert "unknown whether the inputs have moved: predictions are compared 5 seconds after" in alarm.text
+    assert [each.cause for each in seen.state.diagnoses] == ["harmful"]
+    service.answer(600)  # ten minutes later
+    seen = service.observe()
+    assert answers(seen)["Has it moved?"] == ("good", "no")
+    assert seen.state.alarms[0].text.startswith("concept drift: ")
+
+
+def test_without_drift_detection_nothing_is_said_of_the_inputs(tmp_path: Path) -> None:
+    service = Service(tmp_path, drift=None)
+    service.answer(1200)
+    seen = service.observe()
+    assert "Has it moved?" not in answers(seen)
+    assert [each.cause for each in seen.state.diagnoses] == ["not compared"]
+    add(service, 1, 1200, right=0.2)
+    seen = service.observe()
+    assert "unknown whether the inputs have moved: `monitor.drift` is not set" in seen.state.alarms[0].text
+    assert [each.title for each in seen.state.diagnoses] == ["harmful, unknown whether the inputs have moved"]
+
+
 PRICES = REFERENCE.model_copy(
     update={
         "digest": "fedcba9876543210",

@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-Cause: TypeAlias = Literal["unchanged", "benign drift", "harmful drift", "concept drift", "unknown"]
+Cause: TypeAlias = Literal[
+    "unchanged", "benign drift", "harmful drift", "concept drift", "harmful", "unknown", "not compared"
+]

@@ -54,9 +54,8 @@ def _check_program(deploy: Deploy) -> Iterator[Finding]:
     if deploy.serverless.program == "serverless":
         fork = SERVERLESS.npm_package
         message = f"the release workflow installs {fork}: `serverless` 4 needs a login and downloads itself past a lock"
-        yield Finding(
-            "program-not-installed", ("deploy", "serverless", "program"), message, "set osls, which reads the same files"
-        )
+        key = ("deploy", "serverless", "program")
+        yield Finding("program-not-installed", key, message, "set osls, which reads the same files")
 
 
 def _check_lock(project: Project) -> Iterator[Finding]:
