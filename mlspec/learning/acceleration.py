@@ -41,8 +41,7 @@ def accelerate(module: pl.LightningModule, trainer: pl.Trainer, train: TrainSpec
     if train.gradient_checkpointing:
         _checkpointing(module)
     if isinstance(module, Learner) and trainer.strategy.root_device.type == "cpu" and train.compile != "inductor":
-        quicken(of(module))
-        quicken_attention(of(module))
+        _with_quick_dropout(of(module), trainer)
     if isinstance(of(module), ImageNetwork) and trainer.strategy.root_device.type == "cpu":
         # oneDNN convolves a third faster where the channels of a pixel lie side by side.
         of(module).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -62,6 +61,12 @@ def accelerate(module: pl.LightningModule, trainer: pl.Trainer, train: TrainSpec
         case "off":
             pass
     return "off"
+
+
+def _with_quick_dropout(network: nn.Module, trainer: pl.Trainer) -> None:
+    quicken(network)
+    if trainer.world_size == 1:  # the library of a process that Lightning starts does not have this attention
+        quicken_attention(network)
 
 
 def of(module: pl.LightningModule) -> nn.Module:
