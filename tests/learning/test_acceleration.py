@@ -76,6 +76,21 @@ def test_auto_reports_once_why_steps_are_not_recorded(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    ("device", "world", "compiled", "quick"),
+    [("cpu", 1, "auto", True), ("cpu", 2, "auto", False), ("cpu", 1, "inductor", False), ("cuda:0", 1, "auto", False)],
+)
+def test_one_process_on_a_processor_has_attention_with_quick_dropout(
+    device: str, world: int, compiled: Any, quick: bool
+) -> None:
+    size = {"model_type": "bert", "vocab_size": 20, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "intermediate_size": 8, "max_position_embeddings": 16}  # fmt: skip
+    encoder: Any = encoder_of(size)
+    train = TrainSpec(compile=compiled)
+    accelerate(learner(PretrainedNetwork(encoder, 8, 2, 0.1), train), on(device, world), train)
+    assert (encoder.config._attn_implementation != "sdpa") == quick
+
+
 def test_a_module_of_the_project_keeps_its_own_steps(capsys: pytest.CaptureFixture[str]) -> None:
     assert accelerate(pl.LightningModule(), on("cuda:0"), TrainSpec()) == "off"
     assert "because the steps of LightningModule, a module of the project, may do anything" in capsys.readouterr().out
