@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, NamedTuple
@@ -105,14 +105,17 @@ def _run(console: Console, spec: str | None, env: str | None, target: TargetName
         training = stages_until(build.plan.stages, "export")
         return {name: reasons[name].text for name in training if name in reasons and reasons[name].kind in _CHANGES}
 
-    release, built = release_stages(project, build.plan.stages), built_stages(project, build.plan.stages)
+    def of(stages: Callable[[Project, Sequence[Stage]], ReleaseStages]) -> int:
+        some = stages(project, build.plan.stages)
+        return pipeline(Selection(None, some.selected), some.required)
+
     run = RetrainingRun(
         model,
         where.root,
         data.collected,
         lambda: pipeline(Selection("export"), ("export",)),
-        lambda: pipeline(Selection(None, built.selected), built.required),
-        lambda: pipeline(Selection(None, release.selected), release.required),
+        lambda: of(built_stages),
+        lambda: of(release_stages),
         changed,
         console.say,
     )

@@ -121,9 +121,7 @@ def test_prometheus_has_the_rules_and_the_address_of_alertmanager(started: dict[
     prometheus = started["prometheus"]
     until(prometheus.ready)
     (group,) = prometheus.get("/api/v1/rules")["data"]["groups"]
-    assert {"ModelErrorRate", "ModelDrift", "ModelQuality", "ModelSliceQuality"} <= {
-        rule["name"] for rule in group["rules"]
-    }
+    assert {"ModelErrorRate", "ModelDrift", "ModelQuality"} <= {rule["name"] for rule in group["rules"]}
     managers = prometheus.get("/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
     assert [manager["url"] for manager in managers] == ["http://alertmanager:9093/api/v2/alerts"]
     until(started["alertmanager"].ready)
