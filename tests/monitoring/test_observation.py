@@ -262,7 +262,7 @@ def test_predictions_that_are_not_compared_yet_have_not_stayed_as_they_were(tmp_
     assert seen.state.alarms[0].text.startswith("concept drift: ")
 
 
-def test_without_drift_detection_nothing_is_said_of_the_inputs(tmp_path: Path) -> None:
+def test_without_drift_detection_it_is_unknown_whether_the_inputs_have_moved(tmp_path: Path) -> None:
     service = Service(tmp_path, drift=None)
     service.answer(1200)
     seen = service.observe()
