@@ -10,8 +10,9 @@ from typing import Final
 from mlspec.monitoring.active_alarms import ActiveAlarms, labelled_since, moment
 from mlspec.monitoring.alarm_book import AlarmChanges, known_since, remember
 from mlspec.monitoring.answering_versions import answering_versions, drift_of, quality_of
+from mlspec.monitoring.compared_inputs import WAITING, not_compared
 from mlspec.monitoring.drift.drift_alarm import Alarm, column_title
-from mlspec.monitoring.drift_state import PULL_SETTLE, SETTLE, DriftLook, look_for_drift
+from mlspec.monitoring.drift_state import DriftLook, look_for_drift
 from mlspec.monitoring.dropped_records import DroppedRecords, dropped_notes, dropped_records, waiting_note
 from mlspec.monitoring.input_views import input_views
 from mlspec.monitoring.label_mixes import label_mixes
@@ -51,10 +52,6 @@ _AHEAD: Final = timedelta(minutes=1)
 """A prediction that much after now comes from a server whose clock is ahead."""
 _JUMP: Final = timedelta(days=8)
 """A longer time between runs is reported: the clock may have jumped."""
-_WAITING: Final = (
-    f"predictions are compared {SETTLE.seconds} seconds after their time, pulled ones "
-    f"{PULL_SETTLE.seconds // 60} minutes after it"
-)
 _ENOUGH_LABELS: Final = 100
 """Labelled rows since a change without which it counts as possibly harmful."""
 
@@ -174,7 +171,7 @@ class Observer:
         moved = look.alarms if look else ()
         self._benign = self._without_harm(look, quality) if look else []
         drift = makes.drift([a for a in moved if a not in self._benign], quality)
-        self._uncompared = self._not_compared(look)
+        self._uncompared = not_compared(look, self._run, self.viewed)
         harmful = makes.harmful(quality, moved, self._uncompared)
         slices = makes.slices(self._slices.worse, moved, self._uncompared)
         active = [*makes.service(), *harmful, *slices, *drift]
@@ -292,19 +289,8 @@ class Observer:
             return Signal(question, "unknown", "no requests")
         if self._uncompared:
             versions = ", ".join(sorted(self._uncompared))
-            return Signal(question, "unknown", "not compared yet", f"version {versions}: {_WAITING}")
+            return Signal(question, "unknown", "not compared yet", f"version {versions}: {WAITING}")
         return Signal(question, "good", "no", "inputs and predictions are as in training")
-
-    def _not_compared(self, look: DriftLook | None) -> dict[str, str]:
-        """Why the inputs of a version in the viewed range are compared with nothing."""
-        query = (
-            "SELECT version, MIN(time) AS first FROM predictions WHERE outcome = 'success' AND time >= ? AND time < ? "
-            "GROUP BY version"
-        )
-        rows = self._run(query, [self.viewed.since, self.viewed.until]).to_pylist()
-        if look is None:
-            return {str(row["version"]): "`monitor.drift` is not set" for row in rows}
-        return {str(row["version"]): _WAITING for row in rows if look.until and row["first"] >= look.until}
 
     def _quality(self, look: DriftLook | None) -> QualityLook:
         """The quality; of a version that moved it is judged since then."""
