@@ -8,11 +8,11 @@ import hashlib
 import io
 import json
 import tarfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.run.registry_server import RegistryHandler, registry
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,11 @@ def npm_registry(releases: Sequence[NpmRelease]) -> Iterator[tuple[str, dict[str
     """The address of a registry of these releases, on loopback; and its archives by path, which a test may replace."""
     archives = {one.file: one.content for one in releases}
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(RegistryHandler):
         def do_GET(self) -> None:
             here = f"http://{self.headers['Host']}"
             if self.path in archives:
-                self._answer(archives[self.path], "application/octet-stream")
+                self.answer(archives[self.path], "application/octet-stream")
             elif owned := [one for one in releases if f"/{one.name}" == self.path]:
                 dist = {one.file: {"tarball": here + one.file, "integrity": one.integrity} for one in owned}
                 page = {
@@ -66,25 +64,9 @@ def npm_registry(releases: Sequence[NpmRelease]) -> Iterator[tuple[str, dict[str
                     "versions": {one.release: {**one.manifest, "dist": dist[one.file]} for one in owned},
                     "time": {one.release: one.published for one in owned},
                 }
-                self._answer(json.dumps(page).encode(), "application/json")
+                self.answer(json.dumps(page).encode(), "application/json")
             else:
                 self.send_error(404)
 
-        def _answer(self, content: bytes, kind: str) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", archives
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with registry(Handler) as address:
+        yield address, archives

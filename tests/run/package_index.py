@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import threading
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.run.registry_server import RegistryHandler, registry
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,10 @@ def package_index(wheels: Sequence[Wheel]) -> Iterator[str]:
                  "upload-time": wheel.uploaded, "size": len(wheel.content), "core-metadata": True}  # fmt: skip
         pages.setdefault(f"/simple/{wheel.name}/", []).append(entry)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1
-
+    class Handler(RegistryHandler):
         def do_GET(self) -> None:
             if self.path in files:
-                self._answer(files[self.path], "application/octet-stream")
+                self.answer(files[self.path], "application/octet-stream")
             elif self.path in pages:
                 page = {
                     "meta": {"api-version": "1.1"},
@@ -72,26 +69,9 @@ def package_index(wheels: Sequence[Wheel]) -> Iterator[str]:
                     "files": pages[self.path],
                     "versions": [],
                 }
-                self._answer(json.dumps(page).encode(), "application/vnd.pypi.simple.v1+json")
+                self.answer(json.dumps(page).encode(), "application/vnd.pypi.simple.v1+json")
             else:
                 self.send_error(404)
 
-        def _answer(self, content: bytes, kind: str) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-            self.wfile.flush()
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/simple"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with registry(Handler) as address:
+        yield f"{address}/simple"

@@ -25,7 +25,7 @@ POLICY: Final = "lambda/monitor-policy.json"
 TEMPLATE: Final = "github/monitor.yaml.j2"
 _EXTRAS: Final = ("aws", "monitor", "s3", "serve")
 _PATTERN: Final = re.compile(r"[*?[$]")
-"""Where a key is no longer literal: in a glob, or, of the last one, in IAM."""
+"""The end of the literal part of a key: the first three begin a pattern, the last a variable of IAM."""
 _TOKEN: Final = "GITHUB_TOKEN"  # noqa: S105 - the name of a variable
 
 
