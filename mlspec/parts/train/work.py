@@ -31,6 +31,7 @@ from mlspec.parts.model.trusted_pickles import check_trusted
 from mlspec.parts.train import training_warnings
 from mlspec.parts.train.fitting import Fitting
 from mlspec.parts.train.minimum_rows import enough, epochs, normalisable, uneven
+from mlspec.parts.train.old_trainings import remove_old_trainings
 from mlspec.parts.train.run_fingerprint import fingerprint
 from mlspec.parts.train.searches import tuned
 from mlspec.parts.train.training_files import write
@@ -116,6 +117,7 @@ def train_here(job: Job) -> float | None:
             trackers.finish(lambda: TrainedModel(_best(job, schema), rows["valid"], preprocess, schema, job.outputs))
     if ranks.first():
         shutil.rmtree(scratch, ignore_errors=True)
+        remove_old_trainings(job.scratch)
     return fitting.value()
 
 
