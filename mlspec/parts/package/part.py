@@ -30,6 +30,8 @@ _REQUIREMENTS: Final = "requirements-serve.txt"
 _HANDLER: Final = "lambda/handler.py"
 _POLICY: Final = "monitoring.json"
 """What the server logs; `monitor` writes it."""
+_ZIP: Final = ("package.zip.python", "package.zip.architecture", "package.zip.max_size")
+"""Options of the zip that its content and checks depend on: the bucket is for the stage that uploads it."""
 _PROVED: Final = ("deploy.lambda.memory", "deploy.lambda.timeout", "deploy.lambda.environment")
 """Options of the function that its checks depend on; a new rollout or endpoint needs no new image."""
 
@@ -66,6 +68,7 @@ def stages(project: Project) -> Iterator[Stage]:
     on_lambda = (_HANDLER,) if _on_lambda(project) else ()
     policy = (_POLICY,) if _logs(project) else ()
     zipped = package.zip is not None
+    packed = _ZIP if zipped else (NAME,)
     signed = signature_files(project)
     yield Stage(
         name="package",
@@ -75,7 +78,7 @@ def stages(project: Project) -> Iterator[Stage]:
         part=NAME,
         inputs=("artifacts/bundle", *signed, *((_REQUIREMENTS, *on_lambda, *policy) if zipped else ())),
         outputs=(Output("artifacts/function.zip" if zipped else "artifacts/image"),),
-        params=("package",),
+        params=packed,
         needs=_signing(signed),
     )
     files = (
@@ -89,7 +92,7 @@ def stages(project: Project) -> Iterator[Stage]:
         part=NAME,
         inputs=("artifacts/bundle", *signed, *(("artifacts/function.zip",) if zipped else files)),
         outputs=(Output("artifacts/image.json", cache=False),),
-        params=("package", *(_PROVED if on_lambda else ())),
+        params=(*packed, *(_PROVED if on_lambda else ())),
         needs=(*(() if zipped else ("docker",)), *_signing(signed)),
         effects=True,
     )

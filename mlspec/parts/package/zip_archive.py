@@ -16,7 +16,6 @@ from mlspec.parts.package import package_limits, serving_pins, wheels
 from mlspec.runtime.bundle_version import bundle_version, version_file
 from mlspec.sections.package import LambdaZip
 from mlspec.spec.types import size_bytes
-from mlspec.stage_result import warn
 
 _SUFFIXES: Final = (".pyi", ".a", ".h", ".pyc")
 _FOLDERS: Final = ("tests", "bin", "__pycache__")
@@ -50,8 +49,8 @@ def make(
     shutil.rmtree(scratch)
     packed = to.stat().st_size
     sys.stdout.write(f"{to.name}: {packed / 2**20:.1f} MiB, {size / 2**20:.0f} MiB unpacked\n")
-    if packed > package_limits.MAX_DIRECT and options.bucket is None:
-        warn(f"{to.name} is over 50 MiB, which Lambda accepts from S3 only: name an S3 bucket in package.zip.bucket")
+    if packed > package_limits.MAX_DIRECT:
+        sys.stdout.write(f"{to.name} is over 50 MiB: Lambda takes it only from an S3 bucket (package.zip.bucket)\n")
 
 
 def prune(folder: Path) -> None:

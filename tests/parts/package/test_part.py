@@ -5,12 +5,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import reduce
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 import yaml
 
+from mlspec.dvc.params import VERSIONS, params
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.package import serving_pins, work
@@ -201,3 +203,28 @@ def limited(folder: Path) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
     work.fill(folder)
+
+
+def zip_settings(folder: Path, options: str) -> dict[str, list[object]]:
+    """What decides whether the stages of a zip run again: the values that each depends on."""
+    built = build(folder, f"{EXPORT}package: {{zip: {options}}}\ndeploy: {{lambda: {{region: eu-west-1}}}}\n")
+    texts = {file.path: yaml.safe_load(file.text) for file in built.files if file.path.startswith("conf/")}
+    return {
+        stage.name: [
+            reduce(dict.__getitem__, key.split("."), texts[file])
+            for file, keys in params(stage).items()
+            if file != VERSIONS
+            for key in keys
+        ]
+        for stage in built.plan.stages
+        if stage.name in ("package", "image")
+    }
+
+
+def test_the_bucket_of_a_zip_packs_and_checks_nothing_again(tmp_path: Path) -> None:
+    before = zip_settings(tmp_path, "{}")
+    assert set(before) == {"package", "image"}
+    assert zip_settings(tmp_path, "{bucket: team-zips}") == before
+    for other in ("{architecture: arm64}", '{python: "3.13"}', "{max_size: 100MiB}"):
+        changed = zip_settings(tmp_path, other)
+        assert [name for name in before if changed[name] == before[name]] == [], other
