@@ -382,8 +382,8 @@ def slow_preprocessing(project: Applied) -> None:
     project.spec("min_agreement: 0.2}", "min_agreement: 0.2}\n  load: {requests: 40, p95_ms: 5}")
     with_tests(project)
     code = project.artifacts / "model/preprocess/code/own/prep.py"
-    text = code.read_text(encoding="utf-8").replace("        sizes = ", "        time.sleep(0.005)\n        sizes = ", 1)
-    text = text.replace("    def __call__(self, rows):\n", "    def __call__(self, rows):\n        time.sleep(0.005)\n")
+    text = code.read_text(encoding="utf-8").replace("        sizes = ", "        time.sleep(0.01)\n        sizes = ", 1)
+    text = text.replace("    def __call__(self, rows):\n", "    def __call__(self, rows):\n        time.sleep(0.01)\n")
     code.write_text(f"import time\n{text}", encoding="utf-8")
     project.run("export")
 
