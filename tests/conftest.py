@@ -210,11 +210,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
-def pytest_collection_finish() -> None:
-    """Keep what is imported and collected by now out of garbage collections: each would visit millions of objects."""
+def _keep_out_of_collections() -> None:
+    """Free what is garbage, and keep the rest out of garbage collections: each would visit millions of objects."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected by now stays."""
+    _keep_out_of_collections()
     gc.set_threshold(20_000)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """After the last test of a file, so does what its tests have imported: a stage that collects garbage after each of
+    its trials would otherwise take longer the more tests were before it."""
+    yield
+    if nextitem is None or nextitem.path != item.path:
+        _keep_out_of_collections()
 
 
 @pytest.fixture

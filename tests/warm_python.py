@@ -71,6 +71,9 @@ PRELOADED = (
         "zc.lockfile",
     ),
     *("boto3", "botocore.client", "botocore.handlers", "botocore.parsers"),
+    *(f"mlspec.cli.{name}" for name in ("commands.labels", "commands.monitor", "labelling", "monitor_text")),
+    *("mlspec.cli.retrain_command", "mlspec.monitoring.challenge", "mlspec.monitoring.observation"),
+    *("mlspec.monitoring.pushgateway", "mlspec.report.monitor_page", "scipy.stats", "sklearn.isotonic"),
 )
 """What several of these programs import, often only when they need it."""
 CLIENT = """\

@@ -22,6 +22,7 @@ from mlspec.monitoring.drift.drift_alarm import Alarm, RowGroup
 from mlspec.monitoring.drift.drift_monitor import ColumnScore, DriftMonitor
 from mlspec.monitoring.drift.live_rows import live_rows, vocabularies
 from mlspec.monitoring.drift.streams import Streams, text_samples
+from mlspec.monitoring.duckdb_session import one_database
 from mlspec.monitoring.row_slices import DRIFT, definition, slice_errors
 from mlspec.monitoring.taken_rows import LAST_ROWS, WINDOW, TakenRows
 from mlspec.monitoring.watched_model import WatchedModel
@@ -83,6 +84,7 @@ class DriftLook:
     """The time up to which rows were compared; None: all were."""
 
 
+@one_database()
 def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftLook:
     """Take the rows since the last look into the detectors, and save them. How often this is called changes nothing."""
     path = model.state / _FILE

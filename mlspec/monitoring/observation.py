@@ -14,6 +14,7 @@ from mlspec.monitoring.compared_inputs import WAITING, not_compared
 from mlspec.monitoring.drift.drift_alarm import Alarm, column_title
 from mlspec.monitoring.drift_state import DriftLook, look_for_drift
 from mlspec.monitoring.dropped_records import DroppedRecords, dropped_notes, dropped_records, waiting_note
+from mlspec.monitoring.duckdb_session import one_database
 from mlspec.monitoring.input_views import input_views
 from mlspec.monitoring.label_mixes import label_mixes
 from mlspec.monitoring.log_panels import category_panel, quality_panel, shift_panel
@@ -107,6 +108,7 @@ class Observer:
     _slices: SliceLook = field(default_factory=SliceLook)
     """The worse ones are those whose version as a whole has not become worse."""
 
+    @one_database()
     def observe(self) -> Observation:
         """Seal and forget, look for drift, check the alerts, and describe the state."""
         self._note_sealed(self.model.store.seal())
@@ -118,10 +120,8 @@ class Observer:
             )
         self._forget()
         look = look_for_drift(self.model, self.model.options.drift, self.now) if self.model.options.drift else None
-        if look is not None and look.note:
-            self.notes.append(look.note)
         if look is not None:
-            self.notes += _late(look)
+            self.notes += [*filter(None, [look.note]), *_late(look)]
         with self.model.store.opened() as connection:
             self._run = lambda text, values=(): connection.sql(text, params=list(values)).to_arrow_table()
             return self._observed(look)

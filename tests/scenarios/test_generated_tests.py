@@ -379,11 +379,11 @@ def other_preprocessing(project: Applied) -> None:
 
 def slow_preprocessing(project: Applied) -> None:
     """Correct preprocessing that takes too long; exported with it."""
-    project.spec("min_agreement: 0.2}", "min_agreement: 0.2}\n  load: {requests: 40, p95_ms: 20}")
+    project.spec("min_agreement: 0.2}", "min_agreement: 0.2}\n  load: {requests: 40, p95_ms: 5}")
     with_tests(project)
     code = project.artifacts / "model/preprocess/code/own/prep.py"
-    text = code.read_text(encoding="utf-8").replace("        sizes = ", "        time.sleep(0.02)\n        sizes = ", 1)
-    text = text.replace("    def __call__(self, rows):\n", "    def __call__(self, rows):\n        time.sleep(0.02)\n")
+    text = code.read_text(encoding="utf-8").replace("        sizes = ", "        time.sleep(0.01)\n        sizes = ", 1)
+    text = text.replace("    def __call__(self, rows):\n", "    def __call__(self, rows):\n        time.sleep(0.01)\n")
     code.write_text(f"import time\n{text}", encoding="utf-8")
     project.run("export")
 

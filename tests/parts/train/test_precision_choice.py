@@ -107,6 +107,7 @@ def test_a_killed_run_resumes_with_its_precision(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_processes")
 def test_two_processes_choose_one_precision(tmp_path: Path) -> None:
     two = project(tmp_path, "devices: 2, accelerator: cpu, precision: auto", "numbers")
     two.run("train")
