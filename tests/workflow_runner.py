@@ -35,7 +35,7 @@ runs:
       shell: bash
       env: {NAME: "${{ inputs.name }}", PATHS: "${{ inputs.path }}", MISSING: "${{ inputs.if-no-files-found }}"}
       run: |
-        python - <<'PYTHON'
+        python -IS - <<'PYTHON'
         import glob, os, pathlib, shutil, sys
 
         paths = [os.path.normpath(line.strip()) for line in os.environ["PATHS"].splitlines() if line.strip()]

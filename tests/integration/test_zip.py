@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -21,6 +22,7 @@ from mlspec.sections.package import LambdaZip, Package
 from mlspec.spec.project import ProjectInfo
 from tests.bundles import text_bundle
 from tests.conftest import missing
+from tests.sharing import once, shared_folder
 
 pytestmark = pytest.mark.slow
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -41,17 +43,21 @@ def zip_options(**values: Any) -> LambdaZip:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose zip is made."""
+    """A project whose zip is made: a copy for each process, since tests make it anew."""
     if sys.platform != "linux":
         missing("Linux, which the wheels in a zip for Lambda are for")
-    root = tmp_path_factory.mktemp("project")
+    created = once(shared_folder(tmp_path_factory, "zip"), zipped)
+    return shutil.copytree(created, tmp_path_factory.mktemp("zip") / "project")
+
+
+def zipped(root: Path) -> None:
+    """Write a project, and make its zip."""
     (root / "lambda").mkdir()
     (root / "lambda" / "handler.py").write_text(HANDLER)
     requirements = serving_pins.requirements(PYTHON, False, ("text",))
     (root / "requirements-serve.txt").write_text("".join(f"{n}=={r}\n" for n, r in requirements.items()))
     text_bundle(root / "artifacts" / "bundle")
     work.main(job(root, zip_options()))
-    return root
 
 
 def prove(project: Path, file: Path, memory: int = 512, **values: Any) -> ZipProof:
