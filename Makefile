@@ -46,7 +46,7 @@ bench: $(VENV)/.test $(VENV)/.bench
 clean:
 	rm -rf $(VENV)
 
-$(VENV)/.demo: EXTRA = train
+$(VENV)/.demo: EXTRA = train,monitor
 $(VENV)/.test: EXTRA = test
 $(VENV)/.docs: EXTRA = docs
 $(VENV)/.bench: EXTRA = bench

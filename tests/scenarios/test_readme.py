@@ -29,6 +29,13 @@ def test_make_has_the_targets(target: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_demo_installs_what_the_plan_of_the_readme_needs() -> None:
+    """`mlspec plan` names the extra in place of the numbers where it is missing."""
+    (extras,) = re.findall(r"\.demo: EXTRA = (\S+)", (CHECKOUT / "Makefile").read_text(encoding="utf-8"))
+    assert {*extras.split(",")} == {"train", "monitor"}
+    assert "\nMonitoring\n" in README.read_text(encoding="utf-8")
+
+
 def test_make_says_what_is_missing(tmp_path: Path) -> None:
     """Without any Python, and with one that cannot make environments."""
     lonely = tmp_path / "bin"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -9,6 +10,12 @@ from typing import Final
 
 KEPT_SECONDS: Final = 30 * 86400
 """An interrupted training can be resumed for this long after it wrote its last checkpoint."""
+
+
+def started(folder: Path) -> None:
+    """Make the folder of a training, or mark it as in use: one that goes on after a month has old files only."""
+    folder.mkdir(parents=True, exist_ok=True)
+    os.utime(folder)
 
 
 def remove_old_trainings(scratch: Path) -> None:

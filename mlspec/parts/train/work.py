@@ -31,7 +31,7 @@ from mlspec.parts.model.trusted_pickles import check_trusted
 from mlspec.parts.train import training_warnings
 from mlspec.parts.train.fitting import Fitting
 from mlspec.parts.train.minimum_rows import enough, epochs, normalisable, uneven
-from mlspec.parts.train.old_trainings import remove_old_trainings
+from mlspec.parts.train.old_trainings import remove_old_trainings, started
 from mlspec.parts.train.run_fingerprint import fingerprint
 from mlspec.parts.train.searches import tuned
 from mlspec.parts.train.training_files import write
@@ -81,6 +81,7 @@ def train_here(job: Job) -> float | None:
     schema = Schema.read(job.inputs)
     _sliceable(job, data)
     scratch = _scratch(job)
+    started(scratch)
     preprocess, vocab = prepared(model, schema, data, scratch / "preprocess", job.root, job.scratch)
     rows = {split: load(data, split, preprocess, job.scratch) for split in ("train", "valid")}
     ours = not (isinstance(model, Custom) and model.loader)

@@ -1,8 +1,8 @@
-"""The requirements of a stage compared with the capabilities of the machine."""
+"""The requirements of stages compared with the capabilities of the machine."""
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable
 
 from mlspec.plan.stage import Stage
 from mlspec.run.capabilities import Capability, probe
@@ -14,20 +14,26 @@ _NOT_PROBED = frozenset({"network"})
 """The stage that connects to an address reports whether it is reachable."""
 
 
-def lacks(stage: Stage) -> MissingRequirement | None:
-    """The first requirement that this machine does not meet; None where it meets all."""
-    default = () if any(need.startswith("extra:") for need in stage.needs) else _DEFAULT
-    for need in (*default, *stage.needs):
-        if need in _NOT_PROBED:
-            continue
-        capability = _probed(need)
-        if not capability.present:
-            name = need.partition(":")[2] or need
-            return MissingRequirement(f"it needs {name}: {capability.detail}", capability.fix)
-    return None
+class Machine:
+    """What this machine has, each capability probed once: probing a Docker engine takes a while.
 
+    The results hold for one plan. The next plan of the same process may find an engine that was started meanwhile.
+    """
 
-@functools.cache
-def _probed(need: str) -> Capability:
-    """Cached for the process: probing a Docker engine takes a while."""
-    return probe(need)
+    def __init__(self, probe: Callable[[str], Capability] = probe) -> None:
+        self._probe = probe
+        self._probed: dict[str, Capability] = {}
+
+    def lacks(self, stage: Stage) -> MissingRequirement | None:
+        """The first requirement that this machine does not meet; None where it meets all."""
+        default = () if any(need.startswith("extra:") for need in stage.needs) else _DEFAULT
+        for need in (*default, *stage.needs):
+            if need in _NOT_PROBED:
+                continue
+            if need not in self._probed:
+                self._probed[need] = self._probe(need)
+            capability = self._probed[need]
+            if not capability.present:
+                name = need.partition(":")[2] or need
+                return MissingRequirement(f"it needs {name}: {capability.detail}", capability.fix)
+        return None

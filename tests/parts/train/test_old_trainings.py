@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from mlspec.parts.train.old_trainings import KEPT_SECONDS, remove_old_trainings
+from mlspec.parts.train.old_trainings import KEPT_SECONDS, remove_old_trainings, started
 from tests.parts import projects
 
 
@@ -31,6 +31,13 @@ def test_a_training_of_last_month_is_removed_and_others_stay(tmp_path: Path) -> 
     assert young.is_dir()
     assert at_work.is_dir()
     assert other.is_dir()
+
+
+def test_a_training_that_goes_on_after_a_month_stays(tmp_path: Path) -> None:
+    resumed = interrupted(tmp_path, "train-1", KEPT_SECONDS + 3600)
+    started(resumed)
+    remove_old_trainings(tmp_path)
+    assert (resumed / "resume.ckpt").is_file()
 
 
 def test_a_missing_folder_is_accepted(tmp_path: Path) -> None:
