@@ -48,14 +48,15 @@ def _workflow(file: RenderedFile, own_image: str) -> Iterator[AuditEntry]:
 
 
 def _installed(line: str, path: str, number: int, own_image: str) -> Iterator[AuditEntry]:
-    """What a step brings onto the runner beside actions and locked packages. None of it has a hash that mlspec could
-    pin, and the guide says why: facts, not faults."""
+    """What a step brings onto the runner beside actions and locked packages: facts, not faults. The guide says why it
+    may have no hash."""
     if (package := _PIP.match(line)) is not None:
         detail = "pip: its release is pinned, without a hash" if "==" in package[1] else "pip: without a hash"
         yield AuditEntry("package", package[1], path, number, detail)
     image = _PULLED.match(line)
     if image is not None and image[1].partition(":")[0] != own_image:
-        yield AuditEntry("image", image[1], path, number, "by tag: only its Lambda emulator is used, for a test")
+        how = "by digest" if _DIGEST.search(image[1]) else "by tag, until `mlspec lock` pins it"
+        yield AuditEntry("image", image[1], path, number, f"{how}: only its Lambda emulator is used, for a test")
 
 
 def _workflow_permissions(file: RenderedFile) -> Iterator[AuditEntry]:

@@ -138,11 +138,12 @@ def _components(materials: Materials) -> Iterator[Json]:
 
 
 def _bases(materials: Materials) -> Mapping[str, str]:
-    """Base images with their digests: of Dockerfile.lock, else the one that the image was built on."""
-    if known := materials.project.surroundings.bases:
-        return {base: pin.digest for base, pin in known.items()}
+    """The base image with its digest: that on which the image was built, else that of Dockerfile.lock."""
     name, _, digest = materials.base.partition("@")
-    return {name: digest if re.fullmatch(DIGEST, digest) else ""} if name else {}
+    pin = materials.project.surroundings.bases.get(name)
+    if not re.fullmatch(DIGEST, digest):
+        digest = pin.digest if pin is not None else ""
+    return {name: digest} if name else {}
 
 
 def _model(materials: Materials) -> Json:

@@ -22,11 +22,11 @@ def lock_checks(root: Path, project: Project) -> Iterator[Capability]:
             fault = project.surroundings.npm.fault(lock.packages[0])
         yield _capability(lock.path, fault)
     images = ImageLock(project, root, datetime.now(UTC))
-    if images.base:
-        pin = project.surroundings.bases.get(images.base)
-        since = f"{images.base}, pinned{f' on {pin.day}' if pin.day else ''}" if pin is not None else ""
-        fault = "" if pin is not None else f"{images.base} is not pinned: the next build of the image pins it"
-        yield _capability(dockerfile_lock.FILE, fault, since)
+    for image in images.images:
+        pin = project.surroundings.bases.get(image)
+        since = f"{image}, pinned{f' on {pin.day}' if pin.day else ''}" if pin is not None else ""
+        until = "the next build of the image pins it" if image == images.base else "the workflows use its tag"
+        yield _capability(dockerfile_lock.FILE, "" if pin is not None else f"{image} is not pinned: {until}", since)
 
 
 def _capability(path: str, fault: str, detail: str = "there") -> Capability:

@@ -1,4 +1,4 @@
-"""`Dockerfile.lock`: the pinned digests of base images. Text to mapping and back."""
+"""`Dockerfile.lock`: the pinned digests of images that others publish. Text to mapping and back."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ FILE: Final = "Dockerfile.lock"
 DIGEST: Final = r"sha256:[0-9a-f]{64}"
 _LINE: Final = re.compile(rf"([a-zA-Z0-9][\w./:-]{{0,299}})@({DIGEST})(?:\s+# (\d{{4}}-\d\d-\d\d))?", re.ASCII)
 _ABOUT: Final = """\
-# The base images of the Dockerfile, each pinned to the digest that its registry had on that day. Commit this file.
+# The images of the Dockerfile and the workflows, each with the digest that its registry had on that day. Commit it.
 # `mlspec lock --upgrade` writes the digest that the registry has now.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class PinnedBase:
-    """The digest of a base image, and the day on which its registry was asked, "" where a former release pinned it."""
+    """The digest of an image, and the day on which its registry was asked, "" where a former release pinned it."""
 
     digest: str
     day: str = ""
 
 
 def parse(text: str) -> dict[str, PinnedBase]:
-    """Base image to its pin. Raises MlspecError with the line number if the file is invalid."""
+    """Image to its pin. Raises MlspecError with the line number if the file is invalid."""
     bases: dict[str, PinnedBase] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
@@ -35,7 +35,7 @@ def parse(text: str) -> dict[str, PinnedBase]:
         match = _LINE.fullmatch(line.strip())
         if match is None or (match[1] in bases and bases[match[1]].digest != match[2]):
             what = "expected NAME@sha256:DIGEST" if match is None else f"{match[1]} has a second digest"
-            help = f"keep one line for each base image, or delete {FILE}; `mlspec lock` writes it again"
+            help = f"keep one line for each image, or delete {FILE}; `mlspec lock` writes it again"
             raise MlspecError(f"{FILE}:{number}: {what}", help=help, code="broken-lock")
         bases[match[1]] = PinnedBase(match[2], match[3] or "")
     return bases

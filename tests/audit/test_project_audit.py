@@ -157,6 +157,11 @@ def test_what_a_workflow_installs_without_a_lock(tmp_path: Path) -> None:
     details = {entry.name: entry.detail for entry in entries if entry.kind in ("package", "image")}
     assert details["public.ecr.aws/lambda/python:3.12"].startswith("by tag")
     assert details[f"mlspec[aws]=={mlspec.__version__}"] == "pip: its release is pinned, without a hash"
+    emulator = f"public.ecr.aws/lambda/python:3.12@sha256:{'1' * 64}"
+    (tmp_path / "Dockerfile.lock").write_text(f"{emulator}\n", encoding="utf-8")
+    pinned = build(tmp_path, LAMBDA + "ci: {github: {}}\n")
+    images = {e.name: e.detail for e in generated_files.entries(pinned.files, image_name("cola")) if e.kind == "image"}
+    assert images[emulator].startswith("by digest")
     assert image_name("cola") not in {name.partition(":")[0] for name in details}
 
 

@@ -22,6 +22,7 @@ from tests.parts.projects import written
 from tests.run import lines
 from tests.run.line import Line, bare
 
+BASE = "registry.example:5000/python:3.11-slim"
 HOSTILE = 'a "b" \\ </script> ${x} \u2028 é'
 
 
@@ -34,8 +35,9 @@ def valid(text: str) -> Any:
 
 
 def served(line: Line, info: ProjectInfo | None = None) -> Project:
-    """The line's project with an image on a pinned base."""
-    context = ProjectContext(bases={"registry.example:5000/python:3.11-slim": PinnedBase(f"sha256:{'b' * 64}")})
+    """The line's project with an image on a pinned base, and a pinned image of the workflows."""
+    pins = {BASE: PinnedBase(f"sha256:{'b' * 64}"), "other.example/lambda:1": PinnedBase(f"sha256:{'c' * 64}")}
+    context = ProjectContext(bases=pins)
     sections = {**line.project.sections, "project": info or line.project.info, "package": Package()}
     (line.root / "requirements-serve.txt").write_text(
         f"# Packages\nnumpy==2.4.6 \\\n    --hash=sha256:{'1' * 64} \\\n    --hash=sha256:{'2' * 64}\nscipy==1.17.0\n",
@@ -65,6 +67,7 @@ def test_every_line_has_a_valid_bill(make: Callable[[Path], Line], tmp_path: Pat
 
 def test_packages_base_image_and_data_have_digests(tmp_path: Path) -> None:
     line = lines.text(tmp_path)
+    packaged_image(base=BASE).write(line.artifacts)
     info = ProjectInfo(name="cola", description=HOSTILE, license="Apache-2.0")
     document = valid(sbom(read_materials(served(line, info), line.root)))
     parts = by_reference(document)

@@ -1,4 +1,4 @@
-"""`mlspec lock` and the base image, with a program in the place of docker."""
+"""`mlspec lock` and the images, with a program in the place of docker."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from mlspec.cli.commands.lock import locked_image
+from mlspec.cli.commands.lock import locked_images
 from mlspec.cli.console import Console
 from mlspec.docker.client import Docker
 from mlspec.errors import StageError
 from mlspec.run.image_lock import ImageLock
 from mlspec.run.lock_checks import lock_checks
 from mlspec.run.locked_file import write
-from mlspec.source import npm_lock
+from mlspec.source import dockerfile_lock, npm_lock
+from mlspec.source.dockerfile_lock import PinnedBase
 from tests.parts.package.test_base_image import fake
-from tests.parts.targets import LAMBDA, PACKAGE, build
+from tests.parts.targets import EXPORT, LAMBDA, PACKAGE, build
 
 PYTHON = "python:3.11-slim-bookworm"
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
@@ -34,7 +35,7 @@ def refused() -> Docker:
 
 
 def written(root: Path, lock: ImageLock) -> str:
-    file = lock.file()
+    file = lock.locked().file
     assert file is not None
     write(root, [file])
     return (root / "Dockerfile.lock").read_text(encoding="utf-8").splitlines()[-1]
@@ -60,11 +61,11 @@ def test_a_base_image_is_pinned_with_the_day_and_kept_until_it_is_upgraded(tmp_p
     ],
 )
 def test_a_spec_without_a_base_image_to_pin(text: str, tmp_path: Path) -> None:
-    assert lock(tmp_path, "", text=text).file() is None
+    assert lock(tmp_path, "", text=text).locked().file is None
 
 
 def test_a_base_that_is_in_no_registry_is_not_pinned(tmp_path: Path) -> None:
-    assert lock(tmp_path, "").file() is None
+    assert lock(tmp_path, "").locked().file is None
 
 
 def test_without_an_engine_the_packages_are_locked_all_the_same(
@@ -72,17 +73,66 @@ def test_without_an_engine_the_packages_are_locked_all_the_same(
 ) -> None:
     console, project = Console(), build(tmp_path, PACKAGE).project
     images = ImageLock(project, tmp_path, DAY, docker=refused)
-    assert locked_image(console, images, check=False) is None
+    assert locked_images(console, images, check=False) is None
     shown = capsys.readouterr().err
     assert (
         f"Dockerfile.lock: {PYTHON} is not pinned: no engine\n  help: start it; then run `mlspec lock` again" in shown
     )
-    checked = locked_image(console, images, check=True)
+    checked = locked_images(console, images, check=True)
     assert checked is not None
     assert checked.changed
-    assert locked_image(console, lock(tmp_path, ""), check=True) is None, "it is in no registry"
+    assert locked_images(console, lock(tmp_path, ""), check=True) is None, "it is in no registry"
     with pytest.raises(StageError):
-        locked_image(console, ImageLock(project, tmp_path, DAY, True, refused), check=False)
+        locked_images(console, ImageLock(project, tmp_path, DAY, True, refused), check=False)
+
+
+IN_CI = LAMBDA + "ci: {github: {}}\n"
+EMULATOR = "public.ecr.aws/lambda/python:3.12"
+RELEASE = ".github/workflows/mlspec-release.yaml"
+
+
+@pytest.mark.parametrize(
+    ("text", "images"),
+    [
+        (IN_CI, (PYTHON, EMULATOR)),
+        (EXPORT + "package: {zip: {}}\ndeploy: {lambda: {region: eu-west-1}}\nci: {github: {}}\n", (EMULATOR,)),
+        (LAMBDA, (PYTHON,)),
+        (PACKAGE + "ci: {github: {}}\n", (PYTHON,)),
+    ],
+    ids=["image", "zip", "no workflows", "no function"],
+)
+def test_the_image_of_the_emulator_is_pinned_where_a_workflow_tests_a_function(
+    text: str, images: tuple[str, ...], tmp_path: Path
+) -> None:
+    known = f"python@{ONE} public.ecr.aws/lambda/python@{TWO}"
+    assert lock(tmp_path, known, text=text).images == images
+    written(tmp_path, lock(tmp_path, known, text=text))
+    pins = dockerfile_lock.parse((tmp_path / "Dockerfile.lock").read_text(encoding="utf-8"))
+    assert {name: pin.digest for name, pin in pins.items()} == {
+        image: TWO if image == EMULATOR else ONE for image in images
+    }
+    workflows = {file.path: file.text for file in build(tmp_path, text).files if "/workflows/" in file.path}
+    assert (f"IMAGE: {EMULATOR}@{TWO}\n" in workflows.get(RELEASE, "")) == (EMULATOR in images)
+    assert "is not pinned yet" not in workflows.get(RELEASE, "")
+
+
+def test_one_image_that_cannot_be_looked_up_does_not_keep_the_other_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = dockerfile_lock.dump({PYTHON: PinnedBase(ONE)})
+    (tmp_path / "Dockerfile.lock").write_text(base, encoding="utf-8")
+    project = build(tmp_path, IN_CI).project
+    images = ImageLock(project, tmp_path, DAY, docker=refused)
+    file = locked_images(Console(), images, check=False)
+    assert file is not None
+    assert not file.changed
+    assert (
+        f"Dockerfile.lock: {EMULATOR} is not pinned: no engine\n  help: start it; then run `mlspec lock` again\n"
+        in (capsys.readouterr().err)
+    )
+    checked = locked_images(Console(), images, check=True)
+    assert checked is not None
+    assert checked.changed
 
 
 def test_a_person_sees_which_locks_are_there(tmp_path: Path) -> None:

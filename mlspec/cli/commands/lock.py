@@ -1,4 +1,4 @@
-"""`mlspec lock`: the packages of training, serving and delivery with their hashes, and the digest of the base image."""
+"""`mlspec lock`: the packages of training, serving and delivery with their hashes, and the digests of images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from mlspec.cli.console import Console
 from mlspec.cli.options import spec_options
-from mlspec.errors import EXIT_OK, EXIT_SPEC, StageError
+from mlspec.errors import EXIT_OK, EXIT_SPEC
 from mlspec.workspace.spec_file import find_spec
 
 if TYPE_CHECKING:
@@ -17,18 +17,16 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--upgrade", is_flag=True, help="Choose the newest releases that are old enough, and the newest base image."
-)
+@click.option("--upgrade", is_flag=True, help="Choose the newest releases that are old enough, and the newest images.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if a lock would change.")
 @spec_options
 def command(spec: str | None, env: str | None, as_json: bool, upgrade: bool, check: bool) -> int:
-    """Lock the packages of training, releases, monitoring and `package.requirements`, and the base image.
+    """Lock the packages of training, releases, monitoring and `package.requirements`, and the images of others.
 
     Writes requirements-train.lock, requirements-release.lock, requirements-monitor.lock, requirements-retrain.lock,
     requirements-textattack.lock, serverless/package-lock.json, requirements-serve.lock and Dockerfile.lock, each where
     the spec needs it. What an existing lock has is kept. It needs the network, uv, npm for serverless/package-lock.json
-    and Docker for a base image that is not pinned yet; `mlspec build` needs none of them.
+    and Docker for an image that is not pinned yet; `mlspec build` needs none of them.
     """
     from datetime import UTC, datetime
 
@@ -44,11 +42,11 @@ def command(spec: str | None, env: str | None, as_json: bool, upgrade: bool, che
     if not check:
         write(where.root, files)
     images = ImageLock(project, where.root, now, upgrade)
-    image = locked_image(console, images, check=check)
-    if image is not None:
-        files.append(image)
+    pinned = locked_images(console, images, check=check)
+    if pinned is not None:
+        files.append(pinned)
         if not check:
-            write(where.root, [image])
+            write(where.root, [pinned])
     changed = [file.path for file in files if file.changed]
     ok = not (check and changed)
     rows = [{"path": file.path, file.kind: file.count, "changed": file.changed} for file in files]
@@ -61,26 +59,25 @@ def command(spec: str | None, env: str | None, as_json: bool, upgrade: bool, che
         console.out("nothing to lock: the spec has neither `train` nor `package`")
     elif {"requirements-serve.lock", "Dockerfile.lock"} & {*changed} and not check:
         console.out(
-            "then: mlspec build, which writes the hashes to requirements-serve.txt and the digest to the Dockerfile"
+            "then: mlspec build, which writes the hashes to requirements-serve.txt, and the digests to the Dockerfile "
+            "and the workflows"
         )
     return EXIT_OK if ok else EXIT_SPEC
 
 
-def locked_image(console: Console, images: ImageLock, *, check: bool) -> LockedFile | None:
-    """The lock of the base image. A check contacts no registry for one that is not pinned. Without Docker the packages
-    are locked all the same: the first build of an image pins its base."""
+def locked_images(console: Console, images: ImageLock, *, check: bool) -> LockedFile | None:
+    """The lock of the images. A check contacts no registry for one that is not pinned. Without Docker the packages are
+    locked all the same: the first build of an image pins its base, and the workflows run without the other pin."""
     from mlspec.run.locked_file import LockedFile
     from mlspec.source import dockerfile_lock
 
-    if check and images.missing and not images.upgrade and not images.local:
-        return LockedFile(dockerfile_lock.FILE, "", True, 1, "images")
-    try:
-        return images.file()
-    except StageError as error:
-        if images.upgrade:
-            raise
-        console.say(f"{dockerfile_lock.FILE}: {images.base} is not pinned: {error}")
-        console.say(
-            f"  help: {error.help}; then run `mlspec lock` again. `mlspec apply` pins it too, when it builds the image"
-        )
-        return None
+    if check and not images.upgrade and images.missing:
+        return LockedFile(dockerfile_lock.FILE, "", True, len(images.images), "images")
+    locked = images.locked()
+    if images.upgrade and locked.failures:
+        raise next(iter(locked.failures.values()))
+    for image, error in locked.failures.items():
+        console.say(f"{dockerfile_lock.FILE}: {image} is not pinned: {error}")
+        later = ". `mlspec apply` pins it too, when it builds the image" if image == images.base else ""
+        console.say(f"  help: {error.help}; then run `mlspec lock` again{later}")
+    return locked.file

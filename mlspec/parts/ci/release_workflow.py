@@ -11,7 +11,7 @@ from mlspec.aws.function_spec import function_location
 from mlspec.diagnostics import Finding
 from mlspec.parts.ci.github_limits import LONGEST
 from mlspec.plan.stage import Stage
-from mlspec.sections.ci import Github, package_of
+from mlspec.sections.ci import Ci, Github, package_of
 from mlspec.sections.data import DataSpec
 from mlspec.sections.delivery_tool import delivery_tool
 from mlspec.sections.deploy import Deploy, Rollout
@@ -19,11 +19,14 @@ from mlspec.sections.export import ExportSpec
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
 from mlspec.source import npm_lock
+from mlspec.source.dockerfile_lock import pinned
 from mlspec.spec.project import Project
 from mlspec.spec.types import duration_seconds
 
 _SHIPPING: Final = {"push": "ecr/push-policy.json", "deploy": "lambda/deploy-policy.json"}
 """Stages that need rights in the account, each with the policy that grants them."""
+_EMULATOR: Final = "public.ecr.aws/lambda/python:3.12"
+"""AWS's image of a runtime that has the Lambda runtime interface emulator in it."""
 _PUSH: Final = 30
 """Minutes for the installation and the push of the image."""
 _SESSION: Final = 3600
@@ -50,6 +53,7 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
         "trains": not (data and data.remote),
         "deploying": "".join(f" --only {name}" for name in run if name != "push"),
         "deploys": "deploy" in shipping,
+        "emulator_image": pinned(_EMULATOR, project.surroundings.bases),
         "rights": [role] if role else [_SHIPPING[name] for name in shipping],
         "trust": role or ("ecr/github-trust.json" if registry else "lambda/github-trust.json"),
         "region": region,
@@ -61,6 +65,13 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
         "ship_minutes": minutes,
         "session": min(minutes * 60, LONGEST_SESSION) if minutes * 60 > _SESSION else None,
     }
+
+
+def emulator_image(project: Project) -> str:
+    """The image that the workflows take Lambda's emulator from, with its tag; "" where no workflow tests a function."""
+    deploy, package = project.get(Deploy), project.get(Package)
+    tests = package is not None and deploy is not None and deploy.lambda_ is not None
+    return _EMULATOR if tests and project.get(Ci) is not None else ""
 
 
 def signing_extras(project: Project) -> list[str]:

@@ -13,7 +13,7 @@ KEPT_SECONDS: Final = 30 * 86400
 
 
 def started(folder: Path) -> None:
-    """Make the folder of a training, or mark it as in use: one that goes on after a month has old files only."""
+    """Make the folder of a training, or mark it as in use: one that is resumed after a month has old files only."""
     folder.mkdir(parents=True, exist_ok=True)
     os.utime(folder)
 

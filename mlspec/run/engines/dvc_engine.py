@@ -20,7 +20,7 @@ from mlspec.errors import StageError
 from mlspec.plan.stage import Stage
 from mlspec.run.engine import EngineProject, Watch
 from mlspec.run.engines import effects
-from mlspec.run.engines.requirements import Machine
+from mlspec.run.engines.requirements import ProbedMachine
 from mlspec.run.engines.result import outcome_of, timed_out
 from mlspec.run.outcome import Outcome
 from mlspec.run.schedule import MissingRequirement
@@ -52,7 +52,7 @@ class Dvc:
         self._project = project
         self.root = project.root
         self._coming = project.coming
-        self._machine = Machine()
+        self._machine = ProbedMachine()
 
     def status(self, stages: Sequence[Stage]) -> Mapping[str, Reason | None]:
         """Why each stage would run."""

@@ -14,7 +14,7 @@ _NOT_PROBED = frozenset({"network"})
 """The stage that connects to an address reports whether it is reachable."""
 
 
-class Machine:
+class ProbedMachine:
     """What this machine has, each capability probed once: probing a Docker engine takes a while.
 
     The results hold for one plan. The next plan of the same process may find an engine that was started meanwhile.

@@ -33,7 +33,7 @@ def test_a_training_of_last_month_is_removed_and_others_stay(tmp_path: Path) -> 
     assert other.is_dir()
 
 
-def test_a_training_that_goes_on_after_a_month_stays(tmp_path: Path) -> None:
+def test_a_training_that_is_resumed_after_a_month_stays(tmp_path: Path) -> None:
     resumed = interrupted(tmp_path, "train-1", KEPT_SECONDS + 3600)
     started(resumed)
     remove_old_trainings(tmp_path)

@@ -10,7 +10,7 @@ from mlspec.plan.stage import Stage
 from mlspec.run.capabilities import Capability
 from mlspec.run.engine import EngineProject
 from mlspec.run.engines.dvc_engine import Dvc
-from mlspec.run.engines.requirements import Machine
+from mlspec.run.engines.requirements import ProbedMachine
 from mlspec.run.schedule import MissingRequirement
 
 IMAGE = Stage("image", "Build the image", "package", needs=("docker", "buildkit"))
@@ -19,31 +19,31 @@ ONLY_AWS = Stage("deploy", "Deploy", "deploy", needs=("extra:aws",))
 
 
 class Probes:
-    """Capabilities, and the names that were asked for."""
+    """A stand-in for `probe`, with the names that it was called with."""
 
     def __init__(self, *missing: str) -> None:
-        self.missing, self.asked = {*missing}, list[str]()
+        self.missing, self.names = {*missing}, list[str]()
 
     def __call__(self, name: str) -> Capability:
-        self.asked.append(name)
+        self.names.append(name)
         return Capability(name, name not in self.missing, "not here", f"install {name}")
 
 
 def test_the_first_missing_one_is_named_with_the_command_that_installs_it() -> None:
-    assert Machine(Probes("docker", "buildkit")).lacks(IMAGE) == MissingRequirement(
+    assert ProbedMachine(Probes("docker", "buildkit")).lacks(IMAGE) == MissingRequirement(
         "it needs docker: not here", "install docker"
     )
-    assert Machine(Probes("extra:train")).lacks(IMAGE) == MissingRequirement(
+    assert ProbedMachine(Probes("extra:train")).lacks(IMAGE) == MissingRequirement(
         "it needs train: not here", "install extra:train"
     )
-    assert Machine(Probes("network", "extra:train")).lacks(ONLY_AWS) is None
+    assert ProbedMachine(Probes("network", "extra:train")).lacks(ONLY_AWS) is None
 
 
 def test_each_capability_is_probed_once_for_all_stages_of_a_plan() -> None:
     probes = Probes()
-    machine = Machine(probes)
+    machine = ProbedMachine(probes)
     assert [machine.lacks(stage) for stage in (IMAGE, PUSH, ONLY_AWS)] == [None, None, None]
-    assert probes.asked == ["extra:train", "docker", "buildkit", "extra:aws"]
+    assert probes.names == ["extra:train", "docker", "buildkit", "extra:aws"]
 
 
 def test_the_next_plan_of_the_same_process_finds_an_engine_that_stopped_meanwhile(
