@@ -1,8 +1,9 @@
 """Every workflow of every example, executed by act for each of its events: all jobs are green, and every step runs.
 
 The programs are stand-ins that record each call: this proves the files of GitHub's language (conditions, needs, outputs,
-expressions) and the scripts. What the real programs do in them is in `test_workflow_runs.py`, `test_release.py` (an
-image), `test_release_tools.py` (a zip, by each tool) and `test_retraining_workflow.py`.
+expressions) and the scripts. What the real programs do in them is in `test_workflow_runs.py` (every starter but `cola`,
+which needs the network), `test_release.py` (an image), `test_release_tools.py` (a zip, by each tool) and
+`test_retraining_workflow.py`.
 """
 
 from __future__ import annotations

@@ -223,6 +223,35 @@ def test_an_experiment_is_reported_and_not_kept(on_s3: Workflows) -> None:
     assert hostile.annotations == ("An override is KEY=VALUE, as in train.max_epochs=3.",)
 
 
+OFFLINE = ("digits", "tabular", "text", "custom")
+"""The starters but `cola`, whose data and weights are downloaded."""
+
+
+@pytest.mark.parametrize("starter", [name for name in OFFLINE if name != "digits"])
+def test_the_test_workflow_of_every_starter_is_green(repository: Callable[..., Workflows], starter: str) -> None:
+    """That of `digits` is above."""
+    project = repository(starter)
+    project.commit()
+    result = project.run(TEST, "push")
+    assert result.jobs == {"test": "success"}, result
+    assert set(result.steps["test"].values()) == {"success"}
+    assert project.calls[:2] == ["mlspec build --check", "mlspec run data"]
+
+
+@pytest.mark.parametrize("starter", [name for name in OFFLINE if name != "tabular"])
+def test_the_training_of_every_starter_is_proposed(repository: Callable[..., Workflows], starter: str) -> None:
+    """That of `tabular` is above. What the stage `test` runs, the test workflow has run."""
+    project = repository(starter)
+    without_tests(project.root)
+    build(project)
+    project.commit()
+    result = project.run(TRAIN, "workflow_dispatch")
+    assert result.jobs == {"train": "success", "propose": "success"}, result
+    assert project.calls.count("mlspec run train") == 1
+    assert "All gates passed" in (project.folder / "calls.created").read_text()
+    assert f"{starter}-report/report.html" in project.kept()
+
+
 INTERRUPTED = """\
 case "$1" in
   repro)
