@@ -22,9 +22,9 @@ from timing import Contender, compare
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 TARGETS = (
-    ("build / cookiecutter", "mlspec build", "cookiecutter", 0.6),
-    ("build / copier", "mlspec build", "copier", 0.3),
-    ("nothing to do / cookiecutter", "mlspec build, nothing to do", "cookiecutter", 0.3),
+    ("build / cookiecutter", "mlspec build", "cookiecutter", 1.0),
+    ("build / copier", "mlspec build", "copier", 0.5),
+    ("nothing to do / cookiecutter", "mlspec build, nothing to do", "cookiecutter", 0.25),
     ("nothing to do / copier", "mlspec build, nothing to do", "copier", 0.15),
     ("--help / python -c pass", "mlspec --help", "python -c pass", 2.0),
 )
