@@ -45,6 +45,8 @@ _LABELS = 8
 """Labels whose estimated shares are all named."""
 _IN_TABLE = ("accuracy", "mean absolute error")
 """What the table of the quality has."""
+_OWN_LINES = ("measures", "slices")
+"""Tables of the page of which the text has lines of its own."""
 _SPACE = "\x1f"
 _CELL = 20
 """Characters of a value in a table of rows."""
@@ -71,7 +73,7 @@ def _state(console: Console, state: MonitorState, rows: int) -> Iterator[str]:
         yield ""
         yield from _alarm(console, alarm, each)
     for panel in state.panels:
-        if panel.chart == "table" and panel.cells and panel.id != "measures":  # which has lines of its own
+        if panel.chart == "table" and panel.cells and panel.id not in _OWN_LINES:
             yield ""
             yield from _panel(panel)
     yield from _quality(state)

@@ -210,6 +210,33 @@ class MeasureView:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceMeasure:
+    """The quality of one slice of a version, on labelled predictions in the viewed range and on the test split."""
+
+    version: str
+    name: str
+    """`town`."""
+    value: str
+    """`Bonn`."""
+    metric: str
+    measured: ValueInterval
+    tested: float
+    """The same on the rows of the slice in the test split."""
+    rows: int
+    """Labelled rows."""
+
+    @property
+    def slice(self) -> str:
+        """`town=Bonn`."""
+        return f"{self.name}={self.value}"
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """The version, and the name and the value of the slice."""
+        return self.version, self.name, self.value
+
+
+@dataclass(frozen=True, slots=True)
 class LabelShareView:
     """One label: its share in training, among the predictions, and as it is estimated for the true labels.
 

@@ -103,6 +103,9 @@ def reported_numbers(metrics: Sequence[MonitorMetric], moment: datetime) -> Iter
             "time": pa.array([moment] * len(metrics), pa.timestamp("us", "UTC")),
             "value": pa.array([metric.value for metric in metrics], pa.float64()),
             "column": pa.array([each.get("input") for each in labels], pa.string()),
+            "slice": pa.array(
+                ["=".join((each["slice"], each["value"])) if "slice" in each else None for each in labels], pa.string()
+            ),
             **columns,
         }
     )

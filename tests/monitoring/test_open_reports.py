@@ -52,7 +52,7 @@ class Stored:
 
     def rows(self, rule: str, since: datetime = NOW) -> list[dict[str, Any]]:
         """The rows of a rule, each of which is an alert; Kibana filters by time."""
-        rules = alert_rules((), incidents_model().shape, "shop", "predictions", "reports", "dashboard", sliced=True)
+        rules = alert_rules((), incidents_model().shape, "shop", "predictions", "reports", "dashboard")
         query = dict(zip((each.name for each in rules), queries(rules), strict=True))[rule]
         with duckdb.connect() as connection:
             create(connection, "reports", flat(self.documents()))

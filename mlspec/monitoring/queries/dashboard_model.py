@@ -216,6 +216,20 @@ def _quality(shape: ModelShape) -> Iterator[_Draft]:
     question = "Is it as good as its scores suggest?" if labels else "Is the error as its inputs suggest?"
     title = "Quality, measured with labels and expected without"
     yield _Draft("measures", title, question, "table", Query(measures, by_measure))
+    if shape.sliced:
+        yield _slices(unit)
+
+
+def _slices(unit: Unit) -> _Draft:
+    """Each slice of each version by itself: summed over versions, the fall in a canary would not show."""
+    series = (
+        *_with_ends("slice_measure", "Measured", unit),
+        Series("slice_tested", "On the test split", Latest("slice_measure_tested", unit)),
+        Series("slice_rows", "Labelled rows", Latest("slice_measure_rows", "count")),
+    )
+    query = Query(series, (Grouping.VERSION, Grouping.SLICE))
+    title = "Quality in slices, measured with labels and on the test split"
+    return _Draft("slices", title, "Is one slice of a version worse?", "table", query)
 
 
 def _with_ends(name: Reported, title: str, unit: Unit) -> Iterator[Series]:
@@ -232,6 +246,7 @@ _ENDS: Final[dict[Reported, tuple[Reported, Reported]]] = {
     "quality_estimated": ("quality_estimated_low", "quality_estimated_high"),
     "measure": ("measure_low", "measure_high"),
     "measure_estimated": ("measure_estimated_low", "measure_estimated_high"),
+    "slice_measure": ("slice_measure_low", "slice_measure_high"),
 }
 
 

@@ -39,6 +39,7 @@ _GROUPS: Final = {
     Grouping.LABEL: "prediction.label",
     Grouping.COLUMN: "monitor.column",
     Grouping.METRIC: "monitor.metric",
+    Grouping.SLICE: "monitor.slice",
 }
 _BETWEEN: Final = '";"'
 _REPORT_LABEL: Final = "monitor.label"

@@ -16,8 +16,8 @@ from tests.esql_as_sql import create, flat, translated
 from tests.esql_grammar import syntax_errors
 
 INPUTS = (("sentence", "text"), ("age", "number"), ("odd `name.x", "category"))
-SCHEMA = ModelShape("cola", "classification", INPUTS, ("no", "yes"))
-REGRESSION = ModelShape("cola", "regression", INPUTS)
+SCHEMA = ModelShape("cola", "classification", INPUTS, ("no", "yes"), sliced=True)
+REGRESSION = ModelShape("cola", "regression", INPUTS, sliced=True)
 ALL = Alerts(error_rate="> 0.02", p95_ms="> 300", unsure_rate="> 0.3", silence="1h", min_requests=7)
 
 
