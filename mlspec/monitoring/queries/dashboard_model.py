@@ -182,18 +182,22 @@ def _answers(shape: ModelShape) -> Iterator[_Draft]:
 
 
 def _features(shape: ModelShape) -> Iterator[_Draft]:
-    by_column = (Grouping.TIME, Grouping.COLUMN)
-    missing = Query((Series("missing", "Missing", rate(Counted.MISSING)),), by_column)
-    unseen = Query((Series("unseen", "Unseen", rate(Counted.UNSEEN)),), by_column)
+    """Of each version by itself, as the rules judge it: over all versions, an input that a canary lacks hardly shows."""
+    by_input = (Grouping.TIME, Grouping.VERSION, Grouping.COLUMN)
+    missing = Query((Series("missing", "Missing", rate(Counted.MISSING)),), by_input)
+    unseen = Query((Series("unseen", "Unseen", rate(Counted.UNSEEN)),), by_input)
     drift = Query(
-        (Series("evidence", "Share of the evidence for an alarm", Latest("drift_share", "number")),), by_column
+        (Series("evidence", "Share of the evidence for an alarm", Latest("drift_share", "number")),), by_input
     )
     alarm = Limit(1.0, "drift of a single input", "drift")
     if shape.columns(Counted.MISSING):
-        yield _Draft("missing", "Missing values by input", "Which input is missing?", "lines", missing, "missing-rate")
+        title = "Missing values by version and input"
+        yield _Draft("missing", title, "Which input is missing?", "lines", missing, "missing-rate")
     if shape.columns(Counted.UNSEEN):
-        yield _Draft("unseen", "Unseen values by input", "Which input has new values?", "lines", unseen, "unseen-rate")
-    yield _Draft("drift", "Drift evidence by input", "Which input has moved?", "lines", drift, limit=alarm)
+        title = "Unseen values by version and input"
+        yield _Draft("unseen", title, "Which input has new values?", "lines", unseen, "unseen-rate")
+    title = "Drift evidence by version and input"
+    yield _Draft("drift", title, "Which input has moved?", "lines", drift, limit=alarm)
 
 
 def _quality(shape: ModelShape) -> Iterator[_Draft]:

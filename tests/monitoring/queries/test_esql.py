@@ -61,6 +61,19 @@ def test_a_rate_by_column_has_one_series_for_each_input() -> None:
     assert len(esql.panel(missing, SCHEMA, "s").values) == len(INPUTS)
 
 
+def test_a_chart_of_several_groups_has_one_line_for_each_of_them_and_keeps_the_newest() -> None:
+    """Kibana breaks a chart down by one column. Without a limit there are 1,000 rows, of the first hours."""
+    evidence = Query(
+        (Series("evidence", "", Latest("drift_share")),), (Grouping.TIME, Grouping.VERSION, Grouping.COLUMN)
+    )
+    rendered = esql.panel(evidence, SCHEMA, "s")
+    assert rendered.breakdown == "line"
+    assert rendered.text.endswith('EVAL line = CONCAT(version, " ", column) | SORT time DESC | LIMIT 10000 | SORT time')
+    missing = Query((Series("missing", "", rate(Counted.MISSING)),), evidence.by)
+    assert esql.panel(missing, SCHEMA, "s").breakdown == "version"
+    assert esql.panel(missing._replace(by=(Grouping.TIME,)), SCHEMA, "s").breakdown == ""
+
+
 def test_a_table_of_what_is_reported_has_the_latest_report_of_each_group() -> None:
     first, last = (datetime(2026, 11, 27, hour, tzinfo=UTC) for hour in (1, 2))
     reports: list[dict[str, Any]] = [
