@@ -239,7 +239,7 @@ def _features(state: MonitorState) -> Iterator[str]:
         return
     yield ""
     yield "Columns that differ from training (PSI, KS and Cramer's V are net of their noise)"
-    heads = ("column", "rows", "missing", "unseen", "PSI", "KS", "Cramer's V", "evidence")
+    heads = ("column", "version", "rows", "missing", "unseen", "PSI", "KS", "Cramer's V", "evidence")
     rows = [_cells(feature) for feature in poor]
     yield from _aligned([heads, *rows])
     if state.evidence_threshold is not None:
@@ -250,7 +250,7 @@ def _cells(feature: FeatureView) -> tuple[str, ...]:
     shifts = (shift_words(shift) for shift in (feature.psi, feature.ks, feature.chi_square))
     shares = (share(feature.missing), share(feature.unseen))
     evidence = "" if feature.evidence is None else rounded(feature.evidence)
-    return (feature.title, f"{feature.rows:,}", *shares, *shifts, evidence)
+    return (feature.title, feature.version, f"{feature.rows:,}", *shares, *shifts, evidence)
 
 
 def _feature(feature: FeatureView) -> dict[str, object]:

@@ -114,8 +114,8 @@ class PanelView:
 
 @dataclass(frozen=True, slots=True)
 class FeatureView:
-    """One compared column, live against training: an input, a measure of it such as the words of a text, or what the
-    model predicts."""
+    """One compared column of one version, live against training: an input, a measure of it such as the words of a text,
+    or what the model predicts."""
 
     name: str
     """The input, or `score`, `label` or `value`."""
@@ -136,9 +136,11 @@ class FeatureView:
     chi_square: ShiftMeasure | None = None
     """The chi-square test, as Cramer's V."""
     evidence: float | None = None
-    """Of the detectors: the largest of all versions and slices."""
+    """Of the detectors: the largest of the version and its slices."""
     state: Level = "unknown"
     note: str = ""
+    version: str = ""
+    """Empty without predictions."""
 
 
 @dataclass(frozen=True, slots=True)

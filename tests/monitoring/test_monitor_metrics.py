@@ -177,7 +177,7 @@ def look_of(versions: int, columns: int) -> DriftLook:
         for version in range(versions)
         for column in range(columns)
     ]
-    return DriftLook((), 1, "", {}, 1000.0, scores=tuple(scores))
+    return DriftLook((), 1, "", 1000.0, scores=tuple(scores))
 
 
 def gauges(look: DriftLook) -> str:

@@ -215,4 +215,4 @@ def _alarm() -> Alarm:
 
 def _look(*alarms: Alarm) -> DriftLook:
     scores = (ColumnScore(RowGroup("8"), "input.age", 1.0, 100.0),)
-    return DriftLook(alarms, 0, "", {}, 100.0, scores=scores)
+    return DriftLook(alarms, 0, "", 100.0, scores=scores)
