@@ -101,14 +101,14 @@ class _Views:
         alarms = [alarm for alarm in self.look.alarms if self._is_about(alarm, column)] if self.look else []
         return min(alarms, key=lambda a: (a in self.benign, bool(a.group.slice), -a.evidence), default=None)
 
-    def _is_about(self, found: Alarm | ColumnScore, column: str) -> bool:
-        return found.column == column and found.group.version in ("", self.version)
+    def _is_about(self, each: Alarm | ColumnScore, column: str) -> bool:
+        return each.column == column and each.group.version in ("", self.version)
 
     def _evidence(self, alarm: Alarm | None, column: str) -> float | None:
         """The largest of the version and its slices; None without any."""
         scores = self.look.scores if self.look else ()
-        found = [score.evidence for score in scores if self._is_about(score, column)]
-        return max([*found, *([alarm.evidence] if alarm else [])], default=None)
+        values = [score.evidence for score in scores if self._is_about(score, column)]
+        return max([*values, *([alarm.evidence] if alarm else [])], default=None)
 
     def _state(self, alarm: Alarm | None, evidence: float | None) -> tuple[Level, str]:
         if alarm is not None:

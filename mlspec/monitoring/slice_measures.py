@@ -26,15 +26,15 @@ def slice_measures(
 ) -> Iterator[SliceMeasure]:
     """The slices of each version with enough labelled rows in the range, and in the test split.
 
-    Others are left out: their values are chosen by clients, so there is no bound on them.
+    Others are left out: clients choose their values, so that their number has no bound.
     """
-    found = (each for name, text in expressions.items() for each in _measured(model, run, viewed, name, text))
-    yield from bounded(found, alarmed)
+    every = (each for name, text in expressions.items() for each in _measured(model, run, viewed, name, text))
+    yield from bounded(every, alarmed)
 
 
-def bounded(found: Iterable[SliceMeasure], alarmed: Alarmed) -> Iterator[SliceMeasure]:
+def bounded(measures: Iterable[SliceMeasure], alarmed: Alarmed) -> Iterator[SliceMeasure]:
     """Up to MOST_SLICES of each version."""
-    ordered = sorted(found, key=lambda e: (e.version, e.place not in alarmed, -e.rows, e.name, e.value))
+    ordered = sorted(measures, key=lambda e: (e.version, e.place not in alarmed, -e.rows, e.name, e.value))
     for _, slices in groupby(ordered, key=lambda each: each.version):
         yield from islice(slices, MOST_SLICES)
 

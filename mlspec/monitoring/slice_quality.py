@@ -105,7 +105,7 @@ class SliceLook:
     firsts: Firsts = field(default_factory=dict)
 
     def of(self, versions: frozenset[str], harmful: frozenset[str]) -> SliceLook:
-        """The look at these versions. Where a version as a whole has become worse (`harmful`), that is the alarm."""
+        """These versions. Where one as a whole has become worse (`harmful`), that is the alarm, and no slice is one."""
         worse = tuple(each for each in self.worse if each.version in versions - harmful)
         return replace(self, worse=worse, measures=tuple(m for m in self.measures if m.version in versions))
 

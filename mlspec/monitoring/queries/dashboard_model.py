@@ -182,7 +182,7 @@ def _answers(shape: ModelShape) -> Iterator[_Draft]:
 
 
 def _features(shape: ModelShape) -> Iterator[_Draft]:
-    """Of each version by itself, as the rules judge it: over all versions, what a canary lacks hardly shows."""
+    """Of each version by itself, as the rules judge it: a mean over all of them hides a canary."""
     by_input = (Grouping.TIME, Grouping.VERSION, Grouping.COLUMN)
     missing = Query((Series("missing", "Missing", rate(Counted.MISSING)),), by_input)
     unseen = Query((Series("unseen", "Unseen", rate(Counted.UNSEEN)),), by_input)
