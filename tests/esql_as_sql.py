@@ -10,6 +10,9 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+BUCKET = "BUCKET(@timestamp, 50, ?_tstart, ?_tend)"
+"""Half an hour, as of a day."""
+
 
 def create(connection: duckdb.DuckDBPyConnection, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """A table of rows with the same columns. Values are numbers, except in times and in columns that have a text."""
@@ -55,13 +58,12 @@ def translated(text: str) -> str:
         elif command == "WHERE":
             result = result if "?_tstart" in rest else f"SELECT * FROM ({result}) WHERE {fields(rest)}"
         elif command == "EVAL":
-            values = (f"{fields(value)} AS {name}" for name, value in assignments(rest))
+            values = (f"{columns(fields(value))} AS {name}" for name, value in assignments(rest))
             result = f"SELECT *, {', '.join(values)} FROM ({result})"
         elif command == "STATS":
             result = f"SELECT {aggregated(rest)} FROM ({result})" + (" GROUP BY ALL" if " BY " in rest else "")
         elif command == "KEEP":
-            kept = rest.replace("column", '"column"')
-            result = f"SELECT {kept} FROM ({result})"
+            result = f"SELECT {columns(rest)} FROM ({result})"
         elif command == "DISSECT":
             source, _, pattern = rest.partition(" ")
             names, delimiters = re.findall(r"%{(\w+)}", pattern), set(re.findall(r"}(.*?)%", pattern))
@@ -69,21 +71,27 @@ def translated(text: str) -> str:
             parts = (f"string_split({source}, '{between}')[{n}] AS {name}" for n, name in enumerate(names, 1))
             result = f"SELECT *, {', '.join(parts)} FROM ({result})"
         elif command == "SORT":
-            order = rest.replace("column", '"column"')
-            result = f"SELECT * FROM ({result}) ORDER BY {order}"
+            result = f"SELECT * FROM ({result}) ORDER BY {columns(rest)}"
+        elif command == "LIMIT":
+            result += f" LIMIT {rest}"
         else:
             raise AssertionError(command)
     return result
 
 
+def columns(text: str) -> str:
+    """Names of columns, of which SQL has one as a word of its own."""
+    return re.sub(r"\bcolumn\b", '"column"', text)
+
+
 def aggregated(rest: str) -> str:
     values, _, groups = rest.partition(" BY ")
-    columns = [f"{fields(expr)} AS {name}" for name, expr in assignments(groups)]
+    result = [f"{fields(expr)} AS {columns(name)}" for name, expr in assignments(groups)]
     for name, expr in assignments(values):
         value, _, condition = expr.partition(" WHERE ")
         value = re.sub(r"PERCENTILE\((.*), (\d+)\)", r"quantile_disc(\1, 0.01 * \2)", value)
-        columns.append(fields(value) + (f" FILTER (WHERE {fields(condition)})" if condition else "") + f" AS {name}")
-    return ", ".join(columns)
+        result.append(fields(value) + (f" FILTER (WHERE {fields(condition)})" if condition else "") + f" AS {name}")
+    return ", ".join(result)
 
 
 def assignments(text: str) -> list[tuple[str, str]]:
@@ -101,6 +109,7 @@ def assignments(text: str) -> list[tuple[str, str]]:
 def fields(text: str) -> str:
     """Paths of documents as quoted columns; constants and conversions as those of SQL."""
     text = re.sub(r'"([^"\w]*)"', r"'\1'", text).replace("TO_LONG(@timestamp)", "epoch_ms(@timestamp)")
+    text = text.replace(BUCKET, "time_bucket(INTERVAL 30 MINUTES, @timestamp)")
     text = text.replace("TO_DATETIME(TO_LONG(millis))", "to_timestamp(CAST(millis AS BIGINT) / 1000)")
     text = re.sub(r"TO_DOUBLE\((\w+)\)", r"TRY_CAST(\1 AS DOUBLE)", text)
     text = re.sub(r"TO_STRING\(((?:[^()]|\([^()]*\))*)\)", r"CAST(\1 AS VARCHAR)", text)

@@ -45,6 +45,8 @@ _LABELS = 8
 """Labels whose estimated shares are all named."""
 _IN_TABLE = ("accuracy", "mean absolute error")
 """What the table of the quality has."""
+_OWN_LINES = ("measures", "slices")
+"""Tables of the page of which the text has lines of its own."""
 _SPACE = "\x1f"
 _CELL = 20
 """Characters of a value in a table of rows."""
@@ -71,7 +73,7 @@ def _state(console: Console, state: MonitorState, rows: int) -> Iterator[str]:
         yield ""
         yield from _alarm(console, alarm, each)
     for panel in state.panels:
-        if panel.chart == "table" and panel.cells and panel.id != "measures":  # which has lines of its own
+        if panel.chart == "table" and panel.cells and panel.id not in _OWN_LINES:
             yield ""
             yield from _panel(panel)
     yield from _quality(state)
@@ -237,7 +239,7 @@ def _features(state: MonitorState) -> Iterator[str]:
         return
     yield ""
     yield "Columns that differ from training (PSI, KS and Cramer's V are net of their noise)"
-    heads = ("column", "rows", "missing", "unseen", "PSI", "KS", "Cramer's V", "evidence")
+    heads = ("column", "version", "rows", "missing", "unseen", "PSI", "KS", "Cramer's V", "evidence")
     rows = [_cells(feature) for feature in poor]
     yield from _aligned([heads, *rows])
     if state.evidence_threshold is not None:
@@ -248,7 +250,7 @@ def _cells(feature: FeatureView) -> tuple[str, ...]:
     shifts = (shift_words(shift) for shift in (feature.psi, feature.ks, feature.chi_square))
     shares = (share(feature.missing), share(feature.unseen))
     evidence = "" if feature.evidence is None else rounded(feature.evidence)
-    return (feature.title, f"{feature.rows:,}", *shares, *shifts, evidence)
+    return (feature.title, feature.version, f"{feature.rows:,}", *shares, *shifts, evidence)
 
 
 def _feature(feature: FeatureView) -> dict[str, object]:

@@ -69,8 +69,6 @@ class DriftLook:
     rows: int
     """Rows taken by this look."""
     budget: str
-    evidence: Mapping[str, float]
-    """By compared column."""
     threshold: float
     """The evidence at which a column raises an alarm."""
     note: str = ""
@@ -121,7 +119,6 @@ def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftL
         alarms=tuple(monitor.alarms()),
         rows=rows + behind,
         budget=budget.words(),
-        evidence=monitor.evidence(),
         threshold=monitor.threshold(monitor.streams[""]),
         note=last.note or _note(model),
         scores=tuple(monitor.scores()),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from mlspec.monitoring.drift.column_reference import ColumnReference, reference_columns
 from mlspec.monitoring.monitor_state import ChartLine, PanelUnit, PanelView
@@ -67,38 +67,41 @@ def quality_panel(
 
 
 def shift_panel(model: WatchedModel, run: RunQuery, viewed: ViewedRange, panel: PanelView) -> PanelView:
-    """The mean of each numeric column over time, as its distance from training in standard deviations."""
+    """The mean of each numeric column of each version over time, as its distance from training in standard deviations.
+
+    All versions are compared with the same training data, so that a difference between them is one of their rows.
+    """
     types = model.store.columns.types
     numbers = {name for name, kind in types.items() if kind == "DOUBLE"}  # a hashed number is text
     columns = [
         c for c in reference_columns(model.reference) if c.kind == "number" and c.name in numbers and c.deviation
     ]
-    title = "Inputs and scores against training"
+    title = "Inputs and scores against training, by version"
     empty = "The model has no numeric input." if not columns else "No prediction in this range of time."
     if not columns:
         return replace(panel, title=title, lines=(), units=("number",), empty=empty)
     means = ", ".join(f"AVG({quoted(column.name)})" for column in columns)
     table = run(
-        f"SELECT time_bucket(INTERVAL {viewed.bucket} SECONDS, time) AS moment, COUNT(*), {means} "
+        f"SELECT time_bucket(INTERVAL {viewed.bucket} SECONDS, time) AS moment, version, COUNT(*), {means} "
         "FROM predictions WHERE time >= ? AND time < ? GROUP BY ALL ORDER BY ALL",
         [viewed.since, viewed.until],
     )
-    times, counts, *values = (column.to_pylist() for column in table.columns)
-    rows = dict(zip(times, counts, strict=True))
-    lines = []
+    times, versions, counts, *values = (column.to_pylist() for column in table.columns)
+    places = list(zip(versions, times, strict=True))
+    wholes = _by_version(zip(places, counts, strict=True))
+    lines: list[_Line] = []
     for column, series in zip(columns, values, strict=True):
-        points = {
-            time: (value - column.mean) / column.deviation
-            for time, value in zip(times, series, strict=True)
-            if value is not None
-        }
-        lines.append((column.name.removeprefix("input."), points))
-    lines.sort(key=lambda line: -_change(line[1], rows))
-    return replace(panel, title=title, lines=_drawn(lines[:MOST_LINES], viewed), units=("number",), empty=empty)
+        shifts = (
+            (p, (v - column.mean) / column.deviation) for p, v in zip(places, series, strict=True) if v is not None
+        )
+        for version, points in _by_version(shifts).items():
+            lines.append((_change(points, wholes[version]), version, column.name.removeprefix("input."), points))
+    return replace(panel, title=title, lines=_largest_changes(lines, viewed), units=("number",), empty=empty)
 
 
 def category_panel(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> PanelView | None:
-    """The shares of the values of categories over time, minus those in training: of the values that changed most.
+    """The shares of the values of categories of each version over time, minus those in training: of the values that
+    changed most.
 
     None without a category whose values are logged.
     """
@@ -109,26 +112,43 @@ def category_panel(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> P
     ]
     if not columns:
         return None
-    counts: dict[tuple[str, str], dict[datetime, float]] = {}
-    wholes: dict[str, dict[datetime, float]] = {}
+    counts: dict[tuple[str, int, str], dict[datetime, float]] = {}
+    wholes: dict[tuple[str, int], dict[datetime, float]] = {}
     for row in run(_category_query(columns, viewed.bucket), [viewed.since, viewed.until]).to_pylist():
-        column, time, rows = columns[row["place"]], row["moment"], float(row["rows"])
-        whole = wholes.setdefault(column.name, {})
+        version, place, time, rows = row["version"], row["place"], row["moment"], float(row["rows"])
+        whole = wholes.setdefault((version, place), {})
         whole[time] = whole.get(time, 0.0) + rows
         if row["value"] is not None:
-            counts.setdefault((column.name, row["value"]), {})[time] = rows
-    lines = []
-    for column in columns:
-        whole = wholes.get(column.name, {})
+            counts.setdefault((version, place, row["value"]), {})[time] = rows
+    lines: list[_Line] = []
+    for (version, place), whole in wholes.items():
+        column = columns[place]
         for value in _largest(column):
-            seen, usual = counts.get((column.name, value), {}), column.shares[value]
+            seen, usual = counts.get((version, place, value), {}), column.shares[value]
             points = {time: seen.get(time, 0.0) / rows - usual for time, rows in whole.items() if rows}
-            lines.append((_change(points, whole), f"{column.name.removeprefix('input.')} {value}", points))
-    lines.sort(key=lambda line: -line[0])
-    drawn = _drawn([line[1:] for line in lines[:MOST_LINES]], viewed)
-    title, question = "Category shares minus training", "Which value is more frequent?"
-    empty = "No prediction in this range of time."
+            lines.append((_change(points, whole), version, f"{column.name.removeprefix('input.')} {value}", points))
+    title, question = "Category shares minus training, by version", "Which value is more frequent?"
+    empty, drawn = "No prediction in this range of time.", _largest_changes(lines, viewed)
     return PanelView("categories", title, question, "lines", ("fraction",), drawn, empty=empty)
+
+
+_Line: TypeAlias = tuple[float, str, str, Mapping[datetime, float]]
+"""How far it is from training, its version, its name without it, and its points."""
+
+
+def _largest_changes(lines: Sequence[_Line], viewed: ViewedRange) -> tuple[ChartLine, ...]:
+    """The lines that are farthest from training; of a single version, its name says nothing."""
+    one = len({version for _, version, _, _ in lines}) == 1
+    kept = sorted(lines, key=lambda line: -line[0])[:MOST_LINES]
+    return _drawn([(name if one else f"{version} {name}", points) for _, version, name, points in kept], viewed)
+
+
+def _by_version(points: Iterable[tuple[tuple[str, datetime], float]]) -> dict[str, dict[datetime, float]]:
+    """Points of a version and a time as points of each version."""
+    result: dict[str, dict[datetime, float]] = {}
+    for (version, time), value in points:
+        result.setdefault(version, {})[time] = value
+    return result
 
 
 def _change(points: Mapping[datetime, float], rows: Mapping[datetime, float]) -> float:
@@ -148,16 +168,16 @@ def _largest(column: ColumnReference) -> list[str]:
 
 
 def _category_query(columns: Sequence[ColumnReference], bucket: int) -> str:
-    """The rows of each value by time; those of other values have none. `place` is the number of the column."""
+    """The rows of each value by version and time; other values have none. `place` is the number of the column."""
     parts = (
-        f"SELECT {place} AS place, moment, CASE WHEN {quoted(column.name)} IN ({_texts(_largest(column))}) "
+        f"SELECT {place} AS place, version, moment, CASE WHEN {quoted(column.name)} IN ({_texts(_largest(column))}) "
         f"THEN {quoted(column.name)} END AS value, SUM(weight) AS rows FROM shown "
         f"WHERE {quoted(column.name)} IS NOT NULL GROUP BY ALL"
         for place, column in enumerate(columns)
     )
     names = ", ".join(quoted(column.name) for column in columns)
     shown = (
-        f"SELECT time_bucket(INTERVAL {bucket} SECONDS, time) AS moment, weight, {names} "
+        f"SELECT time_bucket(INTERVAL {bucket} SECONDS, time) AS moment, version, weight, {names} "
         'FROM predictions WHERE "row" IS NOT NULL AND time >= ? AND time < ?'
     )
     return f"WITH shown AS MATERIALIZED ({shown}) {' UNION ALL '.join(parts)}"

@@ -1,7 +1,8 @@
 """What `mlspec monitor` measured as gauges for Prometheus: drift by column, quality by version, and open alarms.
 
 Labels are bounded: the model, versions that answer requests, the compared columns with the most evidence, the labels
-that are predicted most, groups of alarms. Of slices, values of the test split; other ones are chosen by clients.
+that are predicted most, groups of alarms. Of slices, values of the test split, up to a number for each version; other
+ones are chosen by clients.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Final
 from mlspec.monitoring.drift.drift_alarm import Alarm
 from mlspec.monitoring.drift.drift_monitor import ColumnScore
 from mlspec.monitoring.drift_state import DriftLook
-from mlspec.monitoring.monitor_state import ActiveAlarm, MeasureView, MonitorMetric
+from mlspec.monitoring.monitor_state import ActiveAlarm, MeasureView, MonitorMetric, SliceMeasure
 from mlspec.monitoring.quality_state import QualityLook, VersionQuality
-from mlspec.monitoring.slice_quality import SliceQuality
+from mlspec.monitoring.slice_quality import SliceLook
 from mlspec.runtime.counters import head, line
 
 PREFIX: Final = "mlspec_monitor_"
@@ -44,6 +45,11 @@ HELP: Final = {
     "measure_estimated": "The same measure as it is expected without labels.",
     "measure_estimated_low": "Lower end of its 95 % interval.",
     "measure_estimated_high": "Upper end of its 95 % interval.",
+    "slice_measure": "Accuracy, or mean absolute error, of labelled predictions in a slice of a version.",
+    "slice_measure_low": "Lower end of its 95 % interval.",
+    "slice_measure_high": "Upper end of its 95 % interval.",
+    "slice_measure_tested": "The same measure on the rows of the slice in the test split.",
+    "slice_measure_rows": "Labelled predictions in the slice.",
     "quality_alarm_open": "Whether the quality fell by more than the tolerance.",
     "slice_quality_alarm_open": "Whether the quality fell in a slice alone: while an alarm is open, by its value.",
     "labelled_rows": "Labelled predictions.",
@@ -65,7 +71,7 @@ def monitor_metrics(
     quality: QualityLook,
     alarms: Sequence[ActiveAlarm],
     measures: Sequence[MeasureView] = (),
-    slices: Sequence[SliceQuality] = (),
+    slices: SliceLook | None = None,
 ) -> Iterator[MonitorMetric]:
     """All gauges of one observation."""
     model: Labels = (("model", project),)
@@ -87,10 +93,27 @@ def monitor_metrics(
             yield MonitorMetric("quality_expected", (*labels, ("metric", estimate.metric)), estimate.tested)
     for view in measures:
         yield from _measure(model, view)
-    opened = {(each.version, each.name, each.value if each.tested else OTHER) for each in slices}
+    if slices is not None:
+        yield from _slices(model, slices)
+
+
+def _slices(model: Labels, look: SliceLook) -> Iterator[MonitorMetric]:
+    """The quality of each measured slice, then the alarms that are open."""
+    for each in look.measures:
+        labels = (*model, ("version", each.version), ("slice", each.name), ("value", each.value))
+        yield from _slice((*labels, ("metric", each.metric)), each)
+        yield MonitorMetric("slice_measure_rows", labels, each.rows)
+    opened = {(each.version, each.name, each.value if each.tested else OTHER) for each in look.worse}
     for version, name, value in sorted(opened):
         sliced = (*model, ("version", version), ("slice", name), ("value", value))
         yield MonitorMetric("slice_quality_alarm_open", sliced, 1.0)
+
+
+def _slice(named: Labels, each: SliceMeasure) -> Iterator[MonitorMetric]:
+    yield MonitorMetric("slice_measure", named, each.measured.value)
+    yield MonitorMetric("slice_measure_low", named, each.measured.low)
+    yield MonitorMetric("slice_measure_high", named, each.measured.high)
+    yield MonitorMetric("slice_measure_tested", named, each.tested)
 
 
 def _measure(model: Labels, view: MeasureView) -> Iterator[MonitorMetric]:

@@ -114,8 +114,8 @@ class PanelView:
 
 @dataclass(frozen=True, slots=True)
 class FeatureView:
-    """One compared column, live against training: an input, a measure of it such as the words of a text, or what the
-    model predicts."""
+    """One compared column of one version, live against training: an input, a measure of it such as the words of a text,
+    or what the model predicts."""
 
     name: str
     """The input, or `score`, `label` or `value`."""
@@ -136,9 +136,11 @@ class FeatureView:
     chi_square: ShiftMeasure | None = None
     """The chi-square test, as Cramer's V."""
     evidence: float | None = None
-    """Of the detectors: the largest of all versions and slices."""
+    """Of the detectors: the largest of the version and its slices."""
     state: Level = "unknown"
     note: str = ""
+    version: str = ""
+    """Empty without predictions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,33 @@ class MeasureView:
     """Empty for a measure of all predictions."""
     measured: ValueInterval | None
     estimated: ValueInterval | None
+
+
+@dataclass(frozen=True, slots=True)
+class SliceMeasure:
+    """The quality of one slice of a version, on labelled predictions in the viewed range and on the test split."""
+
+    version: str
+    name: str
+    """`town`."""
+    value: str
+    """`Bonn`."""
+    metric: str
+    measured: ValueInterval
+    tested: float
+    """The same on the rows of the slice in the test split."""
+    rows: int
+    """Labelled rows."""
+
+    @property
+    def slice(self) -> str:
+        """`town=Bonn`."""
+        return f"{self.name}={self.value}"
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """The version, and the name and the value of the slice."""
+        return self.version, self.name, self.value
 
 
 @dataclass(frozen=True, slots=True)

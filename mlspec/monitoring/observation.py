@@ -164,7 +164,7 @@ class Observer:
         versions = answering_versions(self._run, self.model.version)
         look = drift_of(look, versions) if look is not None else None
         quality = quality_of(self._quality(look), versions)
-        self._slices = self._look_at_slices(quality, versions)
+        self._slices = look_at_slices(self.model, self._run, self.viewed).of(versions, quality.fallen)
         quality = replace(quality, in_slices=_by_version(self._slices.worse))
         book = self.model.state / ALARMS
         makes = ActiveAlarms(self.model, self._run, self.now, self.viewed, known_since(book))
@@ -177,7 +177,7 @@ class Observer:
         active = [*makes.service(), *harmful, *slices, *drift]
         changes = remember(book, self.model.project, active, self.now, store=self.notifies)
         measures = tuple(quality_measures(self.model, self._run, self.viewed, quality))
-        documents = (run_report(len(active)), *reports(self._harmful(look), quality, measures, self._slices.worse))
+        documents = (run_report(len(active)), *reports(self._harmful(look), quality, measures, self._slices))
         return Observation(self._state(look, quality, changes.alarms, measures), changes, documents)
 
     def _harmful(self, look: DriftLook | None) -> DriftLook | None:
@@ -194,8 +194,8 @@ class Observer:
         model, viewed = self.model, self.viewed
         shown = dashboard(model.shape, model.alerts, model.project, "")
         traffic = self._traffic()
-        harmful, worse = self._harmful(look), self._slices.worse
-        metrics = tuple(monitor_metrics(model.project, self.now, harmful, quality, alarms, measures, worse))
+        harmful, slices = self._harmful(look), self._slices
+        metrics = tuple(monitor_metrics(model.project, self.now, harmful, quality, alarms, measures, slices))
         with reported_numbers(metrics, viewed.until - timedelta(microseconds=1)) as reported:
             panels = panel_views(self._run, shown, model.shape, viewed, reported)
         return MonitorState(
@@ -300,12 +300,6 @@ class Observer:
             since = moment(alarm.since_time, self.now)
             changes[alarm.group.version] = min(changes.get(alarm.group.version, since), since)
         return judged_since(self.model, self._run, quality, changes)
-
-    def _look_at_slices(self, quality: QualityLook, versions: frozenset[str]) -> SliceLook:
-        """Where a version as a whole has become worse, that is the alarm."""
-        harmful = {each.version for each in quality.harmful}
-        look = look_at_slices(self.model, self._run, self.viewed)
-        return replace(look, worse=tuple(each for each in look.worse if each.version in versions - harmful))
 
     def _without_harm(self, look: DriftLook, quality: QualityLook) -> list[Alarm]:
         """The changes since which enough labelled rows have a loss within the tolerance: these are no alarms."""

@@ -15,7 +15,7 @@ from mlspec.monitoring.monitor_state import ChartLimit, ChartLine, MonitorMetric
 from mlspec.monitoring.queries import sql
 from mlspec.monitoring.queries.dashboard_model import Dashboard, Panel
 from mlspec.monitoring.queries.measure import Latest
-from mlspec.monitoring.queries.query import Grouping, ModelShape, Series
+from mlspec.monitoring.queries.query import Grouping, ModelShape
 
 
 class RunQuery(Protocol):
@@ -83,7 +83,7 @@ def panel_view(run: RunQuery, panel: Panel, shape: ModelShape, viewed: ViewedRan
         )
         heads = (*groups, *(series.title for series in query.values))
         return PanelView(panel.id, panel.title, panel.question, panel.chart, units, (), limits, heads, cells, empty)
-    lines = _lines(rows, query, viewed)
+    lines = _lines(rows, query, viewed, by_input=Grouping.COLUMN in panel.query.by)
     additive = panel.chart in ("stacked", "shares")
     return PanelView(
         panel.id, panel.title, panel.question, panel.chart, units, _most(lines, additive=additive), limits, empty=empty
@@ -103,6 +103,9 @@ def reported_numbers(metrics: Sequence[MonitorMetric], moment: datetime) -> Iter
             "time": pa.array([moment] * len(metrics), pa.timestamp("us", "UTC")),
             "value": pa.array([metric.value for metric in metrics], pa.float64()),
             "column": pa.array([each.get("input") for each in labels], pa.string()),
+            "slice": pa.array(
+                ["=".join((each["slice"], each["value"])) if "slice" in each else None for each in labels], pa.string()
+            ),
             **columns,
         }
     )
@@ -116,8 +119,10 @@ def _empty(panel: Panel) -> str:
     return "Nothing was reported yet." if reported else "No prediction in this range of time."
 
 
-def _lines(rows: Sequence[Mapping[str, object]], query: sql.SqlQuery, viewed: ViewedRange) -> list[ChartLine]:
-    """One line for each series and group, with a point for each bucket."""
+def _lines(
+    rows: Sequence[Mapping[str, object]], query: sql.SqlQuery, viewed: ViewedRange, *, by_input: bool
+) -> list[ChartLine]:
+    """One line for each series and group, with a point for each bucket. A series may be an input (`by_input`)."""
     others = [grouping for grouping in query.groups if grouping is not Grouping.TIME]
     values: dict[tuple[str, str], dict[datetime, float | None]] = {}
     for row in rows:
@@ -129,17 +134,18 @@ def _lines(rows: Sequence[Mapping[str, object]], query: sql.SqlQuery, viewed: Vi
             values.setdefault((group, series.name), {})[time] = _number(row[series.name])
     titles = {series.name: series for series in query.values}
     times = viewed.times
+    shown = {group for (group, _), points in values.items() if any(value is not None for value in points.values())}
+
+    def named(group: str, title: str) -> str:
+        if by_input:  # of a single version, its name says nothing
+            return f"{group} {title}" if len(shown) > 1 else title
+        return group if group and len(titles) == 1 else f"{group} {title}".strip()
+
     return [
-        ChartLine(_name(group, titles[name], len(titles)), tuple((time, points.get(time)) for time in times))
+        ChartLine(named(group, titles[name].title), tuple((time, points.get(time)) for time in times))
         for (group, name), points in values.items()
         if any(value is not None for value in points.values())
     ]
-
-
-def _name(group: str, series: Series, count: int) -> str:
-    if not group:
-        return series.title
-    return group if count == 1 else f"{group}: {series.title}"
 
 
 def _most(lines: Sequence[ChartLine], *, additive: bool) -> tuple[ChartLine, ...]:

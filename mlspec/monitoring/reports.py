@@ -12,9 +12,9 @@ from pydantic import JsonValue
 from mlspec.errors import StageError
 from mlspec.monitoring.drift.drift_alarm import Alarm, utc
 from mlspec.monitoring.drift_state import DriftLook
-from mlspec.monitoring.monitor_state import MeasureView
+from mlspec.monitoring.monitor_state import MeasureView, SliceMeasure
 from mlspec.monitoring.quality_state import QualityLook
-from mlspec.monitoring.slice_quality import SliceQuality
+from mlspec.monitoring.slice_quality import SliceLook, SliceQuality
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -46,10 +46,10 @@ def reports(
     look: DriftLook | None,
     quality: QualityLook,
     measures: Sequence[MeasureView] = (),
-    slices: Sequence[SliceQuality] = (),
+    slices: SliceLook | None = None,
 ) -> Iterator[MonitorReport]:
     """One for each compared column, for each version whose quality is measured or estimated, for each slice that became
-    worse, and for each measure."""
+    worse, for each slice that is measured, and for each measure."""
     yield from _drift(look) if look is not None else ()
     known = {each.version: each for each in quality.versions}
     for version in sorted(known.keys() | quality.estimates.keys()):
@@ -67,7 +67,9 @@ def reports(
             if estimate.tested is not None:
                 values.setdefault("quality_expected", estimate.tested)
         yield MonitorReport(version, values)
-    yield from map(_slice, slices)
+    if slices is not None:
+        yield from map(_worse, slices.worse)
+        yield from map(_slice, slices.measures)
     yield from map(_measure, measures)
 
 
@@ -92,10 +94,20 @@ def _alarm(alarm: Alarm) -> dict[str, JsonValue]:
     return values | {"slice": alarm.group.slice} if alarm.group.slice else values
 
 
-def _slice(each: SliceQuality) -> MonitorReport:
+def _worse(each: SliceQuality) -> MonitorReport:
     values: dict[str, JsonValue] = {"slice": each.slice, "slice_alarm": 1, "slice_expected": each.expected}
     if each.measured is not None:
         values |= {"metric": each.measured.metric, "slice_quality": each.measured.value}
+    return MonitorReport(each.version, values)
+
+
+def _slice(each: SliceMeasure) -> MonitorReport:
+    """Its fields are not those of an alarm, which may be about a slice that the test split lacks."""
+    values: dict[str, JsonValue] = {
+        "slice": each.slice, "metric": each.metric, "slice_measure": each.measured.value,
+        "slice_measure_low": each.measured.low, "slice_measure_high": each.measured.high,
+        "slice_measure_tested": each.tested, "slice_measure_rows": each.rows,
+    }  # fmt: skip
     return MonitorReport(each.version, values)
 
 

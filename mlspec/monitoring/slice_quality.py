@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlspec.job import write_text
 from mlspec.monitoring.duckdb_session import quoted_name
+from mlspec.monitoring.monitor_state import SliceMeasure
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange
 from mlspec.monitoring.quality.risk_alarm import Risk, RiskMonitor
 from mlspec.monitoring.quality_divisions import judged_slices, quality_slices, why_not_judged
@@ -38,6 +39,7 @@ from mlspec.monitoring.slice_detectors import (
     slice_budget,
     tested_errors_of,
 )
+from mlspec.monitoring.slice_measures import slice_measures
 from mlspec.monitoring.tested_slices import tested_definition
 from mlspec.monitoring.watched_model import WatchedModel
 
@@ -95,11 +97,17 @@ Firsts = dict[str, dict[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class SliceLook:
-    """The slices that have become worse, and the detectors of all."""
+    """The slices that have become worse, the quality of those that the test split has, and the detectors of all."""
 
     worse: tuple[SliceQuality, ...] = ()
+    measures: tuple[SliceMeasure, ...] = ()
     monitors: Monitors = field(default_factory=dict)
     firsts: Firsts = field(default_factory=dict)
+
+    def of(self, versions: frozenset[str], harmful: frozenset[str]) -> SliceLook:
+        """These versions. Where one as a whole has become worse (`harmful`), that is the alarm, and no slice is one."""
+        worse = tuple(each for each in self.worse if each.version in versions - harmful)
+        return replace(self, worse=worse, measures=tuple(m for m in self.measures if m.version in versions))
 
     def basis(self, model: WatchedModel, version: str, name: str, value: str) -> Basis:
         """What the alarm of a slice compares with, or why it has none."""
@@ -150,7 +158,8 @@ def look_at_slices(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> S
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, document.model_dump_json() + "\n")
     worse = tuple(_worse(model, run, viewed, (monitors, firsts), expressions))
-    return SliceLook(worse, monitors, firsts)
+    alarmed = {(each.version, each.name, each.value) for each in worse}
+    return SliceLook(worse, tuple(slice_measures(model, run, viewed, expressions, alarmed)), monitors, firsts)
 
 
 def _restore(model: WatchedModel, definitions: Mapping[str, str]) -> SavedSlices:

@@ -133,7 +133,8 @@ class WatchedModel:
         inputs = tuple((i.name, i.type) for i in self.signature.inputs if i.name not in self.redacted)
         unlisted = tuple(name for name, kind in inputs if kind == "category" and name not in dict(known))
         task, labels = self.signature.task, self.signature.labels
-        return ModelShape(self.project, task, inputs, labels, self.options.low_confidence, known, unlisted)
+        sliced, low = bool(self.reference.tested), self.options.low_confidence
+        return ModelShape(self.project, task, inputs, labels, low, known, unlisted, sliced)
 
     @property
     def not_judged(self) -> str:

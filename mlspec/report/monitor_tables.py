@@ -130,6 +130,7 @@ def _labels(state: MonitorState) -> DrawnTable:
 
 _FEATURE_HEADS = (
     TableHead("column"),
+    TableHead("version"),
     TableHead("state"),
     TableHead("rows", True),
     TableHead("missing", True),
@@ -152,16 +153,16 @@ def _features(state: MonitorState) -> DrawnTable:
         f"p-values hold for a single look. The evidence decides, however often you look.{needed}"
     )
     rows = tuple(_feature(feature) for feature in state.features)
-    title = "Inputs and predictions"
+    title = "Inputs and predictions by version"
     return DrawnTable("features", title, "live against training", _FEATURE_HEADS, rows, lead=lead, notes=(note,))
 
 
 def _feature(feature: FeatureView) -> tuple[TableCell, ...]:
     texts = (
-        feature.title, f"{feature.rows:,}", share(feature.missing), share(feature.missing_reference),
+        feature.title, feature.version, f"{feature.rows:,}", share(feature.missing), share(feature.missing_reference),
         share(feature.unseen), number(feature.mean), number(feature.mean_reference), shift_words(feature.psi),
         shift_words(feature.ks), shift_words(feature.chi_square),
         DASH if feature.evidence is None else rounded(feature.evidence),
     )  # fmt: skip
-    title, *rest = map(TableCell, texts)
-    return (title, TableCell(feature.note, feature.state), *rest)
+    title, version, *rest = map(TableCell, texts)
+    return (title, version, TableCell(feature.note, feature.state), *rest)

@@ -99,6 +99,8 @@ def report(number: int) -> dict[str, Any]:
     quality |= {"quality_low": 0.7, "quality_high": 0.9, "quality_estimated_low": 0.6, "quality_estimated_high": 0.8}
     quality |= {"label": "yes", "measure": 0.8, "measure_low": 0.7, "measure_high": 0.9, "measure_estimated": 0.7}
     quality |= {"measure_estimated_low": 0.6, "measure_estimated_high": 0.8}
+    quality |= {"slice": "town=Bonn", "slice_measure": 0.8, "slice_measure_low": 0.7, "slice_measure_high": 0.9}
+    quality |= {"slice_measure_tested": 0.8, "slice_measure_rows": 40}
     return {
         "@timestamp": f"2026-11-27T10:{number:02}:00Z",
         "event": {"kind": "metric"},
@@ -155,6 +157,7 @@ GROUPS: dict[Grouping, dict[str, Any]] = {
     Grouping.LABEL: {"terms": {"field": "prediction.label"}},
     Grouping.COLUMN: {"terms": {"field": "monitor.column"}},
     Grouping.METRIC: {"terms": {"field": "monitor.metric"}},
+    Grouping.SLICE: {"terms": {"field": "monitor.slice"}},
 }
 
 
@@ -282,3 +285,4 @@ def test_references_of_the_saved_dashboard_lead_somewhere(tmp_path: Path) -> Non
         for drawn in state["visualization"].get("layers", [state["visualization"]]):
             columns = {column["columnId"] for column in layers[drawn["layerId"]]["columns"]}
             assert {drawn[key] for key in ("xAccessor", "splitAccessor", "metricAccessor") if key in drawn} <= columns
+            assert {column["columnId"] for column in drawn.get("columns", [])} <= columns

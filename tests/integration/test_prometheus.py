@@ -194,6 +194,10 @@ GAUGES = (
         for name in ("measure", "measure_estimated")
         for end in ("", "_low", "_high")
     ),
+    *(
+        MonitorMetric(f"slice_measure{part}", (*OF_VERSION, ("slice", "city"), ("value", "Bonn")), 0.5)
+        for part in ("", "_low", "_high", "_tested", "_rows")
+    ),
 )
 """What `mlspec monitor --serve` has measured."""
 GOOD = {"age": 20.0, "city": "Bonn"}

@@ -13,7 +13,10 @@ from mlspec.monitoring.label_store import LabelStore
 from mlspec.monitoring.monitor_state import ActiveAlarm, MonitorState
 from mlspec.monitoring.observation import Observation
 from mlspec.monitoring.watched_model import WatchedModel
+from tests.monitoring.references import SLICED
 from tests.monitoring.watched import Service
+
+ALERTS = {"error_rate": "> 0.05", "min_requests": 20}
 
 
 def incidents_state() -> MonitorState:
@@ -35,8 +38,10 @@ def incidents() -> Observation:
 
 @cache
 def _service() -> Service:
-    """Version 7 moves and stays right; version 8 moves, is often wrong, and fails requests."""
-    service = Service(Path(mkdtemp(prefix="mlspec-incidents-")), alerts={"error_rate": "> 0.05", "min_requests": 20})
+    """Version 7 moves and stays right; version 8 moves, is often wrong, and fails requests. The test split has two of
+    the three towns."""
+    folder = Path(mkdtemp(prefix="mlspec-incidents-"))
+    service = Service(folder, reference=SLICED, quality={"slices": ["town"]}, alerts=ALERTS)
     service.answer(600)
     service.answer(500, age=48)
     service.answer(500, age=48, version="8")

@@ -41,3 +41,13 @@ REFERENCE = Reference(
         confusion=((300, 100), (100, 500)),
     ),
 )
+SLICED = REFERENCE.model_copy(
+    update={
+        "digest": "00000000000051ce",
+        "tested": {"town": "town"},
+        "slice_errors": {
+            "town": {town: QuantileGrid.of((np.arange(600) < 120).astype(np.float64)) for town in ("Bonn", "Köln")}
+        },
+    }
+)
+"""The same with the errors in two of the towns on the test split."""

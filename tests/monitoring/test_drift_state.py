@@ -274,7 +274,7 @@ def test_a_clock_that_is_set_back_and_corrected_compares_no_row_twice(tmp_path: 
         taken.append(look_for_drift(service.model, options, DAY + timedelta(seconds=clock)).rows)
     assert taken == [600, 0, 600, 0, 600]
     once = look_for_drift(alone.model, options, DAY + timedelta(seconds=906))
-    assert look_for_drift(service.model, options, DAY + timedelta(seconds=906)).evidence == once.evidence
+    assert look_for_drift(service.model, options, DAY + timedelta(seconds=906)).scores == once.scores
 
 
 def test_rows_of_a_state_that_does_not_know_what_it_took_are_counted_and_later_ones_taken(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from mlspec.monitoring.queries.query import Grouping
 from mlspec.report.monitor_page import monitor_page
 from tests.monitoring.log_lines import DAY
 from tests.monitoring.prometheus_servers import Api, free_port, prometheus, promtool, pushgateway
+from tests.monitoring.references import SLICED
 from tests.monitoring.watched import Service
 from tests.parts.targets import BASE
 from tests.runtime.callers import until
@@ -47,7 +48,7 @@ scrape_configs:
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> MonitorState:
     """A service whose ages have moved, with labels of half of the rows."""
-    service = Service(tmp_path_factory.mktemp("service"))
+    service = Service(tmp_path_factory.mktemp("service"), reference=SLICED, quality={"slices": ["town"]})
     service.answer(300)
     service.answer(500, age=52)
     labels = pa.Table.from_pylist(service.labels(1, 400, right=0.8))
@@ -121,7 +122,9 @@ def test_the_text_is_valid_and_labels_are_bounded(state: MonitorState, tmp_path:
     text = metrics_text(state.metrics)
     done = promtool("check", "metrics", cwd=tmp_path, text=text)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert set(re.findall(r'(\w+)="', text)) <= {"model", "version", "input", "group", "label", "metric", "unit"}
+    names = {"model", "version", "input", "group", "label", "metric", "unit", "slice", "value"}
+    assert set(re.findall(r'(\w+)="', text)) <= names
+    assert set(re.findall(r'value="(.*?)"', text)) == {"Bonn", "Köln"}, "those of the test split alone"
     assert set(re.findall(r"^mlspec_monitor_(\w+)\{", text, re.M)) == {*HELP} - {"slice_quality_alarm_open"}
 
 
@@ -174,7 +177,7 @@ def look_of(versions: int, columns: int) -> DriftLook:
         for version in range(versions)
         for column in range(columns)
     ]
-    return DriftLook((), 1, "", {}, 1000.0, scores=tuple(scores))
+    return DriftLook((), 1, "", 1000.0, scores=tuple(scores))
 
 
 def gauges(look: DriftLook) -> str:

@@ -18,10 +18,12 @@ from mlspec.monitoring.drift.drift_monitor import ColumnScore
 from mlspec.monitoring.drift_state import DriftLook
 from mlspec.monitoring.open_reports import FILE, ObservedModel, OpenReports
 from mlspec.monitoring.quality_state import QualityLook
+from mlspec.monitoring.queries import esql
+from mlspec.monitoring.queries.dashboard_model import dashboard
 from mlspec.monitoring.reports import MonitorReport, reports
 from mlspec.parts.monitor.rules import alert_rules, queries
 from tests.esql_as_sql import create, flat, translated
-from tests.monitoring.incidents_store import incidents, incidents_model
+from tests.monitoring.incidents_store import incidents, incidents_model, incidents_state
 from tests.monitoring.test_slice_quality import labelled, sliced
 from tests.monitoring.watched import Service
 from tests.runtime.elastic_proxy import ElasticProxy, cluster
@@ -52,8 +54,16 @@ class Stored:
 
     def rows(self, rule: str, since: datetime = NOW) -> list[dict[str, Any]]:
         """The rows of a rule, each of which is an alert; Kibana filters by time."""
-        rules = alert_rules((), incidents_model().shape, "shop", "predictions", "reports", "dashboard", sliced=True)
-        query = dict(zip((each.name for each in rules), queries(rules), strict=True))[rule]
+        rules = alert_rules((), incidents_model().shape, "shop", "predictions", "reports", "dashboard")
+        return self._run(dict(zip((each.name for each in rules), queries(rules), strict=True))[rule], since)
+
+    def panel(self, name: str) -> list[dict[str, Any]]:
+        """What a panel of Kibana's dashboard shows."""
+        shape = incidents_model().shape
+        (query,) = [each.query for each in dashboard(shape, (), "shop", "").panels if each.id == name]
+        return self._run(esql.panel(query, shape, "reports").text)
+
+    def _run(self, query: str, since: datetime = NOW) -> list[dict[str, Any]]:
         with duckdb.connect() as connection:
             create(connection, "reports", flat(self.documents()))
             connection.execute('DELETE FROM reports WHERE "@timestamp" < ?', [since])
@@ -110,6 +120,31 @@ def test_the_rule_of_slices_fires_for_a_slice_and_ends_with_its_alarm(stored: St
     assert stored.rows("quality") == []
     stored.run([each for each in observed if "slice_alarm" not in each.values])
     assert stored.rows("slice-quality") == []
+
+
+def test_the_table_of_slices_has_the_newest_report_of_each_slice_of_each_version(stored: Stored) -> None:
+    """Version 8 is wrong in both towns: over both versions these would be as different as by chance."""
+    stored.run(of_version("8"))
+    stored.run([each for each in incidents().reports if each.values.get("slice") != "town=Bonn"])
+    gauges = {(each.name, *dict(each.labels).values()): each.value for each in incidents_state().metrics}
+    rows = {(row["version"], row["slice"]): row for row in stored.panel("slices")}
+    assert rows.keys() == {("7", "town=Köln"), ("8", "town=Köln"), ("8", "town=Bonn")}
+    for (version, slice), row in rows.items():
+        place = ("shop", version, "town", slice.removeprefix("town="))
+        for end in ("", "_low", "_high"):
+            assert row[f"slice_measure{end}"] == gauges[f"slice_measure{end}", *place, "accuracy"]
+        assert (row["slice_tested"], row["slice_rows"]) == (0.8, gauges["slice_measure_rows", *place])
+        assert row["time"] == stored.time - timedelta(hours=slice == "town=Bonn")
+    assert rows["8", "town=Köln"]["slice_measure_high"] < rows["7", "town=Köln"]["slice_measure_low"]
+
+
+def test_the_chart_of_drift_has_a_line_for_each_input_of_each_version(stored: Stored) -> None:
+    stored.run(list(incidents().reports))
+    rows = {row["line"]: row for row in stored.panel("drift")}
+    assert {row["version"] for row in rows.values()} == {"7", "8"}
+    assert all(line == f"{row['version']} {row['column']}" for line, row in rows.items())
+    assert rows["8 input.age"]["evidence"] >= 1 > rows["8 input.town"]["evidence"]
+    assert {row["time"] for row in rows.values()} == {stored.time}
 
 
 def test_a_rule_fires_without_a_run_of_the_monitor_and_not_after_one_without_traffic(
@@ -180,4 +215,4 @@ def _alarm() -> Alarm:
 
 def _look(*alarms: Alarm) -> DriftLook:
     scores = (ColumnScore(RowGroup("8"), "input.age", 1.0, 100.0),)
-    return DriftLook(alarms, 0, "", {}, 100.0, scores=scores)
+    return DriftLook(alarms, 0, "", 100.0, scores=scores)

@@ -28,7 +28,18 @@ def test_each_version_and_slice_has_an_interval_and_its_labelled_share() -> None
     assert whole.low < 0.4 < whole.high
     assert whole.rows == 500
     assert whole.labelled_share == pytest.approx(0.5, abs=0.1)
-    assert not any(slice for _, slice in views)  # town has values that are not counted by name
+    towns = {slice: view for (version, slice), view in views.items() if version == "8" and slice}
+    assert towns.keys() == {"town=Bonn", "town=Köln", "town=Trier"}
+    assert sum(view.labelled for view in towns.values()) == whole.labelled
+    assert towns["town=Bonn"].compared == "0.800 on 600 rows of the test split"
+
+
+def test_without_declared_slices_an_input_with_values_that_are_not_counted_by_name_has_none(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.answer(60)
+    state = service.observe().state
+    assert [view.slice for view in state.quality] == [""]
+    assert "slices" not in {panel.id for panel in state.panels}
 
 
 def test_declared_slices_are_measured(tmp_path: Path) -> None:

@@ -26,18 +26,9 @@ from mlspec.monitoring.queries.query import ModelShape
 from mlspec.monitoring.slice_detectors import FIRST_ROWS, MOST_OWN, new_slice_monitor, own_slice_monitor
 from mlspec.monitoring.slice_quality import SliceLook, look_at_slices
 from mlspec.report.monitor_page import monitor_page
-from tests.monitoring.references import REFERENCE, grid
+from tests.monitoring.references import SLICED, grid
 from tests.monitoring.watched import Service
 
-SLICED = REFERENCE.model_copy(
-    update={
-        "digest": "00000000000051ce",
-        "tested": {"town": "town"},
-        "slice_errors": {
-            "town": {town: QuantileGrid.of((np.arange(600) < 120).astype(np.float64)) for town in ("Bonn", "Köln")}
-        },
-    }
-)
 SEEDS = 200
 TOWNS = ("Bonn", "Köln", "Trier")
 

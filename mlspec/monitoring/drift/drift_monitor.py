@@ -179,17 +179,6 @@ class DriftMonitor:
             self.groups[group] = Watched(Detector(streams, self.threshold(streams), state))
         return self.groups[group]
 
-    def evidence(self) -> dict[str, float]:
-        """The largest evidence of each column among all groups."""
-        result: dict[str, float] = {}
-        for watched in self.groups.values():
-            columns = watched.detector.streams.columns
-            for column, value in zip(columns, watched.detector.evidence().tolist(), strict=True):
-                result[column.name] = max(result.get(column.name, 0.0), value)
-        for alarm in self.alarms():
-            result[alarm.column] = max(result[alarm.column], alarm.evidence)
-        return result
-
     def alarms(self) -> list[Alarm]:
         """The open alarms of all groups."""
         return [alarm for group, watched in self.groups.items() for alarm in watched.alarms(group)]

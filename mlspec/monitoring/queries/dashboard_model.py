@@ -182,18 +182,22 @@ def _answers(shape: ModelShape) -> Iterator[_Draft]:
 
 
 def _features(shape: ModelShape) -> Iterator[_Draft]:
-    by_column = (Grouping.TIME, Grouping.COLUMN)
-    missing = Query((Series("missing", "Missing", rate(Counted.MISSING)),), by_column)
-    unseen = Query((Series("unseen", "Unseen", rate(Counted.UNSEEN)),), by_column)
+    """Of each version by itself, as the rules judge it: a mean over all of them hides a canary."""
+    by_input = (Grouping.TIME, Grouping.VERSION, Grouping.COLUMN)
+    missing = Query((Series("missing", "Missing", rate(Counted.MISSING)),), by_input)
+    unseen = Query((Series("unseen", "Unseen", rate(Counted.UNSEEN)),), by_input)
     drift = Query(
-        (Series("evidence", "Share of the evidence for an alarm", Latest("drift_share", "number")),), by_column
+        (Series("evidence", "Share of the evidence for an alarm", Latest("drift_share", "number")),), by_input
     )
     alarm = Limit(1.0, "drift of a single input", "drift")
     if shape.columns(Counted.MISSING):
-        yield _Draft("missing", "Missing values by input", "Which input is missing?", "lines", missing, "missing-rate")
+        title = "Missing values by version and input"
+        yield _Draft("missing", title, "Which input is missing?", "lines", missing, "missing-rate")
     if shape.columns(Counted.UNSEEN):
-        yield _Draft("unseen", "Unseen values by input", "Which input has new values?", "lines", unseen, "unseen-rate")
-    yield _Draft("drift", "Drift evidence by input", "Which input has moved?", "lines", drift, limit=alarm)
+        title = "Unseen values by version and input"
+        yield _Draft("unseen", title, "Which input has new values?", "lines", unseen, "unseen-rate")
+    title = "Drift evidence by version and input"
+    yield _Draft("drift", title, "Which input has moved?", "lines", drift, limit=alarm)
 
 
 def _quality(shape: ModelShape) -> Iterator[_Draft]:
@@ -216,6 +220,20 @@ def _quality(shape: ModelShape) -> Iterator[_Draft]:
     question = "Is it as good as its scores suggest?" if labels else "Is the error as its inputs suggest?"
     title = "Quality, measured with labels and expected without"
     yield _Draft("measures", title, question, "table", Query(measures, by_measure))
+    if shape.sliced:
+        yield _slices(unit)
+
+
+def _slices(unit: Unit) -> _Draft:
+    """Each slice of each version by itself: summed over versions, the fall in a canary would not show."""
+    series = (
+        *_with_ends("slice_measure", "Measured", unit),
+        Series("slice_tested", "On the test split", Latest("slice_measure_tested", unit)),
+        Series("slice_rows", "Labelled rows", Latest("slice_measure_rows", "count")),
+    )
+    query = Query(series, (Grouping.VERSION, Grouping.SLICE))
+    title = "Quality in slices, measured with labels and on the test split"
+    return _Draft("slices", title, "Is one slice of a version worse?", "table", query)
 
 
 def _with_ends(name: Reported, title: str, unit: Unit) -> Iterator[Series]:
@@ -232,6 +250,7 @@ _ENDS: Final[dict[Reported, tuple[Reported, Reported]]] = {
     "quality_estimated": ("quality_estimated_low", "quality_estimated_high"),
     "measure": ("measure_low", "measure_high"),
     "measure_estimated": ("measure_estimated_low", "measure_estimated_high"),
+    "slice_measure": ("slice_measure_low", "slice_measure_high"),
 }
 
 

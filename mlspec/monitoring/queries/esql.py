@@ -39,7 +39,12 @@ _GROUPS: Final = {
     Grouping.LABEL: "prediction.label",
     Grouping.COLUMN: "monitor.column",
     Grouping.METRIC: "monitor.metric",
+    Grouping.SLICE: "monitor.slice",
 }
+_LINE: Final = "line"
+_LIMIT: Final = "LIMIT 10000"
+"""The most that Elasticsearch returns; without a limit it returns 1,000 rows, and a chart would end before its time.
+https://www.elastic.co/docs/reference/query-languages/esql/commands/limit"""
 _BETWEEN: Final = '";"'
 _REPORT_LABEL: Final = "monitor.label"
 _QUANTITIES: Final[dict[Quantity, str]] = {
@@ -63,6 +68,8 @@ class EsqlQuery(NamedTuple):
     text: str
     groups: tuple[str, ...]
     values: tuple[Series, ...]
+    breakdown: str = ""
+    """The column by which a chart over time is broken down: of several groups their names together."""
 
 
 def panel(query: Query, shape: ModelShape, stream: str) -> EsqlQuery:
@@ -72,11 +79,15 @@ def panel(query: Query, shape: ModelShape, stream: str) -> EsqlQuery:
     reported = [s.measure for s in series if isinstance(s.measure, Latest)]
     where = [f"WHERE {' OR '.join(f'{_reported(m)} IS NOT NULL' for m in reported)}"] if reported else []
     if reported and Grouping.TIME not in by:
-        stages = (_from(stream), _RANGE, *where, *_latest(series, by))
+        stages = (_from(stream), _RANGE, *where, *_latest(series, by), _LIMIT)
         return EsqlQuery(" | ".join(stages), (Grouping.TIME, *by), series)
-    sort = ["SORT time"] if Grouping.TIME in by else []
-    stages = (_from(stream), _RANGE, *where, *_aggregated(series, by), *sort)
-    return EsqlQuery(" | ".join(stages), tuple(by), series)
+    others = [g.value for g in by if g is not Grouping.TIME] if Grouping.TIME in by else []
+    names = ', " ", '.join(others)
+    drawn = [f"EVAL {_LINE} = CONCAT({names})"] if len(others) > 1 else []
+    sort = ["SORT time DESC", _LIMIT, "SORT time"] if others else ["SORT time"] if Grouping.TIME in by else []
+    stages = (_from(stream), _RANGE, *where, *_aggregated(series, by), *drawn, *sort)
+    breakdown = _LINE if drawn else "".join(others)
+    return EsqlQuery(" | ".join(stages), tuple(by), series, breakdown)
 
 
 def rule(alert: Alert, shape: ModelShape, stream: str) -> str:

@@ -65,6 +65,7 @@ Reported: TypeAlias = Literal[
     "drift_evidence", "drift_share", "quality", "quality_low", "quality_high", "quality_estimated",
     "quality_estimated_low", "quality_estimated_high", "quality_expected", "labelled_share",
     "measure", "measure_low", "measure_high", "measure_estimated", "measure_estimated_low", "measure_estimated_high",
+    "slice_measure", "slice_measure_low", "slice_measure_high", "slice_measure_tested", "slice_measure_rows",
 ]  # fmt: skip
 """A number that `mlspec monitor` computes and reports: the server cannot know it."""
 Unit: TypeAlias = Literal["count", "per_second", "fraction", "milliseconds", "number"]

@@ -25,6 +25,7 @@ LABELS: Final[dict[Grouping, str]] = {
     Grouping.LABEL: "label",
     Grouping.COLUMN: "input",
     Grouping.METRIC: "metric",
+    Grouping.SLICE: "slice",
 }
 SECOND_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the latency histogram; a percentile above the last one is reported as the last one."""
@@ -38,6 +39,8 @@ _INPUTS: Final = (Counted.MISSING, Counted.UNSEEN)
 _OBSERVED: Final = "mlspec_observed_rows_total"
 """Rows whose inputs and scores were counted."""
 _REPORTED: Final = "mlspec_monitor_"
+_SLICE: Final = 'label_join({}, "slice", "=", "slice", "value")'
+"""The slice as documents have it: `town=Bonn` of the labels `slice` and `value`."""
 DRIFT_ALARM: Final = f"{_REPORTED}drift_alarm_open"
 QUALITY_ALARM: Final = f"{_REPORTED}quality_alarm_open"
 SLICE_ALARM: Final = f"{_REPORTED}slice_quality_alarm_open"
@@ -74,7 +77,8 @@ def expression(measure: Measure, by: Sequence[Grouping], scope: Scope) -> str | 
         case Mean():
             return _mean(measure, labels, scope)
         case Latest():
-            return f"max{_by(labels)}({scope.vector(_REPORTED + measure.reported)})"
+            reported = scope.vector(_REPORTED + measure.reported)
+            return f"max{_by(labels)}({_SLICE.format(reported) if Grouping.SLICE in by else reported})"
         case _:
             assert_never(measure)
 

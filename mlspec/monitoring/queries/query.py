@@ -11,7 +11,8 @@ from mlspec.monitoring.queries.measure import Counted, Measure, Unit
 class Grouping(StrEnum):
     """What records are grouped by; COLUMN is the input of `missing`, `unseen` and of drift.
 
-    METRIC is the measure of a reported quality; LABEL of a report is the label that it is about.
+    METRIC is the measure of a reported quality; LABEL of a report is the label that it is about, and SLICE the slice,
+    such as `town=Bonn`.
     """
 
     TIME = "time"
@@ -19,6 +20,7 @@ class Grouping(StrEnum):
     LABEL = "label"
     COLUMN = "column"
     METRIC = "metric"
+    SLICE = "slice"
 
 
 class Series(NamedTuple):
@@ -56,6 +58,8 @@ class ModelShape(NamedTuple):
     """The values of categories in the training data; an input without them has no unseen values in SQL."""
     unlisted: tuple[str, ...] = ()
     """Categories of whose values it is not known whether they are unseen: hashed ones, or too many to list."""
+    sliced: bool = False
+    """Whether the quality of slices is measured."""
 
     def columns(self, counted: Counted) -> tuple[str, ...]:
         """The inputs whose missing or unseen values can be counted: unseen ones of a category, none of an image."""

@@ -168,6 +168,7 @@ def _group(grouping: Grouping, bucket: int) -> str:
         Grouping.LABEL: "label",
         Grouping.COLUMN: '"column"',
         Grouping.METRIC: "metric",
+        Grouping.SLICE: "slice",
     }[grouping]
 
 

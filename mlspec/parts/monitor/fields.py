@@ -137,10 +137,12 @@ _REPORT: Final[dict[str, JsonValue]] = {
     **{f"{name}{end}": _number("double") for name in ("quality", "quality_estimated") for end in ("_low", "_high")},
     "label": _KEYWORD,
     **{f"{name}{end}": _number("double") for name in ("measure", "measure_estimated") for end in ("", "_low", "_high")},
+    **{f"slice_measure{end}": _number("double") for end in ("", "_low", "_high", "_tested")},
+    "slice_measure_rows": _number("long"),
     "labelled_share": _number("float"),
 }
-"""A report of `mlspec monitor`: drift of a column, the quality of a version or of a slice that became worse, one
-measure of it, or that it has run."""
+"""A report of `mlspec monitor`: drift of a column, the quality of a version, of a slice that became worse or of a slice
+that the test split has, one measure of it, or that it has run."""
 
 
 def _group(properties: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -59,8 +59,8 @@ def kibana_objects(spec: SpecSections) -> KibanaObjects:
     fired = alerts(monitor.alerts, shape)
     shown = dashboard(shape, fired, title, options.description)
     source = DashboardSource(shown, shape, options.stream, options.reports, ("mlspec", options.project))
-    dashboard_id, sliced = f"{options.stream}-dashboard", may_be_judged(monitor, spec.need(DataSpec))
-    rules = alert_rules(fired, shape, title, options.stream, options.reports, dashboard_id, sliced=sliced)
+    dashboard_id = f"{options.stream}-dashboard"
+    rules = alert_rules(fired, shape, title, options.stream, options.reports, dashboard_id)
     return KibanaObjects(f"{options.stream}-view", dashboard_id, source, rules)
 
 
@@ -75,4 +75,5 @@ def model_shape(spec: SpecSections) -> ModelShape:
         labels=tuple(data.target.names),
         low_confidence=monitor.low_confidence,
         unlisted=tuple(name for name, how in stored.items() if how == "hashed"),
+        sliced=may_be_judged(monitor, data),
     )

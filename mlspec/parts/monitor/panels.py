@@ -56,10 +56,8 @@ class DashboardSource(NamedTuple):
         Kibana's own annotations are the results of a filter, which cannot find the first request of a version.
         """
         query = self.query(panel)
-        groups = [group for group in query.groups if group != Grouping.TIME]
-        drawn = ChartLayer(
-            "data", query.text, _SHAPES[panel.chart], Grouping.TIME.value, values(query), groups[0] if groups else ""
-        )
+        shape = _SHAPES[panel.chart]
+        drawn = ChartLayer("data", query.text, shape, Grouping.TIME.value, values(query), query.breakdown)
         marks = [self._deployments()] if self.dashboard.deployments else []
         return (drawn, *self._limits(panel), *marks)
 

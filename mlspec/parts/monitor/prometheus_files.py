@@ -39,6 +39,7 @@ def shape(project: Project) -> ModelShape:
         inputs=tuple((name, column.type) for name, column in data.columns.items()),
         labels=tuple(map(label_name, data.target.labels)),
         low_confidence=monitor.low_confidence,
+        sliced=may_be_judged(monitor, data),
     )
 
 
@@ -85,7 +86,7 @@ def _rules(project: Project, options: Prometheus) -> Iterator[Artifact]:
         pending=duration_seconds(options.pending),
         labels=options.labels,
         runbook=options.runbook,
-        sliced=may_be_judged(monitor, project.need(DataSpec)),
+        sliced=of.sliced,
     )
     declared = alerts(monitor.alerts, of)
     group = prometheus_rules.group(declared, common)

@@ -56,17 +56,17 @@ GUIDES: Final[Mapping[str, str]] = {
 
 
 def alert_rules(
-    alerts: tuple[Alert, ...], shape: ModelShape, title: str, stream: str, reports: str, dashboard: str, *, sliced: bool
+    alerts: tuple[Alert, ...], shape: ModelShape, title: str, stream: str, reports: str, dashboard: str
 ) -> list[AlertRule]:
     """The rules of a project. `actions` is empty: the team configures who is notified, and a second apply keeps it.
 
-    Each has an investigation guide and the dashboard of that id beside it. `sliced`: the quality of slices is judged.
+    Each has an investigation guide and the dashboard of that id beside it.
     """
     bodies = {alert.name: _of_alert(alert, shape, title, stream) for alert in alerts}
     interval = max((alert.interval for alert in alerts), default=300)
     bodies["drift"] = _of_drift(shape.project, title, reports, interval)
     bodies["quality"] = _of_quality(shape.project, title, reports, interval)
-    if sliced:
+    if shape.sliced:
         bodies["slice-quality"] = _of_slices(shape.project, title, reports, interval)
     bodies["not-monitored"] = _of_monitor(shape.project, title, reports, interval)
     guides = {**{alert.name: _guide(alert) for alert in alerts}, **GUIDES}

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from mlspec.monitoring.queries.dashboard_model import Panel
 from mlspec.monitoring.queries.measure import Unit
+from mlspec.monitoring.queries.query import Grouping
 from mlspec.parts.monitor.dashboard_body import REFRESH
 from mlspec.parts.monitor.panels import VERSION, ChartLayer, ChartValue, DashboardSource, values
 
@@ -105,7 +106,7 @@ def _panel(source: DashboardSource, panel: Panel) -> Body:
         "visualization": _visualization(panel, layers, source.query(panel).groups),
         "query": {"esql": layers[0].query},
         "filters": [],
-        "datasourceStates": {"textBased": {"layers": {layer.id: _columns(source, layer) for layer in layers}}},
+        "datasourceStates": {"textBased": {"layers": {layer.id: _columns(source, panel, layer) for layer in layers}}},
         "internalReferences": [
             {"type": "index-pattern", "id": source.stream, "name": f"textBasedLanguages-datasource-layer-{layer.id}"}
             for layer in layers
@@ -151,14 +152,14 @@ def _layers(source: DashboardSource, panel: Panel) -> Sequence[ChartLayer]:
     if panel.chart not in ("number", "table"):
         return source.layers(panel)
     query = source.query(panel)
-    return (ChartLayer("data", query.text, "line", "", values(query), query.groups[0] if query.groups else ""),)
+    return (ChartLayer("data", query.text, "line", "", values(query)),)
 
 
-def _columns(source: DashboardSource, layer: ChartLayer) -> Body:
-    columns: list[JsonValue] = [_column(value) for value in layer.values]
-    for name, kind in ((layer.breakdown, "string"), (layer.x, "date")):
-        if name:
-            columns.insert(0, {"columnId": name, "fieldName": name, "label": name, "meta": {"type": kind}})
+def _columns(source: DashboardSource, panel: Panel, layer: ChartLayer) -> Body:
+    """The columns of a layer: the groups of a table, or the axis and the breakdown of a chart, then the values."""
+    groups = source.query(panel).groups if panel.chart == "table" else filter(None, (layer.x, layer.breakdown))
+    columns: list[JsonValue] = [_named(group, layer) for group in groups]
+    columns += [_column(value) for value in layer.values]
     return {
         "index": source.stream,
         "query": {"esql": layer.query},
@@ -166,6 +167,11 @@ def _columns(source: DashboardSource, layer: ChartLayer) -> Body:
         "allColumns": columns,
         "timeField": "@timestamp",
     }
+
+
+def _named(group: str, layer: ChartLayer) -> Body:
+    kind = "date" if group in (Grouping.TIME, layer.x) else "string"
+    return {"columnId": group, "fieldName": group, "label": group, "meta": {"type": kind}}
 
 
 def _column(value: ChartValue) -> Body:

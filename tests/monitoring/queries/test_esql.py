@@ -16,8 +16,8 @@ from tests.esql_as_sql import create, flat, translated
 from tests.esql_grammar import syntax_errors
 
 INPUTS = (("sentence", "text"), ("age", "number"), ("odd `name.x", "category"))
-SCHEMA = ModelShape("cola", "classification", INPUTS, ("no", "yes"))
-REGRESSION = ModelShape("cola", "regression", INPUTS)
+SCHEMA = ModelShape("cola", "classification", INPUTS, ("no", "yes"), sliced=True)
+REGRESSION = ModelShape("cola", "regression", INPUTS, sliced=True)
 ALL = Alerts(error_rate="> 0.02", p95_ms="> 300", unsure_rate="> 0.3", silence="1h", min_requests=7)
 
 
@@ -59,6 +59,19 @@ def test_a_rate_by_column_has_one_series_for_each_input() -> None:
     assert rendered.groups == (Grouping.TIME,)
     missing = Query((Series("missing", "Missing", rate(Counted.MISSING)),), (Grouping.TIME, Grouping.COLUMN))
     assert len(esql.panel(missing, SCHEMA, "s").values) == len(INPUTS)
+
+
+def test_a_chart_of_several_groups_has_one_line_for_each_of_them_and_keeps_the_newest() -> None:
+    """Kibana breaks a chart down by one column. Without a limit there are 1,000 rows, of the first hours."""
+    evidence = Query(
+        (Series("evidence", "", Latest("drift_share")),), (Grouping.TIME, Grouping.VERSION, Grouping.COLUMN)
+    )
+    rendered = esql.panel(evidence, SCHEMA, "s")
+    assert rendered.breakdown == "line"
+    assert rendered.text.endswith('EVAL line = CONCAT(version, " ", column) | SORT time DESC | LIMIT 10000 | SORT time')
+    missing = Query((Series("missing", "", rate(Counted.MISSING)),), evidence.by)
+    assert esql.panel(missing, SCHEMA, "s").breakdown == "version"
+    assert esql.panel(missing._replace(by=(Grouping.TIME,)), SCHEMA, "s").breakdown == ""
 
 
 def test_a_table_of_what_is_reported_has_the_latest_report_of_each_group() -> None:

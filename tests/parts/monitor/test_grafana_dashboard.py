@@ -79,7 +79,7 @@ def test_limits_of_alerts_are_drawn(dashboard: Any) -> None:
     }
     assert drawn == {
         "Error rate": 0.02, "Latency, p95": 300, "Error rate by version": 0.02, "Latency by version, p95": 300,
-        "Drift evidence by input": 1,
+        "Drift evidence by version and input": 1,
     }  # fmt: skip
 
 
