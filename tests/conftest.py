@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.bare_imports import start_bare
+from tests.huge_pages import use_huge_pages
 from tests.sharing import once, shared_folder
 from tests.warm_python import WarmPython, provide, start, warm_python
 
@@ -231,6 +232,7 @@ def pytest_collection_finish() -> None:
     """What is imported and collected by now stays."""
     _keep_out_of_collections()
     gc.set_threshold(20_000)
+    use_huge_pages()
 
 
 @pytest.hookimpl(wrapper=True)
