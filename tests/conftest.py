@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from tests.bare_imports import start_bare
+from tests.huge_pages import use_huge_pages
 from tests.sharing import once, shared_folder
 from tests.warm_python import WarmPython, provide, start, warm_python
 
@@ -98,17 +100,27 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+def _run() -> int:
+    """The process of the whole run, not of one worker."""
+    return os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _warm_programs(tmp_path_factory: pytest.TempPathFactory) -> None:
     """`warm_python()` has its server in a folder that all workers share."""
-    owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-    provide(lambda: once(shared_folder(tmp_path_factory, "warm"), lambda folder: start(folder, owner)))
+    provide(lambda: once(shared_folder(tmp_path_factory, "warm"), lambda folder: start(folder, _run())))
 
 
 @pytest.fixture(scope="session")
 def warm(_warm_programs: None) -> WarmPython:
     """A Python that has the heavy imports done, one for all workers."""
     return warm_python()
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> WarmPython:
+    """The same with what `mlspec[aws]` installs, without the packages that train and run models."""
+    return WarmPython(once(shared_folder(tmp_path_factory, "bare"), lambda folder: start_bare(folder, _run())))
 
 
 @pytest.fixture(scope="session")
@@ -220,6 +232,7 @@ def pytest_collection_finish() -> None:
     """What is imported and collected by now stays."""
     _keep_out_of_collections()
     gc.set_threshold(20_000)
+    use_huge_pages()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,9 +13,7 @@ import contextlib
 import fcntl
 import gc
 import importlib
-import logging
 import marshal
-import multiprocessing.util
 import os
 import runpy
 import select
@@ -27,55 +25,15 @@ import sys
 import tempfile
 import threading
 import traceback
-import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from tests.huge_pages import use_huge_pages
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 MODULES = ("dvc", "mlspec", "pytest")
 """What `python -m` runs in a fork."""
-PRELOADED = (
-    *(f"mlspec.cli.commands.{name}" for name in ("apply", "build", "plan", "releases", "report", "run", "status")),
-    *(
-        "mlspec.cli.app",
-        "mlspec.cli.applying",
-        "mlspec.cli.command_line",
-        "mlspec.cli.deployed",
-        "mlspec.cli.plan_text",
-    ),
-    *("mlspec.run.program", "mlspec.run.sweeper", "mlspec.apply.execute", "mlspec.apply.remote", "mlspec.report.page"),
-    *(f"mlspec.parts.{part}.work" for part in ("data", "train", "evaluate", "export", "test", "registry", "deploy")),
-    *("mlspec.runtime.preprocess.tabular", "omegaconf._impl", "pyarrow.dataset", "pyarrow.pandas_compat", "s3fs"),
-    *("torch.onnx._internal.exporter._compat", "torch.utils.serialization", "torch.export.pt2_archive._package"),
-    *("onnxscript.optimizer", "onnxscript.function_libs.torch_lib.ops", "sympy.combinatorics", "sympy.tensor.tensor"),
-    *("dvc.cli.parser", "dvc.commands.repro", "dvc.compare", "dvc.data_cloud", "dvc.repo.index", "dvc.repo.stage"),
-    *(
-        "dvc.cachemgr",
-        "dvc.lock",
-        "dvc.repo.metrics",
-        "dvc.repo.plots",
-        "dvc.rwlock",
-        "dvc.scm",
-        "dvc.utils.strictyaml",
-    ),
-    *(
-        "configobj",
-        "dulwich.porcelain",
-        "flufl.lock",
-        "networkx",
-        "pandas",
-        "ruamel.yaml",
-        "scmrepo.git",
-        "zc.lockfile",
-    ),
-    *("boto3", "botocore.client", "botocore.handlers", "botocore.parsers"),
-    *(f"mlspec.cli.{name}" for name in ("commands.labels", "commands.monitor", "labelling", "monitor_text")),
-    *("mlspec.cli.retrain_command", "mlspec.monitoring.challenge", "mlspec.monitoring.observation"),
-    *("mlspec.monitoring.pushgateway", "mlspec.report.monitor_page", "scipy.stats", "sklearn.isotonic"),
-)
-"""What several of these programs import, often only when they need it."""
 CLIENT = """\
 #!{python} -IS
 import marshal, os, _signal, _socket, sys
@@ -90,9 +48,9 @@ if "--multiprocessing-fork" in words:
     files = [file for file in files if os.get_inheritable(file)]
 elif words[:1] != ["-m"] or words[1:2] == [] or words[1] not in {modules}:
     os.execv("{python}", ["{python}", *words])
+request = marshal.dumps({{"words": words, "folder": os.getcwd(), "variables": dict(os.environ), "files": files}})
 server = _socket.socket(_socket.AF_UNIX)
 server.connect("{address}")
-request = marshal.dumps({{"words": words, "folder": os.getcwd(), "variables": dict(os.environ), "files": files}})
 numbers = b"".join(file.to_bytes(4, sys.byteorder) for file in files)
 server.sendmsg([len(request).to_bytes(4, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)])
 server.sendall(request)
@@ -101,7 +59,8 @@ for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
 answer = server.recv(4, _socket.MSG_WAITALL)
 code = int.from_bytes(answer, "big", signed=True) if answer else 70
 if code < 0:
-    _signal.signal(-code, _signal.SIG_DFL)
+    if -code != _signal.SIGKILL:
+        _signal.signal(-code, _signal.SIG_DFL)
     os.kill(os.getpid(), -code)
 sys.exit(code)
 """
@@ -128,8 +87,11 @@ class WarmPython:
         }
 
 
-def start(folder: Path, owner: int) -> None:
-    """Write the programs into `folder` and start their server, which ends with the process `owner`."""
+def start(folder: Path, owner: int, imports: str = "tests.warm_imports", path: Sequence[Path] = ()) -> None:
+    """Write the programs into `folder` and start their server, which ends with the process `owner`.
+
+    `prepare` of the module `imports` is what it does before it forks; `path` comes first on its own path.
+    """
     address = f"{tempfile.mkdtemp(prefix='warm-')}/socket"  # the path of a socket has at most 107 bytes
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
@@ -138,12 +100,13 @@ def start(folder: Path, owner: int) -> None:
         program = folder / name
         program.write_text(CLIENT.format(python=sys.executable, modules=MODULES, address=address))
         program.chmod(0o755)
-    command = [sys.executable, "-u", "-m", __name__, str(listener.fileno()), str(owner), str(folder / "python")]
+    command = [sys.executable, "-u", "-m", __name__, str(listener.fileno()), str(owner)]
+    command += [str(folder / "python"), imports]
     _SERVERS.append(
         subprocess.Popen(
             command,
             cwd=CHECKOUT,
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*path, CHECKOUT))), "OMP_NUM_THREADS": "1"},
             stdin=subprocess.DEVNULL,
             stdout=(folder / "log").open("wb"),
             stderr=subprocess.STDOUT,
@@ -170,100 +133,98 @@ def warm_python() -> WarmPython:
     return WarmPython(_FOLDERS[0]())
 
 
-def _serve(listener: socket.socket, owner: int, python: str) -> None:
+@dataclass(eq=False)
+class _Program:
+    """A fork that runs what a client asked for. The server is its parent: one more fork would copy as many pages."""
+
+    words: Sequence[str]
+    process: int
+    ended: int
+    """Readable once the process has ended."""
+    client: socket.socket | None
+    """None once the client is gone."""
+
+    def hand_on(self) -> None:
+        """Send the process the signal that its client got."""
+        assert self.client is not None
+        number = b""
+        with contextlib.suppress(ConnectionError):
+            number = self.client.recv(1)
+        os.kill(self.process, number[0] if number else signal.SIGTERM)  # the client is gone: as `die_with_parent`
+        if not number:
+            self.client.close()
+            self.client = None
+
+    def finish(self) -> None:
+        """Send the client the exit code."""
+        _, status, used = os.wait4(self.process, 0)
+        code, seconds = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
+        print(f"{seconds:6.2f} s of CPU, exit code {code}: {' '.join(self.words)}", flush=True)
+        os.close(self.ended)
+        if self.client is not None:
+            with contextlib.suppress(OSError):
+                self.client.sendall(struct.pack("!i", code))
+            self.client.close()
+
+
+def _serve(listener: socket.socket, owner: int, python: str, imports: str) -> None:
     gc.disable()
-    _prepare()
+    importlib.import_module(imports).prepare()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+        del sys.modules[name]  # a project has its own
     sys.executable = python
     gc.collect()
     gc.freeze()  # else the first collection of each fork visits, and so copies, all that was imported
     gc.set_threshold(20_000)
     gc.enable()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    ended = os.pidfd_open(owner)
-    while ended not in select.select([listener, ended], [], [])[0]:
-        connection, _ = listener.accept()
-        if os.fork() == 0:
-            listener.close()
-            _supervise(connection)
-        connection.close()
+    use_huge_pages()
+    owner_ended = os.pidfd_open(owner)
+    running: list[_Program] = []
+    while owner_ended not in (ready := _ready(listener, owner_ended, running)):
+        for program in running:
+            if program.ended in ready:
+                program.finish()
+            elif program.client in ready:
+                program.hand_on()
+        running = [program for program in running if program.ended not in ready]
+        if listener in ready and (begun := _begin(listener, owner_ended, running)):
+            running.append(begun)
+    for program in running:
+        os.kill(program.process, signal.SIGTERM)
     address = Path(listener.getsockname())
     address.unlink()
     address.parent.rmdir()
 
 
-def _prepare() -> None:
-    """Do once what each of the programs would do: imports, models, templates."""
-    from torch.onnx._internal.exporter._registration import ONNXRegistry
-
-    from mlspec.compiler import compile_project
-    from mlspec.records.record_file import Value
-    from mlspec.report.page_environment import page_environment
-    from tests.aws_models import keep_models
-    from tests.onnx_operators import keep_operators
-
-    for name in PRELOADED:
-        importlib.import_module(name)
-    compile_project(CHECKOUT / "specs" / "full" / "mlproject.yaml")  # builds the models of all sections
-    for model in _descendants(Value):
-        model.model_rebuild()
-    pages = page_environment()
-    for name in pages.list_templates(filter_func=lambda name: name.startswith("report/")):
-        pages.get_template(name)
-    keep_models()
-    keep_operators()
-    ONNXRegistry.from_torchlib()  # parses the source of its operators
-    _forget_ends()
-    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
-        del sys.modules[name]  # a project has its own
+def _ready(listener: socket.socket, owner_ended: int, running: Sequence[_Program]) -> list[object]:
+    """Wait for what is to be read."""
+    ended, clients = [program.ended for program in running], [program.client for program in running if program.client]
+    return list(select.select([listener, owner_ended, *ended, *clients], [], [])[0])
 
 
-def _descendants(model: Any) -> Iterator[Any]:
-    for inner in model.__subclasses__():
-        yield from (inner, *_descendants(inner))
-
-
-def _forget_ends() -> None:
-    """Of what a process does at its end, leave out what takes longer than a short program: PyTorch's statistics, and
-    the removal of each of its operators, one after the other."""
-    import colorama.initialise
-    import torch.utils.data._utils
-
-    for end in list(weakref.finalize._registry):  # type: ignore[attr-defined]
-        end.atexit = False
-    atexit._clear()
-    atexit.register(logging.shutdown)
-    atexit.register(torch.utils.data._utils._set_python_exit_flag)
-    atexit.register(multiprocessing.util._exit_function)  # type: ignore[attr-defined]
-    atexit.register(weakref.finalize._exitfunc)  # type: ignore[attr-defined]
-    atexit.register(colorama.initialise.reset_all)
-
-
-def _supervise(connection: socket.socket) -> None:
-    """Run what a client asks for, hand its signals on, and send it the exit code. Does not return."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    header, files, _, _ = socket.recv_fds(connection, 4, 64)
-    (length,) = struct.unpack("!I", header)
-    request = marshal.loads(connection.recv(length, socket.MSG_WAITALL))
-    process = os.fork()
+def _begin(listener: socket.socket, owner_ended: int, running: Sequence[_Program]) -> _Program | None:
+    """Fork for the next client; None where it was killed before it had asked."""
+    client, _ = listener.accept()
+    header, files, _, _ = socket.recv_fds(client, 4, 64)
+    text = client.recv(int.from_bytes(header, "big"), socket.MSG_WAITALL) if len(header) == 4 else b""
+    try:
+        request = marshal.loads(text)
+    except (EOFError, ValueError):
+        client.close()
+        request = None
+    process = os.fork() if request else None
     if process == 0:
-        connection.close()
+        for open_one in (listener, client, *filter(None, (program.client for program in running))):
+            open_one.close()
+        for number in (owner_ended, *(program.ended for program in running)):
+            os.close(number)
         _become(dict(zip(request["files"], files, strict=True)), request["folder"], request["variables"])
         _run(request["words"])
     for file in files:
         os.close(file)
-    ended = os.pidfd_open(process)
-    waiting: list[object] = [connection, ended]
-    while ended not in (ready := select.select(waiting, [], [])[0]):
-        if connection in ready:
-            number = connection.recv(1)
-            os.kill(process, number[0] if number else signal.SIGTERM)  # the client is gone: as `die_with_parent`
-            waiting = waiting if number else [ended]
-    _, status, used = os.wait4(process, 0)
-    code = os.waitstatus_to_exitcode(status)
-    print(f"{used.ru_utime + used.ru_stime:6.2f} s of CPU, exit code {code}: {' '.join(request['words'])}", flush=True)
-    with contextlib.suppress(OSError):
-        connection.sendall(struct.pack("!i", code))
-    os._exit(0)
+    if process is None:
+        return None
+    return _Program(request["words"], process, os.pidfd_open(process), client)
 
 
 def _become(files: Mapping[int, int], folder: str, variables: Mapping[str, str]) -> None:
@@ -308,4 +269,4 @@ def _run(words: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    _serve(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), sys.argv[3])
+    _serve(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), *sys.argv[3:])

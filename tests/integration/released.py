@@ -155,14 +155,14 @@ def _models(tmp_path_factory: pytest.TempPathFactory, warm: WarmPython) -> Path:
 
 
 @pytest.fixture
-def released(_models: Path, moto: str, warm: WarmPython, tmp_path: Path) -> Released:
+def released(_models: Path, moto: str, warm: WarmPython, bare: WarmPython, tmp_path: Path) -> Released:
     """The repository, and an account with nothing but two buckets; in one of them is what DVC has stored."""
     act_program()
     urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST"), timeout=60).close()
     root, folder = tmp_path / "penguins", tmp_path / "run"
     shutil.copytree(_models, root, symlinks=True)
     real_programs(folder / "bin", warm, {name: each.script for name, each in STAND_INS.items()})
-    bare_jobs(folder, warm.python)
+    bare_jobs(folder, warm.python, bare)
     emulator = os.environ.get("MLSPEC_LAMBDA_EMULATOR") or missing("the Lambda emulator (MLSPEC_LAMBDA_EMULATOR)")
     variables = {
         "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1",

@@ -46,14 +46,14 @@ esac
 
 
 @pytest.fixture
-def penguins(tmp_path: Path, warm: WarmPython, docker: str) -> Iterator[Workflows]:
+def penguins(tmp_path: Path, warm: WarmPython, bare: WarmPython, docker: str) -> Iterator[Workflows]:
     """A repository with a project as its team has committed it, built with no environment chosen."""
     act_program()
     root, folder = tmp_path / "penguins", tmp_path / "run"
     kept = folder / "left"
     kept.mkdir(parents=True)
     real_programs(folder / "bin", warm, {"aws": "echo password\n"})
-    bare_jobs(folder, warm.python, KEEP.format(kept=kept), {"MLSPEC_TARGET": "local"})
+    bare_jobs(folder, warm.python, bare, KEEP.format(kept=kept), {"MLSPEC_TARGET": "local"})
     write_program(folder / "bin" / "docker", DOCKER.format(docker=docker, emulator=emulator()))
     mlspec = str(warm.bin / "mlspec")
     subprocess.run([mlspec, "init", "--template", "tabular", str(root)], check=True)

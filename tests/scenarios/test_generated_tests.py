@@ -6,17 +6,17 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests import forked
 from tests.conftest import CHECKOUT
-from tests.forked import Done
 from tests.parts.export.test_work import flip_a_weight
 from tests.parts.projects import Applied, numbers
 from tests.sharing import once, shared_folder
+from tests.warm_python import warm_python
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -40,9 +40,12 @@ GATES = {
 }
 
 
-def pytest_in(project: Applied, *arguments: str) -> Done:
+def pytest_in(project: Applied, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"}
-    return forked.pytest_in(project.root, "-q", "-rA", "-p", "no:cacheprovider", *arguments, environment=environment)
+    command = [warm_python().python, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(
+        command, cwd=project.root, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
 
 
 def failed(project: Applied, *arguments: str) -> set[str]:

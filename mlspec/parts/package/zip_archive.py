@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import os
 import shutil
 import subprocess
 import sys
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -78,12 +81,29 @@ def _compile(folder: Path, python: str) -> None:
 
 
 def pack(folder: Path, to: Path) -> None:
-    """Every file of `folder`, sorted, of one time and readable for all, as a zip."""
-    moment = time.gmtime(serving_pins.EPOCH)[:6]
-    with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-        for name, file in sorted((f.relative_to(folder).as_posix(), f) for f in folder.rglob("*") if f.is_file()):
-            entry = zipfile.ZipInfo(name, moment)
-            entry.create_system = 3  # Unix, on every machine: the mode below is read only then
-            entry.external_attr = (0o755 if ".so" in file.name else 0o644) << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, file.read_bytes(), compresslevel=6)
+    """Every file of `folder`, sorted, of one time and readable for all, as a zip.
+
+    Several files are compressed at once, since zlib releases the GIL.
+    """
+    files = sorted((file.relative_to(folder).as_posix(), file) for file in folder.rglob("*") if file.is_file())
+    with zipfile.ZipFile(to, "w") as archive, ThreadPoolExecutor(os.cpu_count()) as pool:
+        assert archive.fp is not None
+        for entry, content in pool.map(_packed, files):
+            entry.header_offset = archive.start_dir
+            archive.fp.write(content)
+            archive.start_dir = archive.fp.tell()
+            archive.filelist.append(entry)
+
+
+def _packed(named: tuple[str, Path]) -> tuple[zipfile.ZipInfo, bytes]:
+    """The entry of a file, and the header and the content that an archive has of it."""
+    name, file = named
+    entry = zipfile.ZipInfo(name, time.gmtime(serving_pins.EPOCH)[:6])
+    entry.create_system = 3  # Unix, on every machine: the mode below is read only then
+    entry.external_attr = (0o755 if ".so" in file.name else 0o644) << 16
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    alone = io.BytesIO()
+    with zipfile.ZipFile(alone, "w") as archive:
+        archive.writestr(entry, file.read_bytes(), compresslevel=6)
+        end = archive.start_dir
+    return entry, alone.getvalue()[:end]

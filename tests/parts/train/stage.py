@@ -9,13 +9,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import spawn
+from multiprocessing import get_context, spawn
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from mlspec.job import Job
-from tests.forked import CONTEXT
 from tests.parts.projects import Applied
+from tests.warm_python import warm_python
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,14 @@ def run(
     """Run `train`; with a `step`, `to` gets the signal just before the optimizer's step of that number."""
     log = project.root / "train.log"
     # Processes that were started beforehand have another parent, and are in another group.
-    python = spawn.get_executable() if to == "process" else sys.executable
+    warm = warm_python().python
+    python = warm if to == "process" else sys.executable
     arguments = (str(project.root), partial(_send, to, number), step, devices, str(log), python)
-    process = CONTEXT.Process(target=_body, args=arguments)
+    before = spawn.get_executable()
+    spawn.set_executable(warm)
+    process = get_context("spawn").Process(target=_body, args=arguments)
     process.start()
+    spawn.set_executable(before)
     process.join()
     return Ended(process.exitcode, log.read_text(encoding="utf-8"))
 
