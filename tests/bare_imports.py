@@ -58,5 +58,5 @@ def prepare() -> None:
         importlib.import_module(name)
     compile_project(CHECKOUT / "specs" / "full" / "mlproject.yaml")  # builds the models of all sections
     keep_models()
-    if found := GONE & {name.partition(".")[0] for name in sys.modules}:
-        raise ImportError(f"this Python has packages that it must lack: {found}")
+    if present := GONE & {name.partition(".")[0] for name in sys.modules}:
+        raise ImportError(f"this Python has packages that it must lack: {present}")

@@ -125,6 +125,7 @@ WRITES_ELSEWHERE: dict[str, str] = {
     "mlspec.parts.data.s3._put": "into a folder that is renamed once it is complete",
     "mlspec.parts.data.work._write": "into a folder that is swapped in whole",
     "mlspec.parts.package.zip_archive.pack": "the caller's partial file",
+    "mlspec.parts.package.zip_archive._packed": "an archive in memory",
     "mlspec.parts.package.lambda_process._started": "a log",
     "mlspec.tracking.mlflow_journal.hold": "an empty file that is only locked",
     "mlspec.report.earlier_results._write": "into a temporary folder of its own",
