@@ -7,14 +7,16 @@ import shutil
 import subprocess
 import uuid
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mlspec.starters import STARTERS, contents
 from tests.sharing import once, shared_folder
 from tests.warm_python import WarmPython
-from tests.workflow_examples import without_tests
+from tests.workflow_examples import examples, without_tests
 from tests.workflow_runner import Workflows, act_program, git, real_programs, recorded_programs, step_name
 
 pytestmark = pytest.mark.slow
@@ -227,6 +229,15 @@ OFFLINE = ("digits", "tabular", "text", "custom")
 """The starters but `cola`, whose data and weights are downloaded."""
 
 
+def test_all_other_examples_have_no_data_to_run_with() -> None:
+    def has_data(paths: Iterable[str]) -> bool:
+        return any(path.startswith("data/") and path != "data/README.md" for path in paths)
+
+    assert {name for name in STARTERS if has_data(contents(name, name))} == {*OFFLINE}
+    others = {name: files for name, files in examples() if not name.startswith("starter ")}
+    assert not [name for name, files in others.items() if has_data(files)]
+
+
 @pytest.mark.parametrize("starter", [name for name in OFFLINE if name != "digits"])
 def test_the_test_workflow_of_every_starter_is_green(repository: Callable[..., Workflows], starter: str) -> None:
     """That of `digits` is above."""
@@ -250,6 +261,31 @@ def test_the_training_of_every_starter_is_proposed(repository: Callable[..., Wor
     assert project.calls.count("mlspec run train") == 1
     assert " passed (" in (project.folder / "calls.created").read_text()
     assert f"{starter}-report/report.html" in project.kept()
+
+
+def test_the_workflows_of_a_project_in_a_subfolder(repository: Callable[..., Workflows], warm: WarmPython) -> None:
+    """Artifacts, summaries and the proposal are of that folder; the rest of the repository stays as it is."""
+    project = repository("tabular")
+    without_tests(project.root)
+    inner = project.root.parent / "repository" / "services" / "ranker"
+    shutil.copytree(project.root, inner, ignore=shutil.ignore_patterns(".git", ".github"))
+    (inner.parents[1] / "README.md").write_text("# Services\n", encoding="utf-8")
+    git(inner.parents[1], "init", "-q", "-b", "main")
+    subprocess.run([warm.bin / "mlspec", "build"], cwd=inner, check=True, capture_output=True)
+    whole = replace(project, root=inner.parents[1])
+    whole.commit()
+    workflows = sorted(path.name for path in (whole.root / ".github" / "workflows").iterdir())
+    assert workflows == ["mlspec-tabular-test.yaml", "mlspec-tabular-train.yaml"]
+    tested, trained = (f".github/workflows/{name}" for name in workflows)
+    assert whole.run(tested, "push").jobs == {"test": "success"}
+    result = whole.run(trained, "workflow_dispatch")
+    assert result.jobs == {"train": "success", "propose": "success"}, result
+    assert "tabular-report/report.html" in whole.kept()
+    changed = git(
+        whole.folder / "origin.git", "show", "--name-only", "--format=", "mlspec/tabular-training/main"
+    ).split()
+    assert "services/ranker/dvc.lock" in changed
+    assert {path.split("/")[0] for path in changed} == {"services"}
 
 
 INTERRUPTED = """\
