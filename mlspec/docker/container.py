@@ -22,23 +22,31 @@ _LOCKED: Final = ("--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 NO_NETWORK: Final = ("--network", "none")
 READ_ONLY: Final = ("--read-only", "--tmpfs", "/tmp")  # noqa: S108 - the folder in the container
 _START_SECONDS: Final = 60
-# Sends a request from stdin to the server in the same container, retrying until it listens, and writes its answer to
-# stdout. Without a network this is the only access; -S keeps the memory that it uses in the container small.
-_REQUEST: Final = """\
+_SINCE_START: Final = 10_000
+"""Lines of a log: more than a few requests write."""
+# Sends the requests from stdin to the server in the same container, one after the other, retrying until it listens, and
+# writes its answers to stdout; a NUL, which JSON has none of, stands between two. Without a network this is the only
+# access; -S keeps the memory that it uses in the container small.
+_REQUESTS: Final = """\
 import socket, sys, time
 end = time.monotonic() + float(sys.argv[2])
-while True:
-    try:
-        s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 60)
-        break
-    except ConnectionRefusedError:
-        if time.monotonic() > end:
-            raise
-        time.sleep(0.02)
-s.sendall(sys.stdin.buffer.read())
-for data in iter(lambda: s.recv(65536), b""):
-    sys.stdout.buffer.write(data)
+def connected():
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", int(sys.argv[1])), 60)
+        except ConnectionRefusedError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+for number, request in enumerate(sys.stdin.buffer.read().split(bytes(1))):
+    s = connected()
+    s.sendall(request)
+    sys.stdout.buffer.write(bytes(1 if number else 0))
+    for data in iter(lambda: s.recv(65536), b""):
+        sys.stdout.buffer.write(data)
+    s.close()
 """
+_SEPARATOR: Final = "\0"
 # The sum of the peak resident memory of all processes of the container except this one, in kB.
 _PEAK: Final = """\
 import glob, os, re
@@ -82,14 +90,23 @@ class Container:
 
     def ask(self, port: int, method: str, path: str, body: bytes = b"") -> tuple[int, JsonAnswer]:
         """Status and JSON of one request to the server in it, sent from inside. Raises StageError without an answer."""
+        return self.ask_all(port, method, path, [body])[0]
+
+    def ask_all(self, port: int, method: str, path: str, bodies: Sequence[bytes]) -> list[tuple[int, JsonAnswer]]:
+        """The same for several requests, one after the other, of a single command of Docker."""
+        if not bodies:
+            return []
         head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        request = f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n" + body.decode()
+        requests = (
+            f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n" + body.decode() for body in bodies
+        )
         began = time.monotonic()
-        command = ("exec", "-i", self.id, "python", "-S", "-c", _REQUEST, str(port), str(_START_SECONDS))
-        done = self.docker.run(*command, input=request)
-        if done.returncode or not done.stdout:
+        command = ("exec", "-i", self.id, "python", "-S", "-c", _REQUESTS, str(port), str(_START_SECONDS))
+        done = self.docker.run(*command, input=_SEPARATOR.join(requests))
+        answers = done.stdout.split(_SEPARATOR)
+        if done.returncode or len(answers) != len(bodies) or not all(answers):
             raise self._no_answer(done.stderr, began + _START_SECONDS)
-        return parse_response(done.stdout)
+        return [parse_response(answer) for answer in answers]
 
     def port(self, inner: int) -> int | None:
         """The port of 127.0.0.1 that its port `inner` is published on; None where it does not run."""
@@ -105,7 +122,7 @@ class Container:
     def killed(self) -> bool:
         """Whether a process of it was killed for lack of memory. Only the logs of Lambda's emulator show that of a
         process that the emulator started."""
-        return self.state().out_of_memory or "exited with error: signal: killed" in self.logs()
+        return self.state().out_of_memory or "exited with error: signal: killed" in self.logs(_SINCE_START)
 
     def logs(self, lines: int = 20) -> str:
         """The last lines of its output."""

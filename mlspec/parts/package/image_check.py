@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from mlspec.docker.client import Docker
-from mlspec.docker.container import READ_ONLY, Container, running
+from mlspec.docker.container import READ_ONLY, Container, JsonAnswer, running
 from mlspec.docker.image_details import ImageDetails, require_single
 from mlspec.errors import StageError
 from mlspec.parts.package import lambda_emulator
@@ -76,13 +77,20 @@ def _http(docker: Docker, image: str, expected: ExpectedPredictions, port: int) 
 
 def _predictions(container: Container, expected: ExpectedPredictions, port: int, began: float) -> tuple[float, float]:
     """Largest difference from the bundle's predictions, and seconds from `began` to the first answer."""
-    answers, first = [], 0.0
-    for body in expected.bodies():
-        answers.append(container.ask(port, "POST", "/predict", body))
-        first = first or time.monotonic() - began
-        if container.killed():
-            raise container.out_of_memory()
-    return expected.compare("the image", answers), round(first, 2)
+    answers, first = _answers(container, port, "/predict", expected.bodies(), began)
+    return expected.compare("the image", answers), first
+
+
+def _answers(
+    container: Container, port: int, path: str, bodies: Sequence[bytes], began: float
+) -> tuple[list[tuple[int, JsonAnswer]], float]:
+    """The answers, each to a request of its own, and seconds from `began` to the first."""
+    answers = [container.ask(port, "POST", path, bodies[0])]
+    first = time.monotonic() - began
+    answers += container.ask_all(port, "POST", path, bodies[1:])
+    if container.killed():
+        raise container.out_of_memory()
+    return answers, round(first, 2)
 
 
 def _locked(
@@ -126,14 +134,9 @@ def _locked_function(
     )
     command = ("python", "-m", "awslambdaric", "handler.handle")
     with running(docker, image, options, command, memory=function.memory) as container:
-        answers, first = [], 0.0
-        for event in expected.events():
-            answers.append(container.ask(lambda_emulator.PORT, "POST", lambda_emulator.PATH, event)[1])
-            first = first or time.monotonic() - began
-            if container.killed():
-                raise container.out_of_memory()
+        answers, first = _answers(container, lambda_emulator.PORT, lambda_emulator.PATH, expected.events(), began)
         try:
-            difference = expected.compare_events("the image in Lambda's emulator", answers)
+            difference = expected.compare_events("the image in Lambda's emulator", [answer for _, answer in answers])
         except StageError:
             sys.stdout.write(container.logs() + "\n")
             raise
@@ -141,7 +144,7 @@ def _locked_function(
     return LockedCheck(
         rows=len(expected.rows),
         difference=difference,
-        seconds=round(first, 2),
+        seconds=first,
         peak=peak,
         memory_mb=function.memory,
         emulator=True,
