@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -46,7 +45,6 @@ def platforms(architecture: str) -> list[str]:
     return [f"manylinux_2_{minor}_{machine}" for minor in _GLIBC] + [f"manylinux2014_{machine}"]
 
 
-@cache
 def interpreter(python: str) -> Path | None:
     """A Python of that version: this one, one on PATH, of pyenv or of uv; None where none is installed."""
     if f"{sys.version_info.major}.{sys.version_info.minor}" == python:
