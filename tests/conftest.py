@@ -75,8 +75,27 @@ def docker() -> str:
     return str(client)
 
 
+class PatientBrowser:
+    """A browser whose pages wait longer than Playwright's 30 s: beside other tests, its first page takes a while."""
+
+    def __init__(self, browser: Any) -> None:
+        self._browser = browser
+
+    def new_context(self, **options: Any) -> Any:
+        """As Playwright's."""
+        return self._patient(self._browser.new_context(**options))
+
+    def new_page(self, **options: Any) -> Any:
+        """As Playwright's."""
+        return self._patient(self._browser.new_page(**options))
+
+    def _patient(self, opened: Any) -> Any:
+        opened.set_default_timeout(180_000)
+        return opened
+
+
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
+def chromium() -> Iterator[PatientBrowser]:
     """A real browser, from where Debian puts it: one a process, since Playwright bears no second."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
@@ -96,7 +115,7 @@ def chromium() -> Iterator[Any]:
     ]
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=path, args=flags)
-        yield browser
+        yield PatientBrowser(browser)
         browser.close()
 
 
