@@ -73,17 +73,18 @@ def test_without_an_engine_the_packages_are_locked_all_the_same(
 ) -> None:
     console, project = Console(), build(tmp_path, PACKAGE).project
     images = ImageLock(project, tmp_path, DAY, docker=refused)
-    assert locked_images(console, images, check=False) is None
+    assert locked_images(console, images, check=False).file is None
     shown = capsys.readouterr().err
     assert (
         f"Dockerfile.lock: {PYTHON} is not pinned: no engine\n  help: start it; then run `mlspec lock` again" in shown
     )
-    checked = locked_images(console, images, check=True)
+    checked = locked_images(console, images, check=True).file
     assert checked is not None
     assert checked.changed
-    assert locked_images(console, lock(tmp_path, ""), check=True) is None, "it is in no registry"
-    with pytest.raises(StageError):
-        locked_images(console, ImageLock(project, tmp_path, DAY, True, refused), check=False)
+    assert locked_images(console, lock(tmp_path, ""), check=True).file is None, "it is in no registry"
+    upgraded = locked_images(console, ImageLock(project, tmp_path, DAY, True, refused), check=False)
+    assert list(upgraded.failures) == [PYTHON], "the command exits with an error"
+    assert "then run `mlspec lock --upgrade` again" in capsys.readouterr().err
 
 
 IN_CI = LAMBDA + "ci: {github: {}}\n"
@@ -123,14 +124,14 @@ def test_one_image_that_cannot_be_looked_up_does_not_keep_the_other_out(
     (tmp_path / "Dockerfile.lock").write_text(base, encoding="utf-8")
     project = build(tmp_path, IN_CI).project
     images = ImageLock(project, tmp_path, DAY, docker=refused)
-    file = locked_images(Console(), images, check=False)
+    file = locked_images(Console(), images, check=False).file
     assert file is not None
     assert not file.changed
     assert (
         f"Dockerfile.lock: {EMULATOR} is not pinned: no engine\n  help: start it; then run `mlspec lock` again\n"
         in (capsys.readouterr().err)
     )
-    checked = locked_images(Console(), images, check=True)
+    checked = locked_images(Console(), images, check=True).file
     assert checked is not None
     assert checked.changed
 

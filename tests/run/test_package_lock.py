@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlspec.cli.app import main
+from mlspec.errors import EXIT_STAGE
 from mlspec.parts.test import textattack_environment
 from mlspec.run.capabilities import BASE, EXTRAS
 from mlspec.source import hash_lock
@@ -119,6 +120,19 @@ def test_the_locks_of_a_watched_model(project: Path, capsys: pytest.CaptureFixtu
     assert "boto3==99.1" in watching
     assert "torch" not in watching
     assert {"boto3", "torch", "mine"} <= set(re.findall(r"(?m)^([a-z0-9-]+)==", training))
+
+
+def test_an_upgrade_without_the_registry_of_an_image_locks_the_packages_and_fails(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    (project / "mlproject.yaml").write_text(SPEC.replace("package: {", "package: {docker: {}, "), encoding="utf-8")
+    assert main(["lock", "--upgrade"]) == EXIT_STAGE
+    printed = capsys.readouterr()
+    assert "requirements-train.lock: " in printed.out
+    assert "then run `mlspec lock --upgrade` again" in printed.err
+    assert (project / "requirements-train.lock").is_file()
+    assert not (project / "Dockerfile.lock").exists()
 
 
 def test_the_environment_of_textattack_has_a_lock(project: Path) -> None:

@@ -8,12 +8,11 @@ import click
 
 from mlspec.cli.console import Console
 from mlspec.cli.options import spec_options
-from mlspec.errors import EXIT_OK, EXIT_SPEC
+from mlspec.errors import EXIT_OK, EXIT_SPEC, EXIT_STAGE
 from mlspec.workspace.spec_file import find_spec
 
 if TYPE_CHECKING:
-    from mlspec.run.image_lock import ImageLock
-    from mlspec.run.locked_file import LockedFile
+    from mlspec.run.image_lock import ImageLock, LockedImages
 
 
 @click.command()
@@ -43,12 +42,13 @@ def command(spec: str | None, env: str | None, as_json: bool, upgrade: bool, che
         write(where.root, files)
     images = ImageLock(project, where.root, now, upgrade)
     pinned = locked_images(console, images, check=check)
-    if pinned is not None:
-        files.append(pinned)
+    if pinned.file is not None:
+        files.append(pinned.file)
         if not check:
-            write(where.root, [pinned])
+            write(where.root, [pinned.file])
     changed = [file.path for file in files if file.changed]
-    ok = not (check and changed)
+    failed = upgrade and bool(pinned.failures)
+    ok = not (check and changed) and not failed
     rows = [{"path": file.path, file.kind: file.count, "changed": file.changed} for file in files]
     if as_json:
         console.document({"ok": ok, "locks": rows})
@@ -62,22 +62,23 @@ def command(spec: str | None, env: str | None, as_json: bool, upgrade: bool, che
             "then: mlspec build, which writes the hashes to requirements-serve.txt, and the digests to the Dockerfile "
             "and the workflows"
         )
-    return EXIT_OK if ok else EXIT_SPEC
+    return EXIT_STAGE if failed else EXIT_OK if ok else EXIT_SPEC
 
 
-def locked_images(console: Console, images: ImageLock, *, check: bool) -> LockedFile | None:
+def locked_images(console: Console, images: ImageLock, *, check: bool) -> LockedImages:
     """The lock of the images. A check contacts no registry for one that is not pinned. Without Docker the packages are
     locked all the same: the first build of an image pins its base, and the workflows run without the other pin."""
+    from mlspec.run.image_lock import LockedImages
     from mlspec.run.locked_file import LockedFile
     from mlspec.source import dockerfile_lock
 
     if check and not images.upgrade and images.missing:
-        return LockedFile(dockerfile_lock.FILE, "", True, len(images.images), "images")
+        return LockedImages(LockedFile(dockerfile_lock.FILE, "", True, len(images.images), "images"))
     locked = images.locked()
-    if images.upgrade and locked.failures:
-        raise next(iter(locked.failures.values()))
     for image, error in locked.failures.items():
-        console.say(f"{dockerfile_lock.FILE}: {image} is not pinned: {error}")
-        later = ". `mlspec apply` pins it too, when it builds the image" if image == images.base else ""
-        console.say(f"  help: {error.help}; then run `mlspec lock` again{later}")
-    return locked.file
+        known = image in images.project.surroundings.bases
+        console.say(f"{dockerfile_lock.FILE}: {image} is not {'upgraded' if known else 'pinned'}: {error}")
+        again = "mlspec lock --upgrade" if images.upgrade else "mlspec lock"
+        later = ". `mlspec apply` pins it too, when it builds the image" if image == images.base and not known else ""
+        console.say(f"  help: {error.help}; then run `{again}` again{later}")
+    return locked

@@ -46,8 +46,10 @@ def run(
     before = spawn.get_executable()
     spawn.set_executable(warm)
     process = get_context("spawn").Process(target=_body, args=arguments)
-    process.start()
-    spawn.set_executable(before)
+    try:
+        process.start()
+    finally:
+        spawn.set_executable(before)
     process.join()
     return Ended(process.exitcode, log.read_text(encoding="utf-8"))
 
