@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ import pytest
 from tests.bare_jobs import bare_jobs
 from tests.conftest import CHECKOUT, missing
 from tests.sharing import once, shared_folder
+from tests.shipping.stack_account import empty_account
 from tests.warm_python import WarmPython
 from tests.workflow_examples import without_tests
 from tests.workflow_runner import WorkflowResult, Workflows, act_program, git, real_programs
@@ -63,18 +63,12 @@ STAND_INS: Final[Mapping[str, StandIn]] = {
     "npm": StandIn("osls is installed already", '[ "${*: -1}" = osls@4.3.1 ]\n'),
     "osls": StandIn(
         "the real program, and then what the emulated CloudFormation does not create: the code and the alias",
-        '"$OSLS" "$@" || exit $?\n'
-        'if [ "$1 $(basename "$PWD")" = "deploy service" ]; then\n'
-        '  cd ../.. && exec "$TEST_PYTHON" -m tests.shipping.created_service\n'
-        "fi\n",
+        'exec "$OSLS" "$@"\n',
     ),
     "sam": StandIn(
         "the real program, and then what the emulated CloudFormation does not create, which knows no transform; it finds "
         "a template in a bucket of `localhost` alone",
-        'AWS_ENDPOINT_URL=${AWS_ENDPOINT_URL/127.0.0.1/localhost} "$SAM" "$@" || exit $?\n'
-        'case "$*" in\n'
-        '  "deploy "*"--config-env service "*) cd .. && exec "$TEST_PYTHON" -m tests.shipping.created_service ;;\n'
-        "esac\n",
+        'exec "$SAM" "$@"\n',
     ),
 }
 """Program to what takes its place. Everything else in a workflow is real, but for GitHub's own actions and pip."""
@@ -155,10 +149,10 @@ def _models(tmp_path_factory: pytest.TempPathFactory, warm: WarmPython) -> Path:
 
 
 @pytest.fixture
-def released(_models: Path, moto: str, warm: WarmPython, bare: WarmPython, tmp_path: Path) -> Released:
+def released(_models: Path, ministack: str, warm: WarmPython, bare: WarmPython, tmp_path: Path) -> Released:
     """The repository, and an account with nothing but two buckets; in one of them is what DVC has stored."""
     act_program()
-    urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST"), timeout=60).close()
+    empty_account(ministack)
     root, folder = tmp_path / "penguins", tmp_path / "run"
     shutil.copytree(_models, root, symlinks=True)
     real_programs(folder / "bin", warm, {name: each.script for name, each in STAND_INS.items()})
@@ -166,9 +160,9 @@ def released(_models: Path, moto: str, warm: WarmPython, bare: WarmPython, tmp_p
     emulator = os.environ.get("MLSPEC_LAMBDA_EMULATOR") or missing("the Lambda emulator (MLSPEC_LAMBDA_EMULATOR)")
     variables = {
         "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1",
-        "TEST_PYTHON": sys.executable, "EMULATOR": str(emulator), "AWS_STAND_IN": moto,
+        "TEST_PYTHON": sys.executable, "EMULATOR": str(emulator), "AWS_STAND_IN": ministack,
     }  # fmt: skip
-    repository = Released(root, folder, variables, aws=moto)
+    repository = Released(root, folder, variables, aws=ministack)
     for bucket in (DATA, _ZIPS):
         place = {"LocationConstraint": "eu-west-1"}
         repository.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=place)

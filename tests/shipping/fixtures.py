@@ -16,6 +16,7 @@ from tests.aws_models import keep_models
 from tests.conftest import missing
 from tests.shipping.cloud import REGISTRY, BuiltImages, Run, Shipped, registry_runs, spec
 from tests.shipping.shown_requests import Watch, watching
+from tests.shipping.stack_account import stack_account
 from tests.warm_python import WarmPython
 
 
@@ -39,6 +40,13 @@ def target(moto: str) -> AwsTarget:
 
     urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST"), timeout=60).close()
     return AwsTarget("aws", "eu-west-1", moto, REGISTRY, ("testing", "testing"))
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an emulated AWS that deploys stacks and runs functions."""
+    with stack_account(tmp_path_factory.mktemp("ministack")) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
