@@ -24,7 +24,10 @@ def create_oidc_provider(logical_id: str, properties: Properties, stack: str) ->
     """`AWS::IAM::OIDCProvider`."""
     lists = {f"{name}.member.{number}": each for name in ("ClientIdList", "ThumbprintList")
              for number, each in enumerate(properties.get(name, ()), start=1)}  # fmt: skip
-    request = {"Url": properties["Url"], **{name.replace("ClientIdList", "ClientIDList"): each for name, each in lists.items()}}
+    request = {
+        "Url": properties["Url"],
+        **{name.replace("ClientIdList", "ClientIDList"): each for name, each in lists.items()},
+    }
     status, _, body = iam._create_oidc_provider({name: [each] for name, each in request.items()})
     if status >= 400:
         raise ValueError(body)
@@ -77,7 +80,9 @@ LOOKUPS: Mapping[str, tuple[str, Callable[[str], Any], Callable[[str], Created]]
 
 def problem(type: str, lookup: Callable[[str], Any]) -> Callable[[str], str | None]:
     """Why a resource cannot be imported; None where it can."""
-    return lambda value: None if lookup(value) else f"Resource of type '{type}' with identifier '{value}' was not found."
+    return lambda value: (
+        None if lookup(value) else f"Resource of type '{type}' with identifier '{value}' was not found."
+    )
 
 
 def extend() -> None:
