@@ -5,6 +5,7 @@ What no emulator does is in `STAND_INS`, each with the reason.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,8 +18,10 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
+from mlspec.parts.ci.action_pins import ACTIONS
 from tests.bare_jobs import bare_jobs
 from tests.conftest import CHECKOUT, missing
+from tests.integration.account_roles import create_roles
 from tests.sharing import once, shared_folder
 from tests.shipping.stack_account import empty_account
 from tests.warm_python import WarmPython
@@ -74,6 +77,21 @@ STAND_INS: Final[Mapping[str, StandIn]] = {
 """Program to what takes its place. Everything else in a workflow is real, but for GitHub's own actions and pip."""
 
 
+_ASSUME: Final = """\
+name: configure-aws-credentials
+inputs: {role-to-assume: {required: true}, aws-region: {required: true}, role-duration-seconds: {default: ""}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      env: {ROLE: "${{ inputs.role-to-assume }}", REGION: "${{ inputs.aws-region }}"}
+      run: |
+        echo "role $ROLE" >> "$CALLS"
+        "$TEST_PYTHON" -m tests.integration.account_roles "$ROLE" "$REGION" >> "$GITHUB_ENV"
+"""
+"""The action that assumes a role: with a token of the job's environment, at the emulated account."""
+
+
 @dataclass
 class Released(Workflows):
     """The repository, with the real programs and an emulated AWS."""
@@ -103,6 +121,26 @@ class Released(Workflows):
         spec.write_text(text.replace("{lambda:", f"{{iac: {iac}, lambda:"), encoding="utf-8")
         self.program("mlspec", "build")
         self.commit()
+
+    def administer(self) -> None:
+        """What an administrator does once: the first deployment, and the roles of the workflows."""
+        self.program("dvc", "pull", "--force")
+        self.program("mlspec", "apply", "--until", "deploy", "--yes")
+        if (self.root / "lambda" / "github-trust.json").is_file():
+            create_roles(self.root, self.client("iam"))
+
+    def run(self, workflow: str, event: str, inputs: Mapping[str, str] | None = None, **payload: Any) -> WorkflowResult:
+        """Run a workflow, each of whose jobs has the token of its environment."""
+        owner = "repo:octo-org/penguins"
+        environments = {name: job.get("environment") for name, job in self.jobs(workflow).items()}
+        subjects = {
+            job: f"{owner}:environment:{name['name'] if isinstance(name, dict) else name}"
+            if name
+            else f"{owner}:ref:refs/heads/main"
+            for job, name in environments.items()
+        }
+        self.variables["SUBJECTS"] = json.dumps(subjects)
+        return super().run(workflow, event, inputs, **payload)
 
     def release(self) -> WorkflowResult:
         """Run the release workflow for a tag."""
@@ -149,10 +187,10 @@ def _models(tmp_path_factory: pytest.TempPathFactory, warm: WarmPython) -> Path:
 
 
 @pytest.fixture
-def released(_models: Path, ministack: str, warm: WarmPython, bare: WarmPython, tmp_path: Path) -> Released:
+def released(_models: Path, ministack_with_rights: str, warm: WarmPython, bare: WarmPython, tmp_path: Path) -> Released:
     """The repository, and an account with nothing but two buckets; in one of them is what DVC has stored."""
     act_program()
-    empty_account(ministack)
+    empty_account(ministack_with_rights)
     root, folder = tmp_path / "penguins", tmp_path / "run"
     shutil.copytree(_models, root, symlinks=True)
     real_programs(folder / "bin", warm, {name: each.script for name, each in STAND_INS.items()})
@@ -160,9 +198,11 @@ def released(_models: Path, ministack: str, warm: WarmPython, bare: WarmPython, 
     emulator = os.environ.get("MLSPEC_LAMBDA_EMULATOR") or missing("the Lambda emulator (MLSPEC_LAMBDA_EMULATOR)")
     variables = {
         "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1",
-        "TEST_PYTHON": sys.executable, "EMULATOR": str(emulator), "AWS_STAND_IN": ministack,
+        "TEST_PYTHON": sys.executable, "EMULATOR": str(emulator), "AWS_STAND_IN": ministack_with_rights,
     }  # fmt: skip
-    repository = Released(root, folder, variables, aws=ministack)
+    action = "aws-actions/configure-aws-credentials"
+    actions = {f"{action}@{ACTIONS[action][0]}": _ASSUME}
+    repository = Released(root, folder, variables, actions, aws=ministack_with_rights)
     for bucket in (DATA, _ZIPS):
         place = {"LocationConstraint": "eu-west-1"}
         repository.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=place)

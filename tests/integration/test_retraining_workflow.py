@@ -41,8 +41,7 @@ def served(released: Released, warm: WarmPython) -> None:
 
 def test_an_alarm_leads_to_a_released_and_recorded_model(released: Released, warm: WarmPython) -> None:
     released.model(1)
-    released.program("dvc", "pull", "--force")
-    released.program("mlspec", "apply", "--until", "deploy", "--yes")
+    released.administer()
     one = released.live()
     served(released, warm)
     result = released.run(MONITOR, "schedule", repository={"private": False})

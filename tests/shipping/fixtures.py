@@ -50,6 +50,13 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def ministack_with_rights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one that refuses what no policy allows."""
+    with stack_account(tmp_path_factory.mktemp("ministack"), rights=True) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
 def built_images() -> Iterator[BuiltImages]:
     """The images of all projects of this process."""
     images = BuiltImages(f"mlspec-test-{uuid.uuid4().hex[:10]}")
