@@ -49,7 +49,8 @@ def message_of(error: ClientError) -> str:
 
 @contextmanager
 def aws_errors(policy: str) -> Iterator[None]:
-    """Turn what calls of AWS raise in the block into StageErrors. `policy` is the file that grants all of them."""
+    """Turn what calls of AWS raise in the block into StageErrors. `policy` is the file that grants all of
+    them, or the template with the role that a release needs."""
     try:
         from botocore.exceptions import BotoCoreError, ClientError
     except ModuleNotFoundError:
@@ -103,6 +104,11 @@ def _denied(message: str, operation: str, policy: str) -> StageError:
             help="ask an administrator of the AWS account: no other right overrides an explicit deny",
         )
     help = f"{policy} has all the rights that this needs: attach it to the role or user that runs mlspec"
+    if policy and not policy.endswith(".json"):
+        help = (
+            f"the role for releases in {policy} may deploy the service once it exists; the foundation, the first "
+            "deployment and a change of a role take an administrator's credentials"
+        )
     if not policy:
         help = "no generated policy has the rights on what the spec does not name: use an administrator's credentials"
     return StageError(f"these credentials may not do {action}{on}", help=help)

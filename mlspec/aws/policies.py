@@ -39,7 +39,7 @@ _WRITE_ROLE: Final = (*_BOUNDED, "PutRolePermissionsBoundary", "TagRole", "Updat
 _LOGS: Final = ("CreateLogGroup", "CreateLogStream", "GetLogEvents", "ListTagsForResource", "PutLogEvents",
                 "PutRetentionPolicy", "TagResource")  # fmt: skip
 
-_ALARMS: Final = ("DeleteAlarms", "DescribeAlarms", "ListTagsForResource", "PutMetricAlarm", "TagResource")
+_ALARMS: Final = ("DeleteAlarms", "ListTagsForResource", "PutMetricAlarm", "TagResource")
 
 
 def files(spec: FunctionSpec, bucket: str = "") -> dict[str, dict[str, JsonValue]]:
@@ -67,6 +67,7 @@ def deploy(spec: FunctionSpec) -> PolicyDocument:
         *_by_bucket(spec),
         *_api(spec, *(("DELETE", "PATCH", "POST", "PUT") if spec.api() else ())),  # PUT sets tags
         alarm_rights(spec, _ALARMS),
+        _find_alarms(spec),
         Statement("cloudwatch:GetMetricData", "*", "Watch"),
     ]
     if spec.options.vpc:  # these actions know no resource
@@ -109,7 +110,8 @@ def destroy(spec: FunctionSpec, bucket: str = "") -> PolicyDocument:
             *_own_role("Role", spec, role),
             *_logs(spec, "Logs", ("DeleteLogGroup", "ListTagsForResource")),
             *_api(spec, *(("DELETE",) if spec.api() else ())),
-            alarm_rights(spec, ("DeleteAlarms", "DescribeAlarms", "ListTagsForResource")),
+            alarm_rights(spec, ("DeleteAlarms", "ListTagsForResource")),
+            _find_alarms(spec),
             *_removed_data(spec.location, repository, bucket),
             _FIND,
         )
@@ -155,6 +157,11 @@ def alarm_rights(spec: FunctionSpec, actions: Iterable[str]) -> Statement:
     """Rights on the alarms whose names begin with those of the function and its alias."""
     alarm = spec.location.arn("cloudwatch", f"alarm:{spec.name}-{spec.options.alias}-*")
     return Statement(tuple(f"cloudwatch:{action}" for action in actions), alarm, "Alarms")
+
+
+def _find_alarms(spec: FunctionSpec) -> Statement:
+    """Reading alarms is a right on all of them: AWS looks for it on `alarm:*`, whichever names the request has."""
+    return Statement("cloudwatch:DescribeAlarms", spec.location.arn("cloudwatch", "alarm:*"), "FindAlarms")
 
 
 def _on_function(sid: str, spec: FunctionSpec, actions: Iterable[str]) -> Statement:

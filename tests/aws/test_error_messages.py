@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from mlspec.aws.error_messages import DEPLOY, aws_errors
 from mlspec.aws.function_failures import failure
 from mlspec.errors import StageError
+from mlspec.sections.delivery_tool import SAM, SERVERLESS, DeliveryTool
 
 WHO = "User: arn:aws:iam::123456789012:user/ada is not authorized to perform: "
 REFUSED = [
@@ -45,10 +46,17 @@ REFUSED = [
 ]  # fmt: skip
 
 
-def refused(code: str, message: str) -> StageError:
-    with pytest.raises(StageError) as error, aws_errors(DEPLOY):
+def refused(code: str, message: str, policy: str = DEPLOY) -> StageError:
+    with pytest.raises(StageError) as error, aws_errors(policy):
         raise ClientError({"Error": {"Code": code, "Message": message}}, "CreateFunction")
     return error.value
+
+
+@pytest.mark.parametrize("tool", [SAM, SERVERLESS], ids=lambda tool: tool.name)
+def test_a_stack_takes_the_rights_of_the_role_that_its_foundation_creates(tool: DeliveryTool) -> None:
+    error = refused("AccessDenied", WHO + "cloudformation:CreateChangeSet on resource: arn:x", tool.role_file)
+    assert error.message == "these credentials may not do cloudformation:CreateChangeSet on arn:x"
+    assert error.help.startswith(f"the role for releases in {tool.role_file} may deploy the service once it exists;")
 
 
 @pytest.mark.parametrize(

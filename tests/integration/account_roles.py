@@ -66,8 +66,7 @@ def _assume(role: str, region: str) -> None:
 
     address, subjects = os.environ["AWS_STAND_IN"], json.loads(os.environ["SUBJECTS"])
     sts = boto3.client("sts", endpoint_url=address, region_name=region, config=Config(signature_version=UNSIGNED))
-    project = os.environ["GITHUB_REPOSITORY"].rpartition("/")[2]
-    variables = assumed(sts, project, role, subjects[os.environ["GITHUB_JOB"]])
+    variables = assumed(sts, os.environ["PROJECT"], role, subjects[os.environ["GITHUB_JOB"]])
     own = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_ENDPOINT_URL": address}
     sys.stdout.writelines(f"{name}={value}\n" for name, value in {**variables, **own}.items())
 

@@ -92,6 +92,10 @@ runs:
 """The action that assumes a role: with a token of the job's environment, at the emulated account."""
 
 
+_FOUNDATIONS: Final = {"sam": "sam-foundation", "serverless": "serverless-foundation", "terraform": "foundation"}
+"""Tool to the stage that creates the roles."""
+
+
 @dataclass
 class Released(Workflows):
     """The repository, with the real programs and an emulated AWS."""
@@ -122,12 +126,14 @@ class Released(Workflows):
         self.program("mlspec", "build")
         self.commit()
 
-    def administer(self) -> None:
+    def administer(self, iac: str = "none") -> None:
         """What an administrator does once: the first deployment, and the roles of the workflows."""
         self.program("dvc", "pull", "--force")
-        self.program("mlspec", "apply", "--until", "deploy", "--yes")
-        if (self.root / "lambda" / "github-trust.json").is_file():
+        if iac == "none":
             create_roles(self.root, self.client("iam"))
+        else:
+            self.program("mlspec", "apply", "--until", _FOUNDATIONS[iac], "--yes")
+        self.program("mlspec", "apply", "--until", "deploy", "--yes")
 
     def run(self, workflow: str, event: str, inputs: Mapping[str, str] | None = None, **payload: Any) -> WorkflowResult:
         """Run a workflow, each of whose jobs has the token of its environment."""
@@ -198,7 +204,7 @@ def released(_models: Path, ministack_with_rights: str, warm: WarmPython, bare: 
     emulator = os.environ.get("MLSPEC_LAMBDA_EMULATOR") or missing("the Lambda emulator (MLSPEC_LAMBDA_EMULATOR)")
     variables = {
         "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1",
-        "TEST_PYTHON": sys.executable, "EMULATOR": str(emulator), "AWS_STAND_IN": ministack_with_rights,
+        "TEST_PYTHON": sys.executable, "EMULATOR": str(emulator), "PROJECT": root.name, "AWS_STAND_IN": ministack_with_rights,
     }  # fmt: skip
     action = "aws-actions/configure-aws-credentials"
     actions = {f"{action}@{ACTIONS[action][0]}": _ASSUME}

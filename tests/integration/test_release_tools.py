@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from tests.integration.account_roles import create_roles
 from tests.integration.released import RELEASE, Released
 from tests.parts.sam.sam_environment import sam_folder
 from tests.parts.serverless.packages import osls
@@ -54,6 +55,7 @@ def test_a_release_and_a_rollback_by_dispatch(released: Released) -> None:
 
 def test_a_release_never_trains(released: Released) -> None:
     released.model(1)
+    create_roles(released.root, released.client("iam"))
     spec = released.root / "mlproject.yaml"
     spec.write_text(spec.read_text(encoding="utf-8").replace("seed: 1\n", "seed: 3\n"), encoding="utf-8")
     released.program("mlspec", "build")
@@ -76,7 +78,7 @@ def test_terraform_creates_the_function_and_the_workflow_delivers(
             "TF_CLI_ARGS_init": f"-plugin-dir={provider_folder()}",
             "TF_REATTACH_PROVIDERS": provider,
         }
-        released.administer()
+        released.administer("terraform")
         one = released.live()
         released.model(2, "terraform")
         result = released.release()
@@ -93,13 +95,14 @@ def test_a_stack_is_deployed_and_then_updated_by_its_own_program(released: Relea
     with recorded(released.aws) as (endpoint, seen):
         released.aws = released.variables["AWS_STAND_IN"] = endpoint
         released.model(1, iac)
-        released.administer()
+        released.administer(iac)
         one = released.live()
         seen.requests.clear()
         released.model(2, iac)
         result = released.release()
-    assert result.code == 0, result
-    two = released.live()
+        assert seen.refused == [], "the role has every right that the release needs"
+        assert result.code == 0, result
+        two = released.live()
     assert (one[0], two[0], one[1] != two[1]) == ("1", "2", True)
     assert "2  live" in result.summary["ship"]
     assert "ExecuteChangeSet" in {request.operation for request in seen.changing}, "the program itself deploys"

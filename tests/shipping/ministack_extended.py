@@ -7,11 +7,14 @@ update of a stack moves the alias at once. An import reads what MiniStack knows 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ministack.app import main
-from ministack.core.responses import get_account_id
+from botocore.loaders import Loader
+from ministack import app
+from ministack.core import iam_actions, iam_evaluator
+from ministack.core.responses import get_account_id, get_region
 from ministack.services import budgets, cloudwatch, ecr, iam, lambda_svc
 from ministack.services.cloudformation import changesets
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as HANDLERS
@@ -85,8 +88,47 @@ def problem(type: str, lookup: Callable[[str], Any]) -> Callable[[str], str | No
     )
 
 
+def lambda_routes() -> list[tuple[str, re.Pattern[str], str]]:
+    """Method, path and operation of Lambda's requests; the most exact path first, of equal ones that without a query."""
+    model = Loader().load_service_model("lambda", "service-2")["operations"].values()
+    requests = [(one["http"]["method"], *one["http"]["requestUri"].partition("?")[::2], one["name"]) for one in model]
+    return [
+        (method, re.compile(re.sub(r"{\w+}", "[^/]+", path.rstrip("/"))), name)
+        for method, path, _, name in sorted(requests, key=lambda one: (-len(one[1]), one[2]))
+    ]
+
+
+def lambda_right(
+    method: str, path: str, routes: Sequence[tuple[str, re.Pattern[str], str]] = lambda_routes()
+) -> str | None:
+    """The right that a request takes: the name of its operation. MiniStack itself takes `GetAlias` for `ListAliases`."""
+    fits = (name for verb, pattern, name in routes if verb == method and pattern.fullmatch(path.rstrip("/")))
+    name = next(fits, None)
+    return "InvokeFunction" if name == "Invoke" else name
+
+
+ALL_OF: Mapping[str, str] = {"monitoring": "cloudwatch:{}:alarm:*", "logs": "logs:{}:log-group::log-stream:"}
+"""Service to the resource on which AWS looks for the right to list: its answers to who has none name it."""
+
+
+def resource(service: str, *request: Any, known: Callable[..., str] = iam_actions.extract_resource_arn) -> str:
+    """The resource of a request."""
+    arn = known(service, *request)
+    if service in ALL_OF and arn == "*":
+        return "arn:aws:" + ALL_OF[service].format(f"{get_region()}:{get_account_id()}")
+    return arn
+
+
+def condition(key: str, context: Any, known: Callable[..., Any] = iam_evaluator._resolve_condition_key) -> Any:
+    """A condition's value: a request on the machine itself counts as one over TLS, which policies of buckets demand."""
+    return "true" if key.lower() == "aws:securetransport" else known(key, context)
+
+
 def extend() -> None:
-    """Add the resources and the imports."""
+    """Add the resources, the imports, and the exact names of rights."""
+    iam_evaluator._resolve_condition_key = condition
+    iam_actions._lambda_action = lambda_right
+    iam_actions.extract_resource_arn = resource
     HANDLERS["AWS::IAM::OIDCProvider"] = {
         "create": create_oidc_provider,
         "delete": lambda arn, properties: iam._oidc_providers.pop(arn, None),
@@ -104,4 +146,4 @@ def extend() -> None:
 
 if __name__ == "__main__":
     extend()
-    main()
+    app.main()

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -51,6 +52,8 @@ class Recorded:
     """The requests in the order in which they came."""
 
     requests: list[AwsRequest] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    """Requests of every program that no policy allows, each with the answer."""
 
     @property
     def changing(self) -> list[AwsRequest]:
@@ -78,7 +81,10 @@ def recorded(endpoint: str) -> Iterator[tuple[str, Recorded]]:
             headers = {name: value for name, value in self.headers.items() if name not in _SINGLE}
             connection.request(self.command, self.path, body, headers)
             answer = connection.getresponse()
-            self.answer(answer.status, answer.getheaders(), answer.read())
+            content = answer.read()
+            if answer.status == HTTPStatus.FORBIDDEN:
+                seen.refused.append(f"{self.command} {self.path} {content.decode(errors='replace')}")
+            self.answer(answer.status, answer.getheaders(), content)
             connection.close()
 
         def answer(self, status: int, headers: Sequence[tuple[str, str]], content: bytes) -> None:

@@ -35,7 +35,7 @@ def stack_account(folder: Path, rights: bool = False) -> Iterator[str]:
     own = {
         "GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "MINISTACK_REGION": "eu-west-1", "LAMBDA_EXECUTOR": "local", "DOCKER_HOST": f"unix://{folder}/no-docker",
-        "AUTH": str(rights).lower(), "TMPDIR": str(folder), "LOG_LEVEL": "WARNING",
+        "AUTH": str(rights).lower(), "TMPDIR": str(folder), "LOG_LEVEL": "WARNING", "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0",
         "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
     }  # fmt: skip
     command = [python, CHECKOUT / "tests" / "shipping" / "ministack_extended.py"]

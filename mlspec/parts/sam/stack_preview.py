@@ -7,11 +7,12 @@ from pathlib import Path
 from mlspec.aws.action import Action
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import spec_location
-from mlspec.aws.error_messages import DEPLOY, aws_errors
+from mlspec.aws.error_messages import aws_errors
 from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE, stack_function
 from mlspec.parts.sam.infrastructure_stack import InfrastructureStack
 from mlspec.parts.sam.sam_templates import FOLDER, files
 from mlspec.render.renderer import render
+from mlspec.sections.delivery_tool import SAM
 from mlspec.shipping.image_push import pushed_digest
 from mlspec.shipping.target_choice import observed
 from mlspec.spec.project import Project
@@ -36,7 +37,7 @@ def _observed(
     if not context.facts.delivery_tools:
         return []
     target = target or observed(context, spec_location(project).region)
-    with aws_errors(DEPLOY):
+    with aws_errors(SAM.role_file):
         digest = pushed_digest(project, artifacts, target)
         stack = InfrastructureStack(part, project, target, artifacts.parent, template(project, part), digest)
         return stack.change_set() if context.change_set else stack.actions()[0]

@@ -8,7 +8,7 @@ from typing import Final
 from mlspec.aws.action import Execution
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import spec_location
-from mlspec.aws.error_messages import DEPLOY, aws_errors
+from mlspec.aws.error_messages import aws_errors
 from mlspec.cloudformation.existing_stack import read_stack
 from mlspec.cloudformation.sam_program import RunProgram, run_program
 from mlspec.errors import StageError
@@ -17,6 +17,7 @@ from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE
 from mlspec.parts.sam.infrastructure_stack import InfrastructureStack
 from mlspec.parts.sam.sam_templates import FOLDER
 from mlspec.records.terraform_outputs import FoundationOutputs, ServiceOutputs
+from mlspec.sections.delivery_tool import SAM
 from mlspec.sections.package import Package
 from mlspec.shipping import image_push
 from mlspec.shipping.target_choice import current
@@ -45,7 +46,7 @@ def deploy(job: Job, part: str, target: AwsTarget, run: RunProgram = run_program
     template = job.root / FOLDER / f"{part}.yaml"
     if not template.is_file():
         raise StageError(f"{FOLDER}/{part}.yaml not found", help="mlspec build")
-    with aws_errors(DEPLOY):
+    with aws_errors(SAM.role_file):
         digest = image_push.pushed_digest(job, job.inputs, target)
         if part == SERVICE and not digest and job.need(Package).zip is None:
             raise StageError("no image to release: nothing was pushed yet", help="mlspec apply --until push")

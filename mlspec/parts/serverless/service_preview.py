@@ -8,12 +8,13 @@ from pathlib import Path
 from mlspec.aws.action import Action
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import spec_location
-from mlspec.aws.error_messages import DEPLOY, aws_errors
+from mlspec.aws.error_messages import aws_errors
 from mlspec.cloudformation.sam_program import RunProgram, run_program
 from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE, stack_function
 from mlspec.parts.serverless.service_deployment import ServiceDeployment
 from mlspec.parts.serverless.services import FOLDER, foundation_files, service_files
 from mlspec.render.renderer import render
+from mlspec.sections.delivery_tool import SERVERLESS
 from mlspec.shipping.image_push import pushed_digest
 from mlspec.shipping.target_choice import observed
 from mlspec.spec.project import Project
@@ -49,7 +50,7 @@ def _observed(
         return []
     target = target or observed(context, spec_location(project).region)
     root = artifacts.parent
-    with aws_errors(DEPLOY):
+    with aws_errors(SERVERLESS.role_file):
         digest = pushed_digest(project, artifacts, target)
         folder = _preview(project, name, root)
         service = ServiceDeployment(name, project, target, root, folder, digest, run)

@@ -8,7 +8,7 @@ from typing import Final
 from mlspec.aws.action import Execution
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import spec_location
-from mlspec.aws.error_messages import DEPLOY, aws_errors
+from mlspec.aws.error_messages import aws_errors
 from mlspec.cloudformation.sam_program import RunProgram, run_program
 from mlspec.errors import StageError
 from mlspec.job import Job
@@ -16,6 +16,7 @@ from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE
 from mlspec.parts.serverless.service_deployment import ServiceDeployment
 from mlspec.parts.serverless.services import FOLDER
 from mlspec.records.terraform_outputs import FoundationOutputs, ServiceOutputs
+from mlspec.sections.delivery_tool import SERVERLESS
 from mlspec.sections.package import Package
 from mlspec.shipping import image_push
 from mlspec.shipping.target_choice import current
@@ -41,7 +42,7 @@ def apply(job: Job, name: str, target: AwsTarget, run: RunProgram = run_program)
     if not target.facts.delivery_tools:
         _say("a rehearsal creates the resources without the Serverless Framework")
         return
-    with aws_errors(DEPLOY):
+    with aws_errors(SERVERLESS.role_file):
         digest = image_push.pushed_digest(job, job.inputs, target)
         if name == SERVICE and not digest and job.need(Package).zip is None:
             raise StageError("no image to release: nothing was pushed yet", help="mlspec apply --until push")
