@@ -32,7 +32,7 @@ def create_roles(root: Path, iam: Any) -> None:
     for end, (trust, policies) in _FILES.items():
         name = f"{root.name}-{end}"
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(root / trust), MaxSessionDuration=7200)
-        for policy in policies:
+        for policy in filter(lambda policy: (root / policy).is_file(), policies):
             iam.put_role_policy(RoleName=name, PolicyName=Path(policy).stem, PolicyDocument=_document(root / policy))
 
 

@@ -107,16 +107,31 @@ def lambda_right(
     return "InvokeFunction" if name == "Invoke" else name
 
 
-ALL_OF: Mapping[str, str] = {"monitoring": "cloudwatch:{}:alarm:*", "logs": "logs:{}:log-group::log-stream:"}
+ALL: Mapping[str, str] = {"monitoring": "cloudwatch:{}:alarm:*", "logs": "logs:{}:log-group::log-stream:"}
 """Service to the resource on which AWS looks for the right to list: its answers to who has none name it."""
+NAMED: Mapping[str, tuple[str, str]] = {
+    "lambda": ("FunctionName", "lambda:{}:function:"),
+    "ecr": ("repositoryNames", "ecr:{}:repository/"),
+}
+"""Service to the key in a body that names the resource where neither the path nor another key does."""
 
 
-def resource(service: str, *request: Any, known: Callable[..., str] = iam_actions.extract_resource_arn) -> str:
-    """The resource of a request."""
-    arn = known(service, *request)
-    if service in ALL_OF and arn == "*":
-        return "arn:aws:" + ALL_OF[service].format(f"{get_region()}:{get_account_id()}")
-    return arn
+def resource(service: str, method: str, path: str, headers: Any, body: bytes, *request: Any) -> str:
+    """The resource of a request, also where MiniStack itself takes a request for one about all resources."""
+    arn = known_resource(service, method, path, headers, body, *request)
+    if arn != "*":
+        return arn
+    if tagged := re.search(rb"arn:aws:(?:cloudwatch|ecr):[\w-]+:\d+:(?:alarm:|repository/)[\w./-]+", body):
+        return tagged[0].decode("ascii")
+    if service in ALL:
+        return "arn:aws:" + ALL[service].format(f"{get_region()}:{get_account_id()}")
+    key, start = NAMED.get(service, ("", ""))
+    name = json.loads(body).get(key) if key and body.startswith(b"{") else None
+    name = name[0] if isinstance(name, list) else name
+    return f"arn:aws:{start.format(f'{get_region()}:{get_account_id()}')}{name}" if name else arn
+
+
+known_resource: Callable[..., str] = iam_actions.extract_resource_arn
 
 
 def condition(key: str, context: Any, known: Callable[..., Any] = iam_evaluator._resolve_condition_key) -> Any:
