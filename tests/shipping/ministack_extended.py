@@ -112,6 +112,7 @@ ALL: Mapping[str, str] = {"monitoring": "cloudwatch:{}:alarm:*", "logs": "logs:{
 NAMED: Mapping[str, tuple[str, str]] = {
     "lambda": ("FunctionName", "lambda:{}:function:"),
     "ecr": ("repositoryNames", "ecr:{}:repository/"),
+    "monitoring": ("AlarmNames", "cloudwatch:{}:alarm:"),
 }
 """Service to the key in a body that names the resource where neither the path nor another key does."""
 
@@ -123,7 +124,7 @@ def resource(service: str, method: str, path: str, headers: Any, body: bytes, *r
         return arn
     if tagged := re.search(rb"arn:aws:(?:cloudwatch|ecr):[\w-]+:\d+:(?:alarm:|repository/)[\w./-]+", body):
         return tagged[0].decode("ascii")
-    if service in ALL:
+    if service in ALL and ".Describe" in headers.get("x-amz-target", ""):
         return "arn:aws:" + ALL[service].format(f"{get_region()}:{get_account_id()}")
     key, start = NAMED.get(service, ("", ""))
     name = json.loads(body).get(key) if key and body.startswith(b"{") else None
