@@ -17,7 +17,7 @@ from mlspec.starters import STARTERS, contents
 from tests.sharing import once, shared_folder
 from tests.warm_python import WarmPython
 from tests.workflow_examples import examples, without_tests
-from tests.workflow_runner import Workflows, act_program, git, real_programs, recorded_programs, step_name
+from tests.workflow_runner import RECORDED, Workflows, act_program, git, real_programs, step_name, write_program
 
 pytestmark = pytest.mark.slow
 TEST = ".github/workflows/mlspec-test.yaml"
@@ -289,30 +289,33 @@ def test_the_workflows_of_a_project_in_a_subfolder(repository: Callable[..., Wor
 
 
 INTERRUPTED = """\
-case "$1" in
-  repro)
-    if [ -n "$CRASH" ]; then
-      mkdir -p .mlspec/scratch/train-1
-      echo half > .mlspec/scratch/train-1/resume.ckpt
-      exit 1
-    fi
-    echo "resumed from $(cat .mlspec/scratch/train-1/resume.ckpt)" >> "$CALLS"
-    ;;
-esac
+if [ -z "$INTERRUPT" ] || [ "$*" != "run train" ]; then exec {mlspec} "$@"; fi
+{mlspec} "$@" &
+while kill -0 $! && [ -z "$(find .mlspec/scratch -name resume.ckpt)" ]; do sleep 0.02; done
+kill -TERM $!
+wait $!
 """
+"""A training that a runner interrupts as soon as it has a checkpoint."""
 
 
-def test_the_state_of_an_interrupted_training_is_there_in_the_next_job(
-    repository: Callable[..., Workflows],
+def test_an_interrupted_training_is_resumed_in_the_next_job(
+    repository: Callable[..., Workflows], warm: WarmPython
 ) -> None:
-    """DVC is a stand-in here: a job of act has a folder of its own, and a training resumes only in the same one."""
-    tabular = repository("tabular")
+    longer = ("  max_epochs: 40\n", "  max_epochs: 100\n  checkpoint: {every_steps: 4}\n")
+    tabular = repository("tabular", ADD_CI, longer, ("  early_stopping: {monitor: valid/loss, patience: 8}\n", ""))
+    without_tests(tabular.root)
+    build(tabular)
     tabular.commit()
-    recorded_programs(tabular.folder / "bin", {"dvc": INTERRUPTED})
-    tabular.variables["CRASH"] = "1"
+    program = INTERRUPTED.format(mlspec=warm.bin / "mlspec")
+    write_program(tabular.folder / "bin" / "mlspec", RECORDED + program)
+    tabular.variables["INTERRUPT"] = "1"
     interrupted = tabular.run(TRAIN, "workflow_dispatch")
-    assert interrupted.steps["train"]["Save the state of an interrupted training"] == "success"
+    assert interrupted.steps["train"]["Save the state of an interrupted training"] == "success", interrupted
     assert interrupted.jobs == {"train": "failure"}
-    tabular.variables["CRASH"] = ""
-    assert tabular.run(TRAIN, "workflow_dispatch").jobs == {"train": "success"}
-    assert "resumed from half" in tabular.calls
+    tabular.variables["INTERRUPT"] = ""
+    finished = tabular.run(TRAIN, "workflow_dispatch")
+    assert finished.jobs == {"train": "success", "propose": "success"}, finished
+    assert ("resuming the interrupted run" in interrupted.text, "resuming the interrupted run" in finished.text) == (
+        False,
+        True,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -28,9 +29,13 @@ _FREE_OF_CHECKPOINT = frozenset({"every", "every_steps"})
 
 
 def fingerprint(job: Job) -> str:
-    """A digest of everything that a resumed run must share with the interrupted one: settings, data, user code."""
-    contents = [FORMAT, _model(job), _settings(job), _measured(job), str(job.outputs)]
-    return _digest(contents, [*(job.inputs / "data" / name for name in _DATA), *_code(job)])
+    """A digest of everything that a resumed run must share with the interrupted one: settings, data, user code.
+
+    Paths count from the root of the project, which may lie in another folder when the run resumes: another runner's,
+    or a container's.
+    """
+    contents = [FORMAT, _model(job), _settings(job), _measured(job), os.path.relpath(job.outputs, job.root)]
+    return _digest(job.root, contents, [*(job.inputs / "data" / name for name in _DATA), *_code(job)])
 
 
 def of_steps(job: Job, shapes: object) -> str:
@@ -42,16 +47,17 @@ def of_steps(job: Job, shapes: object) -> str:
     if isinstance(model, dict) and isinstance(model.get("dropout"), float | int):
         model = {**model, "dropout": model["dropout"] > 0}
     settings = [getattr(train, name) for name in _OF_STEPS]
-    return _digest([model, settings, train.optimizer.type, train.gradient_clip > 0, shapes], _code(job))
+    return _digest(job.root, [model, settings, train.optimizer.type, train.gradient_clip > 0, shapes], _code(job))
 
 
-def _digest(contents: object, files: Iterable[Path]) -> str:
+def _digest(root: Path, contents: object, files: Iterable[Path]) -> str:
     digest = hashlib.sha256(json.dumps(contents, sort_keys=True).encode())
     with paused():  # some of these files may not be inputs of the training
         for path in files:
             if path.is_file():
                 with path.open("rb") as file:
-                    digest.update(f"{path}\0".encode() + hashlib.file_digest(file, "sha256").digest())
+                    name = os.path.relpath(path, root)
+                    digest.update(f"{name}\0".encode() + hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
 
 

@@ -240,6 +240,16 @@ def test_what_a_watched_metric_means_is_something_training_depends_on(tmp_path: 
     assert fingerprint(project.job()) != before
 
 
+def test_a_run_is_recognised_after_the_project_has_moved(tmp_path: Path) -> None:
+    one, other = (projects.text(tmp_path / name) for name in ("one", "other"))
+    for project in (one, other):
+        (project.root / "artifacts" / "data").mkdir(parents=True)
+        (project.root / "artifacts" / "data" / "schema.json").write_text("{}")
+    assert fingerprint(one.job()) == fingerprint(other.job())
+    (other.root / "artifacts" / "data" / "schema.json").rename(other.root / "artifacts" / "data" / "valid.parquet")
+    assert fingerprint(one.job()) != fingerprint(other.job())
+
+
 @pytest.mark.slow
 def test_a_second_training_reads_the_pixels_of_the_first(tmp_path: Path) -> None:
     project = projects.images(tmp_path, "evaluate: {metrics: [accuracy]}\n")
