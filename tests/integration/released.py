@@ -11,8 +11,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -158,6 +159,20 @@ class Released(Workflows):
 
         keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
         return boto3.client(service, endpoint_url=self.aws, region_name="eu-west-1", **keys)
+
+    def answered(self, rows: Sequence[Mapping[str, object]]) -> dict[str, Any]:
+        """What the function that is live answers: it runs in the account, with the Python of its runtime."""
+        context = {"stage": "$default", "http": {"method": "POST", "path": "/predict", "sourceIp": "127.0.0.1"}}
+        event = {
+            "version": "2.0", "routeKey": "$default", "rawPath": "/predict", "rawQueryString": "", "requestContext": context,
+            "headers": {"content-type": "application/json"}, "body": json.dumps(rows), "isBase64Encoded": False,
+        }  # fmt: skip
+        client = self.client("lambda")
+        answer = client.invoke(FunctionName="penguins", Qualifier="live", Payload=json.dumps(event))
+        given: dict[str, Any] = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, given
+        assert given["statusCode"] == HTTPStatus.OK, given
+        return given
 
     def live(self) -> tuple[str, str]:
         """The version that the alias is on, and the digest of its code."""

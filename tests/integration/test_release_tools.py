@@ -5,6 +5,7 @@ AWS is emulated on this machine; `released.STAND_INS` has what is not real, and 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -15,6 +16,7 @@ from tests.integration.released import RELEASE, Released
 from tests.parts.sam.sam_environment import sam_folder
 from tests.parts.serverless.packages import osls
 from tests.parts.terraform.providers import provider_folder, running_provider
+from tests.scenarios.test_retraining_loop import penguins
 from tests.shipping.recorded_requests import recorded
 
 pytestmark = pytest.mark.slow
@@ -42,15 +44,28 @@ def test_a_release_and_a_rollback_by_dispatch(released: Released) -> None:
     two = released.live()
     assert (one[0], two[0], one[1] != two[1]) == ("1", "2", True)
 
+    answers = labels_and_scores(released)
+
     before = len(released.calls)
     back = released.run(RELEASE, "workflow_dispatch", {"rollback": "1"})
     assert back.jobs == {"rollback": "success"}, back
     assert released.live() == one
+    assert labels_and_scores(released) != answers, "of the other model"
     assert released.calls[before:] == ["role release"]
     refused = released.run(RELEASE, "workflow_dispatch", {"rollback": "7"})
     assert refused.jobs == {"rollback": "failure"}, refused
     assert "version not found: 7" in refused.text
     assert released.live() == one
+
+
+def labels_and_scores(released: Released) -> list[tuple[str, float]]:
+    """What the live function predicts of penguins of which it knows the species."""
+    rows = penguins(released.root)[:60]
+    inputs = [{name: value for name, value in row.items() if name != "species"} for row in rows]
+    answers = json.loads(released.answered(inputs)["body"])
+    right = [answer["label"] == row["species"] for answer, row in zip(answers, rows, strict=True)]
+    assert sum(right) > 0.9 * len(right)
+    return [(answer["label"], answer["score"]) for answer in answers]
 
 
 def test_a_release_never_trains(released: Released) -> None:
@@ -103,6 +118,7 @@ def test_a_stack_is_deployed_and_then_updated_by_its_own_program(released: Relea
         assert seen.refused == [], "the role has every right that the release needs"
         assert result.code == 0, result
         two = released.live()
+        labels_and_scores(released)
     assert (one[0], two[0], one[1] != two[1]) == ("1", "2", True)
     assert "2  live" in result.summary["ship"]
     assert "ExecuteChangeSet" in {request.operation for request in seen.changing}, "the program itself deploys"
