@@ -18,6 +18,8 @@ _BROKEN: Final = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
 """States after which AWS only deletes a stack."""
 _CANCELLED: Final = ("Resource creation cancelled", "Resource update cancelled", "Resource deletion cancelled")
 """Reasons of resources that failed because another one did."""
+_ELSEWHERE: Final = "DescribeEvents"
+"""In the reason of a stack whose template does not pass CloudFormation's own validation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,28 @@ def resource_ids(target: AwsTarget, stack: Stack) -> frozenset[str]:
 
 def failed_resources(target: AwsTarget, stack: Stack, since: datetime) -> list[FailedResource]:
     """What failed since then, the first first, without what was cancelled in consequence."""
-    return [one for one in reversed(list(_failures(target, stack, since))) if not one.reason.startswith(_CANCELLED)]
+    failed = [one for one in reversed(list(_failures(target, stack, since))) if not one.reason.startswith(_CANCELLED)]
+    known = [one for one in failed if _ELSEWHERE not in one.reason]
+    return known or _invalid_resources(target, stack, since) or failed
+
+
+def _invalid_resources(target: AwsTarget, stack: Stack, since: datetime) -> list[FailedResource]:
+    """What CloudFormation refused before it changed anything: an event of the stack only counts it."""
+    from botocore.exceptions import ClientError
+
+    client = target.client("cloudformation")
+    if not hasattr(client, "describe_events"):  # boto3 has had it since November 2025
+        return []
+    try:
+        pages = client.get_paginator("describe_events").paginate(StackName=stack.id, Filters={"FailedEvents": True})
+        events = [event for page in pages for event in page["OperationEvents"] if event["Timestamp"] >= since]
+    except ClientError:  # the roles of workflows have no right to read them
+        return []
+    return [
+        FailedResource(event["LogicalResourceId"], event.get("ResourceType", ""), event["ValidationStatusReason"])
+        for event in events
+        if event.get("ValidationStatusReason")
+    ]
 
 
 def _failures(target: AwsTarget, stack: Stack, since: datetime) -> Iterator[FailedResource]:
@@ -119,7 +142,7 @@ def delete(target: AwsTarget, name: str) -> None:
     client = target.client("cloudformation")
     client.delete_stack(StackName=name)
     try:
-        client.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 5, "MaxAttempts": 360})
+        client.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 2, "MaxAttempts": 900})
     except WaiterError:
         message = f"cloudformation stack {name} could not be deleted"
         help = f"see what holds it: aws cloudformation describe-stack-events --stack-name {name}"

@@ -19,7 +19,7 @@ from mlspec.errors import StageError
 _KEPT: Final[Mapping[str, JsonValue]] = {"DeletionPolicy": "Retain"}
 _MARK: Final[Mapping[str, JsonValue]] = {"mlspec": "kept when this stack is deleted"}
 """CloudFormation makes no update that changes policies alone: metadata of each resource change as well."""
-_WAIT: Final = {"Delay": 5, "MaxAttempts": 360}
+_WAIT: Final = {"Delay": 2, "MaxAttempts": 900}
 
 
 @dataclass(frozen=True)

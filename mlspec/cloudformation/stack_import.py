@@ -76,9 +76,8 @@ class StackImport:
             client.get_waiter("change_set_create_complete").wait(**named, WaiterConfig=_WAIT)
             client.execute_change_set(**named)
             client.get_waiter("stack_import_complete").wait(StackName=self.name, WaiterConfig=_WAIT)
-            if self.more:
-                client.update_stack(**self._update())
-                client.get_waiter("stack_update_complete").wait(StackName=self.name, WaiterConfig=_WAIT)
+            client.update_stack(**self._update())
+            client.get_waiter("stack_update_complete").wait(StackName=self.name, WaiterConfig=_WAIT)
         except WaiterError:
             reason = self._reason(client.describe_change_set(**named), since)
             delete(self.target, self.name)
@@ -98,19 +97,16 @@ class StackImport:
             "ChangeSetType": "IMPORT",
             "Description": "mlspec apply --adopt",
             "ResourcesToImport": listed,
-            **self._template(),
+            **self._template(_NONE),
         }
 
     def _update(self) -> dict[str, JsonValue]:
-        """Input of UpdateStack, which adds what the stack creates."""
-        return {"StackName": self.name, **self._template(self.more)}
+        """Input of UpdateStack, which adds the tags and what the stack creates: an import takes neither."""
+        owned: list[JsonValue] = [{"Key": name, "Value": value} for name, value in self.tags.items()]
+        return {"StackName": self.name, "Tags": owned, **self._template(self.more)}
 
-    def _template(self, more: Mapping[str, JsonValue] = _NONE) -> dict[str, JsonValue]:
-        return {
-            "TemplateBody": json.dumps(self._document(more)),
-            "Tags": [{"Key": name, "Value": value} for name, value in self.tags.items()],
-            "Capabilities": ["CAPABILITY_NAMED_IAM"],
-        }
+    def _template(self, more: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+        return {"TemplateBody": json.dumps(self._document(more)), "Capabilities": ["CAPABILITY_NAMED_IAM"]}
 
     def _document(self, more: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
         bodies: dict[str, JsonValue] = {one.id: {**one.body, **_STAYS} for one in self.resources}

@@ -1,5 +1,5 @@
-"""What CloudFormation says that a template changes. The emulated one knows resources, and neither properties nor
-replacements: these are read from the answers that AWS documents."""
+"""What CloudFormation says that a template changes. What the emulated one never answers is read from the answers that AWS
+documents: a transform that fails, and a change without details."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ from mlspec.parts.serverless import service_preview
 from mlspec.stage_context import StageContext
 from tests.conftest import CHECKOUT
 from tests.parts.serverless.packages import osls
+from tests.shipping.cloud import watched
+
+
+@pytest.fixture
+def target(stack_target: AwsTarget) -> AwsTarget:
+    """An account whose CloudFormation compares properties."""
+    return stack_target
+
 
 GROUP = "Resources: {{Logs: {{Type: 'AWS::Logs::LogGroup', Properties: {{LogGroupName: {}}}}}}}"
 BOTH = GROUP.format("one")[:-1] + ", More: {Type: 'AWS::Logs::LogGroup', Properties: {LogGroupName: two}}}"
@@ -31,6 +39,21 @@ BOTH = GROUP.format("one")[:-1] + ", More: {Type: 'AWS::Logs::LogGroup', Propert
 def change_sets(target: AwsTarget) -> list[Any]:
     listed: list[Any] = target.client("cloudformation").list_change_sets(StackName="cola")["Summaries"]
     return listed
+
+
+def created(target: AwsTarget, template: str, **parameters: str) -> Stack:
+    """The stack `cola` with that template."""
+    client = target.client("cloudformation")
+    client.create_stack(
+        StackName="cola",
+        TemplateBody=template,
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+        Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    client.get_waiter("stack_create_complete").wait(StackName="cola", WaiterConfig={"Delay": 1})
+    stack = read_stack(target, "cola")
+    assert stack
+    return stack
 
 
 def test_a_new_stack_is_planned_and_nothing_is_left(target: AwsTarget) -> None:
@@ -42,11 +65,10 @@ def test_a_new_stack_is_planned_and_nothing_is_left(target: AwsTarget) -> None:
 
 
 def test_a_change_of_a_stack_is_planned_and_not_executed(target: AwsTarget) -> None:
-    target.client("cloudformation").create_stack(StackName="cola", TemplateBody=GROUP.format("one"))
-    stack = read_stack(target, "cola")
+    stack = created(target, GROUP.format("one"))
     assert ChangeSetRequest(target, "cola", stack, GROUP.format("one")).changes() == ()
     changes = ChangeSetRequest(target, "cola", stack, BOTH).changes()
-    assert FieldChange("+", "More", new="AWS::Logs::LogGroup") in changes
+    assert changes == (FieldChange("+", "More", new="AWS::Logs::LogGroup"),)
     assert [group["logGroupName"] for group in target.client("logs").describe_log_groups()["logGroups"]] == ["one"]
     assert read_stack(target, "cola") == stack
     assert change_sets(target) == []
@@ -71,14 +93,12 @@ IN_BOTH = {
 @pytest.mark.parametrize(
     ("tool", "function"),
     [
-        ("sam", ("Function", "AWS::Serverless::Function")),
-        pytest.param(
-            "serverless", ("ServeLambdaFunction", "AWS::Lambda::Function"), marks=[pytest.mark.slow, pytest.mark.node]
-        ),
+        ("sam", "Function"),
+        pytest.param("serverless", "ServeLambdaFunction", marks=[pytest.mark.slow, pytest.mark.node]),
     ],
 )
 def test_a_plan_of_the_full_spec_is_a_change_set_that_is_deleted_again(
-    tool: str, function: tuple[str, str], target: AwsTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tool: str, function: str, target: AwsTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The templates of every section of the language: they fit a request."""
     text = FULL.read_text(encoding="utf-8").replace("iac: terraform", f"iac: {tool}")
@@ -91,7 +111,7 @@ def test_a_plan_of_the_full_spec_is_a_change_set_that_is_deleted_again(
     context = StageContext(root=tmp_path, change_set=True)
     for part, expected in (
         ("foundation", {"Repository": "AWS::ECR::Repository", "ReleaseRole": "AWS::IAM::Role"}),
-        ("service", {**IN_BOTH, function[0]: function[1]}),
+        ("service", {**IN_BOTH, function: "AWS::Lambda::Function"}),
     ):
         [action] = getattr(preview, part)(project, tmp_path / "artifacts", context, target)
         shown = {change.field: change.new for change in action.changes}
@@ -139,48 +159,90 @@ class Answering(AwsTarget):
         return self.answer
 
 
-STACK = Stack("cola", "arn:stack", "UPDATE_COMPLETE", parameters={"SecretToken": "****", "CreateOidcProvider": "true"})
+STACK = Stack("cola", "arn:stack", "UPDATE_COMPLETE")
+SERVICE = """\
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  SecretToken: {Type: String, NoEcho: true}
+  CreateOidcProvider: {Type: String}
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      RoleName: cola
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Action: "sts:AssumeRole", Principal: {Service: lambda.amazonaws.com}}]
+  Function:
+    Type: AWS::Serverless::Function
+    Properties:
+      FunctionName: cola
+      Role: arn:aws:iam::123456789012:role/cola
+      Runtime: python3.12
+      Handler: index.handle
+      InlineCode: "def handle(event, context): pass"
+      MemorySize: 512
+      Tags: {team: a}
+      AutoPublishAlias: live
+      AutoPublishAliasAllProperties: true
+      Environment: {Variables: {TOKEN: !Ref SecretToken, CREATE: !Ref CreateOidcProvider}}
+  Named:
+    Type: AWS::Logs::LogGroup
+    Properties: {LogGroupName: !Ref Role}
+  Old:
+    Type: AWS::Logs::LogGroup
+"""
 
 
-def modified(id: str, replacement: str, *targets: Mapping[str, str]) -> Mapping[str, Any]:
-    details = [{"Target": target} for target in targets]
-    change = {"Action": "Modify", "LogicalResourceId": id, "ResourceType": "AWS::X", "Replacement": replacement}
-    return {"Type": "Resource", "ResourceChange": {**change, "Details": details}}
-
-
-def test_properties_and_replacements_are_shown() -> None:
-    changes = [
-        modified("Function", "False", {"Attribute": "Properties", "Name": "MemorySize"}, {"Attribute": "Tags"}),
-        modified("Role", "True", {"Attribute": "Properties", "Name": "RoleName"}),
-        modified("Alias", "Conditional"),
-        {"ResourceChange": {"Action": "Remove", "LogicalResourceId": "Old", "ResourceType": "AWS::Y"}},
-    ]
-    target = Answering("aws", "eu-west-1", answer={"Status": "CREATE_COMPLETE", "Changes": changes})
-    request = ChangeSetRequest(target, "cola", STACK, "{}", {"SecretToken": "", "CreateOidcProvider": "false"})
-    assert request.changes() == (
-        FieldChange("~", "Function MemorySize"),
-        FieldChange("~", "Function Tags"),
-        FieldChange("~", "Role RoleName (replaced)"),
-        FieldChange("~", "Alias (possibly replaced)"),
-        FieldChange("-", "Old", old="AWS::Y"),
-    )
-    [(_, created), (last, _)] = target.calls
-    assert created["ChangeSetType"] == "UPDATE"
-    assert created["Parameters"] == [
+def test_properties_and_replacements_are_shown(target: AwsTarget) -> None:
+    stack, calls = created(target, SERVICE, SecretToken="s", CreateOidcProvider="true"), watched(target)
+    text = SERVICE.replace("512", "1024").replace("RoleName: cola", "RoleName: other").partition("  Old:")[0]
+    request = ChangeSetRequest(target, "cola", stack, text, {"SecretToken": "", "CreateOidcProvider": "true"})
+    version = ("FunctionVersion", "AWS::Lambda::Version")
+    assert {
+        (one.sign, one.field[: -10 if version[0] in one.field else None], one.old, one.new) for one in request.changes()
+    } == {
+        ("~", "Function MemorySize", None, None),
+        ("+", version[0], None, version[1]),
+        ("-", version[0], version[1], None),
+        ("~", "Role RoleName (replaced)", None, None),
+        ("~", "Named LogGroupName (possibly replaced)", None, None),
+        ("-", "Old", "AWS::Logs::LogGroup", None),
+    }
+    [sent] = [given for _, operation, given in calls.recorded if operation == "CreateChangeSet"]
+    assert sent["ChangeSetType"] == "UPDATE"
+    assert sent["Parameters"] == [
         {"ParameterKey": "SecretToken", "UsePreviousValue": True},
-        {"ParameterKey": "CreateOidcProvider", "ParameterValue": "false"},
+        {"ParameterKey": "CreateOidcProvider", "ParameterValue": "true"},
     ], "a secret that has no value here keeps that of the stack"
-    assert last == "delete"
+    assert change_sets(target) == []
 
 
-def test_a_template_that_cloudformation_refuses_is_an_error_and_the_change_set_is_deleted() -> None:
+def test_parameters_and_tags_change_properties(target: AwsTarget) -> None:
+    stack = created(target, SERVICE, SecretToken="s", CreateOidcProvider="true")
+
+    def changes(text: str = SERVICE, secret: str = "", create: str = "true") -> set[str]:
+        parameters = {"SecretToken": secret, "CreateOidcProvider": create}
+        request = ChangeSetRequest(target, "cola", stack, text, parameters)
+        return {one.field for one in request.changes() if "Version" not in one.field}
+
+    assert changes() == set(), "the secret without a value is that of the stack"
+    assert changes(secret="another") == changes(create="false") == {"Function Environment"}
+    assert changes(SERVICE.replace("team: a", "team: b")) == {"Function Tags"}
+
+
+def test_a_change_without_details_is_one_line() -> None:
+    """As AWS documents it; the emulated CloudFormation names each property."""
+    change = {"Action": "Modify", "LogicalResourceId": "Alias", "ResourceType": "AWS::X", "Replacement": "Conditional"}
+    answer = {"Status": "CREATE_COMPLETE", "Changes": [{"Type": "Resource", "ResourceChange": change}]}
+    target = Answering("aws", "eu-west-1", answer=answer)
+    assert ChangeSetRequest(target, "cola", STACK, "{}").changes() == (FieldChange("~", "Alias (possibly replaced)"),)
+    assert [call for call, _ in target.calls] == ["create", "delete"]
+
+
+def test_a_transform_that_fails_is_an_error_and_the_change_set_is_deleted() -> None:
+    """The emulated CloudFormation refuses the request itself."""
     target = Answering("aws", "eu-west-1", answer={"Status": "FAILED", "StatusReason": "Transform failed: no Role"})
     with pytest.raises(StageError, match="cloudformation refuses the template of cola: Transform failed: no Role"):
         ChangeSetRequest(target, "cola", STACK, "{}").changes()
     assert [call for call, _ in target.calls] == ["create", "delete"]
-
-
-def test_a_change_set_without_changes_is_accepted() -> None:
-    reason = "The submitted information didn't contain changes. Submit different information to create a change set."
-    target = Answering("aws", "eu-west-1", answer={"Status": "FAILED", "StatusReason": reason})
-    assert ChangeSetRequest(target, "cola", STACK, "{}").changes() == ()

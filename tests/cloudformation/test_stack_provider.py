@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import WaiterError
 
 from mlspec.aws.action import Action
 from mlspec.aws.aws_target import AwsTarget
+from mlspec.cloudformation.existing_stack import read_stack
 from mlspec.cloudformation.sam_program import SamDeployment
 from mlspec.cloudformation.stack_provider import StackProvider, line_of
 from mlspec.errors import StageError
@@ -92,6 +94,35 @@ def test_what_failed_is_named_with_its_line(tmp_path: Path) -> None:
         "template.yaml:2: Role (AWS::X): cola already exists",
         "template.yaml:5: FunctionAliaslive (AWS::X): Rollback successful",
     ]
+
+
+def test_what_a_stack_could_not_create_is_named_with_its_line(stack_target: AwsTarget, tmp_path: Path) -> None:
+    """The events of a real failure: the others are of resources that are removed for it."""
+    template = "Resources:\n  Other:\n    Type: AWS::Logs::LogGroup\n\n  Bucket:\n" + (
+        "    Type: AWS::S3::Bucket\n    Properties: {BucketName: taken}\n    DependsOn: [Other]\n"
+    )
+    (tmp_path / "template.yaml").write_text(template)
+    client = stack_target.client("cloudformation")
+    place = {"LocationConstraint": "eu-west-1"}
+    stack_target.client("s3").create_bucket(Bucket="taken", CreateBucketConfiguration=place)
+
+    def run(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> tuple[int, str]:
+        client.create_stack(StackName="cola", TemplateBody=template)
+        with pytest.raises(WaiterError, match="ROLLBACK_COMPLETE"):
+            client.get_waiter("stack_create_complete").wait(StackName="cola", WaiterConfig={"Delay": 1})
+        return 1, "Error: it failed"
+
+    deployment = SamDeployment(
+        "cola", tmp_path / "t.yaml", tmp_path / "samconfig.toml", "service", "eu-west-1", tmp_path, {}, run=run
+    )
+    provider = StackProvider(stack_target, tmp_path, "template.yaml", deployment)
+    with pytest.raises(StageError) as caught:
+        provider.apply(Action("stack", "cola", "deploy", ()))
+    [line] = caught.value.message.split(": ", 1)[1].split("\n  ")
+    assert line.startswith("template.yaml:5: Bucket (AWS::S3::Bucket): ")
+    assert line.endswith("'taken' already exists.")
+    provider.apply(Action("stack", "cola", "delete", ()))
+    assert read_stack(stack_target, "cola") is None
 
 
 def test_without_an_event_the_output_is_shown(tmp_path: Path) -> None:

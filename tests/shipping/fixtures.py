@@ -16,7 +16,7 @@ from tests.aws_models import keep_models
 from tests.conftest import missing
 from tests.shipping.cloud import REGISTRY, BuiltImages, Run, Shipped, registry_runs, spec
 from tests.shipping.shown_requests import Watch, watching
-from tests.shipping.stack_account import stack_account
+from tests.shipping.stack_account import empty_account, stack_account
 from tests.warm_python import WarmPython
 
 
@@ -47,6 +47,13 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an emulated AWS that deploys stacks and runs functions."""
     with stack_account(tmp_path_factory.mktemp("ministack")) as address:
         yield address
+
+
+@pytest.fixture
+def stack_target(ministack: str) -> AwsTarget:
+    """That account, empty, beside the same registry. A module whose projects deploy stacks to it has it for `target`."""
+    empty_account(ministack)
+    return AwsTarget("aws", "eu-west-1", ministack, REGISTRY, ("testing", "testing"))
 
 
 @pytest.fixture(scope="session")
@@ -110,9 +117,9 @@ def watch() -> Iterator[Watch]:
 
 
 @pytest.fixture
-def mlspec(moto: str, warm: WarmPython, tmp_path: Path) -> Run:
+def mlspec(target: AwsTarget, warm: WarmPython, tmp_path: Path) -> Run:
     """The program in a project's folder, with an emulated AWS for AWS. Gives exit code, stdout, stderr."""
-    aws = {"AWS_ENDPOINT_URL": moto, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    aws = target.environ
 
     def run(project: Shipped, *arguments: str, **environment: str) -> tuple[int, str, str]:
         done = subprocess.run(

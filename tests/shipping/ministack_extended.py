@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.loaders import Loader
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
-from ministack.core.responses import get_account_id, get_region
-from ministack.services import budgets, cloudwatch, ecr, iam, lambda_svc
-from ministack.services.cloudformation import changesets
-from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as HANDLERS
+from ministack.core.responses import error_response_json, get_account_id, get_region
+from ministack.services import apigateway, budgets, cloudwatch, ecr, iam, lambda_svc, s3
+from ministack.services.cloudformation import changesets, provisioners
 
 Properties = dict[str, Any]
 Created = tuple[str, dict[str, Any]]
@@ -35,6 +34,14 @@ def create_oidc_provider(logical_id: str, properties: Properties, stack: str) ->
     if status >= 400:
         raise ValueError(body)
     arn = f"arn:aws:iam::{get_account_id()}:oidc-provider/{properties['Url'].removeprefix('https://')}"
+    return arn, {"Arn": arn}
+
+
+def update_oidc_provider(arn: str, old: Properties, new: Properties, stack: str) -> Created:
+    """Its clients and its thumbprints; the URL of a provider never changes."""
+    assert new["Url"] == old["Url"]
+    known = iam._oidc_providers[arn]
+    known |= {"ClientIDList": list(new.get("ClientIdList", ())), "ThumbprintList": list(new.get("ThumbprintList", ()))}
     return arn, {"Arn": arn}
 
 
@@ -62,30 +69,76 @@ def version(arn: str) -> dict[str, Any] | None:
     return function and {**function["aliases"], **function["versions"]}.get(qualifier)
 
 
-LOOKUPS: Mapping[str, tuple[str, Callable[[str], Any], Callable[[str], Created]]] = {
-    "AWS::CloudWatch::Alarm": ("AlarmName", cloudwatch._alarms.get, lambda name: (name, {})),
-    "AWS::ECR::Repository": (
-        "RepositoryName",
+def url(arn: str) -> Properties | None:
+    """What is known of the address of an alias."""
+    known: Properties | None = lambda_svc._function_urls.get(arn.partition(":function:")[2])
+    return known
+
+
+def url_attributes(arn: str) -> Properties:
+    """The attributes of an address."""
+    known = url(arn)
+    assert known
+    return {"FunctionArn": arn, "FunctionUrl": known["FunctionUrl"]}
+
+
+def repository(known: Properties) -> Properties:
+    """The attributes of a repository."""
+    return {"Arn": known["repositoryArn"], "RepositoryUri": known["repositoryUri"]}
+
+
+class Import(NamedTuple):
+    """How resources of a type are imported."""
+
+    keys: tuple[str, ...]
+    """What identifies one."""
+    lookup: Callable[..., Any]
+    """Takes their values: what MiniStack knows of it."""
+    read: Callable[..., Created]
+    """Takes them too: the physical id and the attributes."""
+
+
+IMPORTS: Mapping[str, Import] = {
+    "AWS::ApiGatewayV2::Api": Import(
+        ("ApiId",),
+        apigateway._apis.get,
+        lambda api: (api, {"ApiId": api, "ApiEndpoint": apigateway._apis[api]["apiEndpoint"]}),
+    ),
+    "AWS::ApiGatewayV2::Integration": Import(
+        ("ApiId", "IntegrationId"),
+        lambda api, number: apigateway._integrations.get(api, {}).get(number),
+        lambda api, number: (number, {"IntegrationId": number}),
+    ),
+    "AWS::ApiGatewayV2::Route": Import(
+        ("ApiId", "RouteId"),
+        lambda api, number: apigateway._routes.get(api, {}).get(number),
+        lambda api, number: (f"{api}/{number}", {"RouteId": number}),
+    ),
+    "AWS::ApiGatewayV2::Stage": Import(
+        ("ApiId", "StageName"),
+        lambda api, name: apigateway._stages.get(api, {}).get(name),
+        lambda api, name: (name, {"StageName": name}),
+    ),
+    "AWS::CloudWatch::Alarm": Import(("AlarmName",), cloudwatch._alarms.get, lambda name: (name, {})),
+    "AWS::ECR::Repository": Import(
+        ("RepositoryName",),
         ecr._repositories.get,
-        lambda name: (name, {"Arn": ecr._repositories[name]["repositoryArn"]}),
+        lambda name: (name, repository(ecr._repositories[name])),
     ),
-    "AWS::IAM::OIDCProvider": ("Arn", iam._oidc_providers.get, lambda arn: (arn, {"Arn": arn})),
-    "AWS::Lambda::Alias": ("AliasArn", version, lambda arn: (arn, {"AliasArn": arn})),
-    "AWS::Lambda::Url": (
-        "FunctionArn",
-        lambda arn: lambda_svc._function_urls.get(arn.partition(":function:")[2]),
-        lambda arn: (arn.partition(":function:")[2], {"FunctionArn": arn}),
+    "AWS::IAM::OIDCProvider": Import(("Arn",), iam._oidc_providers.get, lambda arn: (arn, {"Arn": arn})),
+    "AWS::Lambda::Alias": Import(("AliasArn",), version, lambda arn: (arn, {"AliasArn": arn})),
+    "AWS::Lambda::Url": Import(
+        ("FunctionArn",), url, lambda arn: (arn.partition(":function:")[2], url_attributes(arn))
     ),
-    "AWS::Lambda::Version": ("FunctionArn", version, lambda arn: (arn, {"Version": arn.rpartition(":")[2]})),
+    "AWS::Lambda::Version": Import(("FunctionArn",), version, lambda arn: (arn, {"Version": arn.rpartition(":")[2]})),
+    "AWS::S3::BucketPolicy": Import(("Bucket",), s3._bucket_policies.get, lambda name: (f"{name}-policy", {})),
 }
-"""Type to what identifies a resource, how it is looked up, and what an import gives: the physical id and the attributes."""
 
 
-def problem(type: str, lookup: Callable[[str], Any]) -> Callable[[str], str | None]:
+def problem(type: str, lookup: Callable[..., Any]) -> Callable[..., str | None]:
     """Why a resource cannot be imported; None where it can."""
-    return lambda value: (
-        None if lookup(value) else f"Resource of type '{type}' with identifier '{value}' was not found."
-    )
+    reason = f"Resource of type '{type}' with identifier '{{}}' was not found."
+    return lambda *values: None if lookup(*values) else reason.format("|".join(values))
 
 
 def lambda_routes() -> list[tuple[str, re.Pattern[str], str]]:
@@ -140,24 +193,62 @@ def condition(key: str, context: Any, known: Callable[..., Any] = iam_evaluator.
     return "true" if key.lower() == "aws:securetransport" else known(key, context)
 
 
+def describe_images(request: Properties, known: Callable[..., Any] = ecr._describe_images) -> Any:
+    """An error for an image that is not there, as AWS answers; MiniStack leaves it out of a list."""
+    answer, images = known(request), request.get("imageIds")
+    if images and answer[0] == 200 and not json.loads(answer[2])["imageDetails"]:
+        return error_response_json("ImageNotFoundException", f"The image with imageId {images} does not exist", 400)
+    return answer
+
+
+def put_metric_alarm(
+    params: Properties, request: Properties, *protocol: bool, known: Callable[..., Any] = cloudwatch._put_metric_alarm
+) -> Any:
+    """Also keeps what an alarm computes from several metrics."""
+    answer = known(params, request, *protocol)
+    if answer[0] == 200:
+        cloudwatch._alarms[request["AlarmName"]] |= computed(request)
+    return answer
+
+
+def alarm(
+    name: str, properties: Properties, known: Callable[..., Properties] = provisioners._cw_metric_alarm_record
+) -> Any:
+    """The same of an alarm of a stack, which MiniStack refuses."""
+    single = {"MetricName": "computed", "Namespace": "computed"} if "Metrics" in properties else {}
+    record = known(name, {key: each for key, each in properties.items() if key != "Metrics"} | single)
+    return record | computed(properties)
+
+
+def computed(properties: Properties) -> Properties:
+    """What MiniStack leaves out of an alarm, without its defaults for a single metric."""
+    more = {key: properties[key] for key in ("EvaluateLowSampleCountPercentile", "Metrics") if key in properties}
+    return more | (dict.fromkeys(("MetricName", "Namespace", "Period", "Statistic")) if "Metrics" in more else {})
+
+
 def extend() -> None:
     """Add the resources, the imports, and the exact names of rights."""
     iam_evaluator._resolve_condition_key = condition
     iam_actions._lambda_action = lambda_right
     iam_actions.extract_resource_arn = resource
-    HANDLERS["AWS::IAM::OIDCProvider"] = {
+    ecr._describe_images, cloudwatch._put_metric_alarm = describe_images, put_metric_alarm
+    provisioners._cw_metric_alarm_record = alarm
+    provisioners._RESOURCE_HANDLERS["AWS::IAM::OIDCProvider"] = {
         "create": create_oidc_provider,
+        "update": update_oidc_provider,
         "delete": lambda arn, properties: iam._oidc_providers.pop(arn, None),
     }
-    HANDLERS["AWS::Budgets::Budget"] = {
+    provisioners._RESOURCE_HANDLERS["AWS::Budgets::Budget"] = {
         "create": create_budget,
         "delete": lambda name, properties: budgets._delete_budget({"BudgetName": name}),
     }
     for type, property in (("Application", "ApplicationName"), ("DeploymentGroup", "DeploymentGroupName")):
-        HANDLERS[f"AWS::CodeDeploy::{type}"] = {"create": named(property), "delete": nothing}
-    for type, (key, lookup, read) in LOOKUPS.items():
-        HANDLERS[type]["import"] = lambda identifier, key=key, read=read: read(identifier[key])
-        changesets._IMPORT_LOOKUPS[type] = ((key,), problem(type, lookup))
+        provisioners._RESOURCE_HANDLERS[f"AWS::CodeDeploy::{type}"] = {"create": named(property), "delete": nothing}
+    for type, one in IMPORTS.items():
+        provisioners._RESOURCE_HANDLERS[type]["import"] = lambda identifier, one=one: one.read(
+            *(identifier[key] for key in one.keys)
+        )
+        changesets._IMPORT_LOOKUPS[type] = (one.keys, problem(type, one.lookup))
 
 
 if __name__ == "__main__":

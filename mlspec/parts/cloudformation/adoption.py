@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -58,24 +58,34 @@ _UNCOMPARED: Final = ("image-tag", "release-history", "version", "alias")
 """Kinds of actions that no resource of the stack is about."""
 
 
-def service_import(desired: DesiredFunction, stack: str, ids: Mapping[str, str], zipped: Path) -> StackImport | None:
+@dataclass(frozen=True, slots=True)
+class ToolTemplate:
+    """How a tool's own template describes what `service_resources` describes."""
+
+    ids: Mapping[str, str] = field(default_factory=dict)
+    """Its logical ids where they differ."""
+    fixed: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
+    """Properties by types that differ, None for one that it leaves out: those that CloudFormation never changes. With
+    others than the import's the first deployment would create the resource again, which exists."""
+
+
+def service_import(desired: DesiredFunction, stack: str, tool: ToolTemplate, zipped: Path) -> StackImport | None:
     """The import of the function and what belongs to it, or of the role and the log groups that one left; None
-    where nothing exists. `ids` are the logical ids of the tool where they differ from those of `service_resources`,
-    `zipped` is the zip that the first deployment releases, where the package is one.
+    where nothing exists. `zipped` is the zip that the first deployment releases, where the package is one.
 
     Raises StageError for a resource of another project or stack, for a function that is not as the spec describes it,
     and where the first deployment would have no version to publish.
     """
     function = read_function(desired.target, desired.name)
     if function is None:
-        return imported(desired, stack, _left(desired), ids)
+        return imported(desired, stack, _left(desired), tool)
     check_owner(desired.target, desired.name, desired.spec.arn, desired.project, function)
     check_no_stack(f"lambda function {desired.name}", function.tags, desired.target)
     live = alias.read(desired.target, desired.name, desired.alias)
     _check_adoptable(desired, function, live)
     _check_release(desired, function, zipped)
     assert live, "a function that is as the spec describes it has its alias"
-    return imported(desired, stack, [*_left(desired), *_function(desired, function, live)], ids)
+    return imported(desired, stack, [*_left(desired), *_function(desired, function, live)], tool)
 
 
 def _check_adoptable(desired: DesiredFunction, function: Function, live: Alias | None) -> None:
@@ -164,17 +174,25 @@ def _api_identifiers(desired: DesiredFunction) -> dict[str, tuple[str, ...]]:
 
 
 def imported(
-    desired: DesiredFunction, stack: str, resources: Iterable[Adopted], ids: Mapping[str, str]
+    desired: DesiredFunction, stack: str, resources: Iterable[Adopted], tool: ToolTemplate
 ) -> StackImport | None:
     """The import of these resources into the stack of that name; None without any."""
     taken = tuple(
         ImportedResource(
-            ids.get(one.id, one.id), _renamed(one.to_json(), ids), dict(zip(IDENTIFIERS[one.type], values, strict=True))
+            tool.ids.get(one.id, one.id), _body(one, tool), dict(zip(IDENTIFIERS[one.type], values, strict=True))
         )
         for one, values in resources
     )
     owned = tags(desired.project, desired.target.owner.source)
     return StackImport(desired.target, stack, taken, owned) if taken else None
+
+
+def _body(resource: CloudFormationResource, tool: ToolTemplate) -> dict[str, JsonValue]:
+    """As the tool describes it. An import creates nothing in an order that its new references would repeat."""
+    if (fixed := tool.fixed.get(resource.type)) is not None:
+        properties = {name: value for name, value in {**resource.properties, **fixed}.items() if value is not None}
+        resource = replace(resource, properties=properties, depends_on=())
+    return _renamed(resource.to_json(), tool.ids)
 
 
 def _renamed(body: dict[str, JsonValue], ids: Mapping[str, str]) -> dict[str, JsonValue]:

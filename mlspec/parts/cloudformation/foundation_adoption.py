@@ -21,7 +21,7 @@ from mlspec.cloudformation.stack_template import StackTemplate
 from mlspec.errors import StageError
 from mlspec.parts.ci.data_roles import data_roles
 from mlspec.parts.cloudformation import foundation_resources
-from mlspec.parts.cloudformation.adoption import Adopted, imported
+from mlspec.parts.cloudformation.adoption import Adopted, ToolTemplate, imported
 from mlspec.parts.cloudformation.cloudformation_resource import CloudFormationResource, without_empty
 from mlspec.sections.budget import CostBudget
 from mlspec.sections.ci import Ci
@@ -35,7 +35,7 @@ def foundation_import(spec: Spec, desired: DesiredFunction, stack: str) -> Stack
     """The import of what exists; None where nothing does. Raises StageError for what is another project's."""
     check_budget(spec, desired)
     existing = [*_repository(desired), *_bucket(spec, desired), *_roles(spec, desired), *_provider(spec, desired)]
-    return imported(desired, stack, existing, {})
+    return imported(desired, stack, existing, ToolTemplate())
 
 
 def check_bucket(spec: Spec, desired: DesiredFunction, current: StackTemplate | None) -> None:

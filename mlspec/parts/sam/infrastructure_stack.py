@@ -29,8 +29,8 @@ from mlspec.cloudformation.stack_template import StackTemplate
 from mlspec.errors import StageError
 from mlspec.job import write_text
 from mlspec.parts.cloudformation import service_resources
-from mlspec.parts.cloudformation.adoption import service_import
-from mlspec.parts.cloudformation.cloudformation_resource import GITHUB_REPOSITORY
+from mlspec.parts.cloudformation.adoption import ToolTemplate, service_import
+from mlspec.parts.cloudformation.cloudformation_resource import GITHUB_REPOSITORY, ref
 from mlspec.parts.cloudformation.foundation_adoption import (
     check_bucket,
     check_budget,
@@ -116,7 +116,9 @@ class InfrastructureStack:
         if self.part == FOUNDATION:
             return foundation_import(self.spec, self._desired, self.name)
         ids = {service_resources.ALIAS: f"Function{service_resources.ALIAS}{self._desired.alias}", "Url": "FunctionUrl"}
-        return service_import(self._desired, self.name, ids, self.root / "artifacts" / "function.zip")
+        address = {"TargetFunctionArn": ref(service_resources.ALIAS), "Qualifier": None}
+        tool = ToolTemplate(ids, {"AWS::Lambda::Url": address})
+        return service_import(self._desired, self.name, tool, self.root / "artifacts" / "function.zip")
 
     def _check(self, stack: Stack | None, name: str, desired: DesiredFunction, taken: StackImport | None) -> None:
         if (stack is None or stack.is_empty) and taken is None:

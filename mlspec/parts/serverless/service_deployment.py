@@ -27,7 +27,7 @@ from mlspec.cloudformation.stack_import import StackImport
 from mlspec.cloudformation.stack_template import StackTemplate, TemplateResource
 from mlspec.errors import StageError
 from mlspec.parts.cloudformation import service_resources
-from mlspec.parts.cloudformation.adoption import service_import
+from mlspec.parts.cloudformation.adoption import ToolTemplate, service_import
 from mlspec.parts.cloudformation.foundation_adoption import (
     check_bucket,
     check_budget,
@@ -133,7 +133,9 @@ class ServiceDeployment:
         if self.name == FOUNDATION:
             return foundation_import(self.spec, self._desired, self.stack)
         ids = {service_resources.FUNCTION: FUNCTION_ID, service_resources.LOG_GROUP: LOG_GROUP_ID}
-        return service_import(self._desired, self.stack, ids, self.root / "artifacts" / "function.zip")
+        zipped = self._desired.spec.package.zip is not None
+        tool = ToolTemplate(ids, {"AWS::Lambda::Function": {"PackageType": None}} if zipped else {})
+        return service_import(self._desired, self.stack, tool, self.root / "artifacts" / "function.zip")
 
     def _check(self, stack: Stack | None, current: StackTemplate | None, taken: StackImport | None) -> None:
         if stack is not None:
