@@ -14,7 +14,7 @@ from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.policy_document import PolicyDocument, Statement
 
 _STACK: Final = (
-    "CreateChangeSet", "DeleteChangeSet", "DescribeChangeSet", "DescribeStackEvents",
+    "CreateChangeSet", "DeleteChangeSet", "DescribeChangeSet", "DescribeEvents", "DescribeStackEvents",
     "DescribeStacks", "ExecuteChangeSet", "GetTemplate", "ListStackResources",
 )  # fmt: skip
 _READ_FUNCTION: Final = ("ListTags", "ListVersionsByFunction", "GetFunctionCodeSigningConfig",

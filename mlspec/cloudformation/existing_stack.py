@@ -116,7 +116,7 @@ def _invalid_resources(target: AwsTarget, stack: Stack, since: datetime) -> list
     try:
         pages = client.get_paginator("describe_events").paginate(StackName=stack.id, Filters={"FailedEvents": True})
         events = [event for page in pages for event in page["OperationEvents"] if event["Timestamp"] >= since]
-    except ClientError:  # the roles of workflows have no right to read them
+    except ClientError:  # a role that an earlier foundation created has no right to read them
         return []
     return [
         FailedResource(event["LogicalResourceId"], event.get("ResourceType", ""), event["ValidationStatusReason"])
