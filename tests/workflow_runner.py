@@ -18,11 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mlspec.parts.ci.action_pins import ACTIONS
 from tests.conftest import missing
 from tests.warm_python import WarmPython
+from tests.yaml_text import parsed
 
 _UPLOAD = """\
 name: upload-artifact
@@ -288,7 +287,7 @@ class Workflows:
 
     def jobs(self, workflow: str) -> dict[str, Any]:
         """The jobs of a workflow, as they are in its file."""
-        jobs: dict[str, Any] = yaml.safe_load((self.root / workflow).read_text(encoding="utf-8"))["jobs"]
+        jobs: dict[str, Any] = parsed((self.root / workflow).read_text(encoding="utf-8"))["jobs"]
         return jobs
 
     @property

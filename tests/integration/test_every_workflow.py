@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import yaml
 
 from tests.workflow_examples import projects
 from tests.workflow_runner import WorkflowResult, Workflows, act_program, recorded_programs, step_name
+from tests.yaml_text import parsed
 
 pytestmark = pytest.mark.slow
 NOT_RUN: Final[Mapping[str, str]] = {}
@@ -155,7 +155,7 @@ class Execution:
 
 def events(workflow: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The events of a workflow, each with a payload; a dispatch with its defaults, then with its texts filled in."""
-    triggers = yaml.safe_load(workflow.read_text(encoding="utf-8"))[True]  # YAML 1.1 reads `on` as true
+    triggers = parsed(workflow.read_text(encoding="utf-8"))[True]  # YAML 1.1 reads `on` as true
     for name in triggers:
         inputs = (triggers[name] or {}).get("inputs", {}) if name == "workflow_dispatch" else {}
         chosen = {key: str(value.get("default", "")).lower() for key, value in inputs.items()}
@@ -201,7 +201,7 @@ def executions(tmp_path_factory: pytest.TempPathFactory) -> list[Execution]:
         repository.commit()
         for workflow in sorted((root / ".github" / "workflows").glob("*.yaml")):
             text = ONLY_NAMES.sub("", workflow.read_text(encoding="utf-8").replace(name, "NAME"))
-            jobs, new = yaml.safe_load(text)["jobs"], []
+            jobs, new = parsed(text)["jobs"], []
             for event, payload in events(workflow):
                 shown = behaviours(jobs, event, payload["inputs"])
                 new += [] if shown <= seen else [(event, payload)]

@@ -8,11 +8,11 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 from omegaconf import OmegaConf
 
 from mlspec.errors import SpecError
 from tests.parts.targets import BASE, EXPORT, PACKAGE, REGISTRY, files
+from tests.yaml_text import parsed
 
 TEXT = (
     "A \"quoted\" 'one' $(touch x) `id` $${HOME} {= x =} {% raw %} \\ # %{x} <script> --> */ EOF\n"
@@ -37,7 +37,7 @@ def test_every_file_still_reads_as_what_it_is(tmp_path: Path) -> None:
         elif path.endswith(".ndjson"):
             assert [json.loads(line)["type"] for line in text.splitlines()] == ["index-pattern", "dashboard"]
         elif path.endswith((".yaml", ".yml")):
-            yaml.safe_load(text)
+            parsed(text)
         elif path.endswith(".py"):
             ast.parse(text)
 
@@ -73,7 +73,7 @@ def test_the_folder_of_a_pretrained_model_is_read_as_it_is_called(folder: str, t
     spec = re.sub(r"(?m)^model: .*\n", lambda _: model, BASE) + EXPORT + "ci: {github: {}}\n"
     generated = files(tmp_path, "", spec)
     # DVC and Hydra read `\${` as the characters themselves.
-    stage = yaml.safe_load(generated["dvc.yaml"])["stages"]["train"]
+    stage = parsed(generated["dvc.yaml"])["stages"]["train"]
     assert folder.replace("${", "\\${") in stage["deps"]
     assert OmegaConf.create(generated["conf/model/default.yaml"]).pretrained == folder
     assert not [path for path, text in generated.items() if path.startswith(".github") and folder in text]

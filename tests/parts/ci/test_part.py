@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-import yaml
 
 from mlspec.errors import SpecError
 from mlspec.parts.ci import action_pins
 from tests.parts.targets import BASE, EXPORT, IN_GIT, LAMBDA, PACKAGE, REGISTRY, build, codes, files, write
+from tests.yaml_text import parsed
 
 FOLDER = ".github/workflows/mlspec-"
 REMOTE = BASE.replace("data:\n", "data:\n  remote: s3://my-bucket/dvc\n")
@@ -55,7 +55,7 @@ def test_every_action_is_pinned_by_commit(tmp_path: Path) -> None:
 
 
 def jobs(folder: Path, name: str, text: str, base: str = BASE) -> dict[str, dict[str, object]]:
-    result: dict[str, dict[str, object]] = yaml.safe_load(files(folder, text, base)[f"{FOLDER}{name}.yaml"])["jobs"]
+    result: dict[str, dict[str, object]] = parsed(files(folder, text, base)[f"{FOLDER}{name}.yaml"])["jobs"]
     return result
 
 
@@ -162,7 +162,7 @@ SHORT = "Check the data and train two steps"
 
 def test_a_short_training_runs_without_a_section_of_tests(tmp_path: Path) -> None:
     test = files(tmp_path, EXPORT + "ci:\n", IN_GIT)[FOLDER + "test.yaml"]
-    job = yaml.safe_load(test)["jobs"]["test"]
+    job = parsed(test)["jobs"]["test"]
     commands = str(script(job, SHORT)["run"]).splitlines()
     assert commands == ["mlspec run data", "mlspec run train train.max_steps=2", "mlspec run export"]
     assert "pytest" not in str(job["steps"])
@@ -225,7 +225,7 @@ def keyless(text: str, identity: str = IDENTITY, issuer: str = ISSUER) -> str:
 )
 def test_the_training_may_sign_without_a_key(base: str, why: str, tmp_path: Path) -> None:
     text = files(tmp_path, keyless(EXPORT) + "ci:\n", base)[FOLDER + "train.yaml"]
-    train = yaml.safe_load(text)["jobs"]["train"]
+    train = parsed(text)["jobs"]["train"]
     assert train["permissions"] == {"contents": "read", "id-token": "write"}
     assert f"id-token: write # {why}\n" in text
     assert "PIP_EXTRA_INDEX_URL" not in text, "any package on it could sign"
@@ -294,7 +294,7 @@ def test_no_expression_is_inside_a_script(tmp_path: Path) -> None:
     generated = files(tmp_path, LAMBDA + "ci: {github: {train_on: [pull_request, push]}}\n", REMOTE)
     for path, text in generated.items():
         if path.startswith(".github"):
-            steps = [s for job in yaml.safe_load(text)["jobs"].values() for s in job["steps"]]
+            steps = [s for job in parsed(text)["jobs"].values() for s in job["steps"]]
             assert not [s for s in steps if "${{" in s.get("run", "")]
 
 
@@ -305,7 +305,7 @@ def test_a_project_in_a_subfolder(tmp_path: Path) -> None:
     created = {f.path: f for f in build(folder, PACKAGE + "ci:\n").files if f.part == "ci"}
     assert set(created) == {f".github/workflows/mlspec-cola-{n}.yaml" for n in ("test", "train", "release")}
     assert {f.anchor for f in created.values()} == {"repository"}
-    test = yaml.safe_load(created[".github/workflows/mlspec-cola-test.yaml"].text)
+    test = parsed(created[".github/workflows/mlspec-cola-test.yaml"].text)
     assert test["defaults"]["run"]["working-directory"] == "ml/cola"
     assert test[True]["pull_request"]["paths"] == ["ml/cola/**", ".github/workflows/mlspec-cola-test.yaml"]
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from mlspec.source.project_context import ProjectContext, look
 from mlspec.source.reader import read
 from mlspec.spec.check import check
 from tests.parts.targets import BASE, LAMBDA
+from tests.yaml_text import parsed
 
 REMOTE = BASE.replace("data:\n", "data:\n  track: git\n  remote: s3://my-bucket/dvc\n")
 SPEC = REMOTE + LAMBDA + "test:\nci: {github: {train_on: [pull_request, push, dispatch]}}\n"
@@ -45,7 +45,7 @@ def workflows(project: tuple[Document, ProjectContext], prefix: str) -> dict[str
     document, surroundings = project
     checked, _ = check(document, surroundings._replace(prefix=prefix), None, PARTS)
     artifacts = [a for a in make_plan(checked).artifacts if a.path.startswith(".github")]
-    return {file.path: yaml.safe_load(file.text) for file in render(artifacts, {})}
+    return {file.path: parsed(file.text) for file in render(artifacts, {})}
 
 
 def leaves(value: Any, at: tuple[object, ...] = ()) -> Iterator[tuple[tuple[object, ...], object]]:
