@@ -1,8 +1,8 @@
 """What MiniStack's CloudFormation leaves out of the resources it creates: run with the Python of its environment.
 
 Of a function, its reserved concurrency, and the digest of an image, which AWS reports as that of the code; of an HTTP
-API, the origins of other pages, which it keeps by names that its answers lack; of an alarm, an expression over several
-metrics; of a bucket, its tags (and its lifecycle, encryption and ownership, which no test needs).
+API, the origins of other pages, which it keeps by names that its answers lack; of a bucket, its tags (and its lifecycle,
+encryption and ownership, which no test needs).
 """
 
 from __future__ import annotations
@@ -11,13 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.services import apigateway, lambda_svc, s3
-from ministack.services.cloudformation import provisioners
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as HANDLERS
 
-Properties = dict[str, Any]
 Created = tuple[str, dict[str, Any]]
-_PLACEHOLDER = {"MetricName": "none", "Namespace": "none"}
-_record = provisioners._cw_metric_alarm_record
 
 
 def completed(change: Callable[..., Created], position: int) -> Callable[..., Created]:
@@ -59,23 +55,6 @@ def with_cors(change: Callable[..., Created]) -> Callable[..., Created]:
     return handler
 
 
-def alarm_record(name: str, properties: Properties) -> Any:
-    """An alarm, of one metric or of an expression over several."""
-    if not properties.get("Metrics"):
-        return _record(name, properties)
-    of_one_metric = {key: value for key, value in properties.items() if key != "Metrics"}
-    record = _record(name, of_one_metric | _PLACEHOLDER)
-    metrics = [_with_numbers(one) for one in properties["Metrics"]]
-    absent = ("MetricName", "Namespace", "Statistic", "Period", "Dimensions")
-    return {key: value for key, value in record.items() if key not in absent} | {"Metrics": metrics}
-
-
-def _with_numbers(metric: Any) -> Any:
-    """The same with its default, and with a number for the period: CloudFormation passes texts."""
-    stat = metric.get("MetricStat")
-    return {"ReturnData": True, **metric, **({"MetricStat": stat | {"Period": int(stat["Period"])}} if stat else {})}
-
-
 def extend() -> None:
     """Replace the handlers."""
     function, bucket = HANDLERS["AWS::Lambda::Function"], HANDLERS["AWS::S3::Bucket"]
@@ -84,4 +63,3 @@ def extend() -> None:
     api |= {name: with_cors(api[name]) for name in ("create", "update")}
     function["create"] = completed(function["create"], 1)
     function["update"] = completed(function["update"], 2)
-    provisioners._cw_metric_alarm_record = alarm_record
