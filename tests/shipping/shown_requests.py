@@ -13,14 +13,9 @@ from typing import Any, Final
 
 from mlspec.aws.action import Action, lines
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.desired import desired_function
-from mlspec.aws.function import FunctionProvider, read_function
-from mlspec.aws.published_version import publish_action
 from mlspec.compiler import compile_project
-from mlspec.sections.delivery_tool import DIRECT
 from mlspec.sections.package import Package
 from mlspec.shipping import remote_changes
-from mlspec.shipping.deployment import Deployment
 from tests.shipping.cloud import Calls, Shipped, watched
 from tests.shipping.coverage import not_shown
 from tests.shipping.recorded_requests import AwsRequest, Recorded, recorded
@@ -151,19 +146,3 @@ def watching(project: Shipped, preview: tuple[Observe, Observe], apply: Apply) -
     with recorded(project.target.endpoint or "") as (endpoint, seen):
         project.target = replace(project.target, endpoint=endpoint)
         yield Watched(project, preview, apply, seen, watched(project.target, SERVICES))
-
-
-def create_function(project: Shipped) -> None:
-    """What CloudFormation creates of the service's stack and the emulated one does not: the function with a version and
-    its alias. Requests of another client, which no plan has to show."""
-    known = project.target
-    target = AwsTarget(known.kind, known.region, known.endpoint, known.registry, known.credentials)
-    desired = desired_function(target, project.job(), project.release["image"]["digest"])
-    deployment, provider = Deployment(replace(desired, tool=DIRECT)), FunctionProvider(desired)
-    execution = deployment.execution(lambda line: None)
-    if read_function(target, desired.name):  # with the emulator's own settings, and without tags
-        target.client("lambda").delete_function(FunctionName=desired.name)
-    function = provider.diff(desired.function(), None)
-    execution.run([*function, publish_action(desired.name, "created by the stack")])
-    target.client("lambda").create_alias(FunctionName=desired.name, Name=desired.alias, FunctionVersion="1")
-    execution.run(deployment.alias_actions())
