@@ -74,9 +74,10 @@ def _without_resource(action: str) -> bool:
 
 
 _NO_RESOURCE: Final = frozenset({
-    "cloudformation:GetTemplateSummary", "cloudwatch:GetMetricData", "cloudwatch:PutMetricData",
-    "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ecr:GetAuthorizationToken", "logs:DescribeLogGroups",
-    "sts:GetCallerIdentity", "tag:GetResources", "xray:PutTelemetryRecords", "xray:PutTraceSegments",
+    "cloudformation:GetTemplateSummary", "cloudformation:ValidateTemplate", "cloudwatch:GetMetricData",
+    "cloudwatch:PutMetricData", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+    "ecr:GetAuthorizationToken", "logs:DescribeLogGroups", "sts:GetCallerIdentity", "tag:GetResources",
+    "xray:PutTelemetryRecords", "xray:PutTraceSegments",
 })  # fmt: skip
 
 

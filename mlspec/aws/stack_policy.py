@@ -52,8 +52,8 @@ def release(spec: FunctionSpec, stack: str, codedeploy_role: str) -> PolicyDocum
 
 
 def serverless_packages(spec: FunctionSpec, stack: str, secrets: Iterable[str]) -> PolicyDocument:
-    """What the Serverless Framework needs besides: upload the package to the bucket of the stack, and let
-    CloudFormation read `secrets` in AWS Secrets Manager."""
+    """What the Serverless Framework needs besides: upload the package to the bucket of the stack, have its template
+    validated, and let CloudFormation read `secrets` in AWS Secrets Manager."""
     name, location = stack.lower(), spec.location
     start = name if len(name) <= _WHOLE_NAME else f"{name[:_WHOLE_NAME]}*"
     bucket = f"arn:{location.partition}:s3:::{start}-serverlessdeploymentbuck*"
@@ -63,6 +63,7 @@ def serverless_packages(spec: FunctionSpec, stack: str, secrets: Iterable[str]) 
         Statement(_actions("s3", _BUCKET), bucket, "Bucket"),
         Statement(_actions("s3", _OBJECTS), f"{bucket}/*", "Packages"),
         Statement("cloudformation:DescribeStackResource", stacks, "StackResource"),
+        Statement("cloudformation:ValidateTemplate", "*", "ValidateTemplate"),  # it knows no resource
     ]
     if reads:
         statements.append(Statement(_actions("secretsmanager", ("DescribeSecret", "GetSecretValue")), reads, "Secrets"))

@@ -159,22 +159,22 @@ class Deployment:
     def _plan_of_delivered(self, live: Alias | None, events: Sequence[ReleaseEvent] | None) -> DeploymentPlan:
         """What is left to do once another tool has moved the alias to the new version: to record it, and to keep its
         image."""
-        version = live.version if live else NEXT
+        version = NEXT if live is None or self._undelivered() else live.version
         known = [event.version for event in events or [] if event.kind == "published"]
         return DeploymentPlan(
             live=live,
             version=version,
             function=tuple(self.history.diff(events)),
             alias=(),
-            tags=tuple(self._delivered_tags(live)),
+            tags=tuple(self._delivered_tags(version, live)),
             roll_out=RolloutPlan(self.options, self.desired.name, self.desired.alias, version, live),
             recorded=version in known,
         )
 
-    def _delivered_tags(self, live: Alias | None) -> list[Action]:
-        """What keeps the images of the live version and of the one before it from expiring."""
-        if live is None or not self.desired.image:
-            return self._tag_actions(NEXT, None, release=False)
+    def _delivered_tags(self, version: str, live: Alias | None) -> list[Action]:
+        """What keeps the images of that version and of the one before it from expiring."""
+        if version == NEXT or live is None or not self.desired.image:
+            return self._tag_actions(NEXT, live, release=True)
         versions = VersionProvider(self.desired.target).read(self.desired.name)
         earlier = [int(number) for number in versions if number != LATEST and int(number) < int(live.version)]
         numbers = [live.version, *([str(max(earlier))] if earlier else [])]
@@ -190,14 +190,18 @@ class Deployment:
             raise StageError(
                 f"lambda function {name} does not exist yet with its alias {self.desired.alias}", help=help
             )
-        actions = _diff(FunctionProvider(self.desired), name, self.desired.function())
-        operations = ("set-settings", "set-code") if self.desired.tool.releases else ("set-settings",)
-        settings = [line for action in actions if action.operation in operations for line in action.lines()]
+        settings = [line for action in self._undelivered() for line in action.lines()]
         if settings:
             what = (
                 "the stack does not run this release" if self.desired.tool.releases else "settings differ from the spec"
             )
             raise StageError(f"{what}: " + "; ".join(settings), help=help)
+
+    def _undelivered(self) -> list[Action]:
+        """What the tool that creates the function has still to change of it."""
+        actions = _diff(FunctionProvider(self.desired), self.desired.name, self.desired.function())
+        operations = ("set-settings", "set-code") if self.desired.tool.releases else ("set-settings",)
+        return [action for action in actions if action.operation in operations]
 
     def function_actions(self) -> list[Action]:
         """What gives the function, what it needs to run and the log group of its history their desired state; where

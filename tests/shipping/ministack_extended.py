@@ -1,4 +1,4 @@
-"""MiniStack with what its CloudFormation lacks of our stacks: run with the Python of its environment.
+"""MiniStack with what its CloudFormation lacks of our stacks: run with `-m` and the Python of its environment.
 
 A provider of OIDC and a budget are created by MiniStack's own IAM and Budgets. Of CodeDeploy only the names are kept: an
 update of a stack moves the alias at once. An import reads what MiniStack knows of a resource; each is looked up before.
@@ -17,6 +17,8 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import error_response_json, get_account_id, get_region
 from ministack.services import apigateway, budgets, cloudwatch, ecr, iam, lambda_svc, s3
 from ministack.services.cloudformation import changesets, provisioners
+
+from tests.shipping import ministack_images, ministack_resources
 
 Properties = dict[str, Any]
 Created = tuple[str, dict[str, Any]]
@@ -253,4 +255,6 @@ def extend() -> None:
 
 if __name__ == "__main__":
     extend()
+    ministack_images.extend()
+    ministack_resources.extend()
     app.main()

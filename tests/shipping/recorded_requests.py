@@ -24,14 +24,6 @@ _LARGEST: Final = 1 << 20
 """Bytes of the largest body that is read: a larger one is a file."""
 _SINGLE: Final = ("Connection", "Transfer-Encoding", "Content-Length")
 
-_VALID: Final = b"""\
-<ValidateTemplateResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/">
-  <ValidateTemplateResult/>
-  <ResponseMetadata><RequestId>1</RequestId></ResponseMetadata>
-</ValidateTemplateResponse>
-"""
-"""The emulated CloudFormation refuses a template about which cfn-lint has a warning: AWS's does not."""
-
 
 @dataclass(frozen=True, slots=True)
 class AwsRequest:
@@ -74,9 +66,6 @@ def recorded(endpoint: str) -> Iterator[tuple[str, Recorded]]:
             read = body if len(body) <= _LARGEST else b""
             if OWN_AGENT not in self.headers.get("User-Agent", ""):
                 seen.requests.append(_request(self.command, self.path, self.headers, read))
-            if _action(read) == "ValidateTemplate":
-                self.answer(200, [("Content-Type", "text/xml")], _VALID)
-                return
             connection = http.client.HTTPConnection(upstream.hostname or "", upstream.port, timeout=120)
             headers = {name: value for name, value in self.headers.items() if name not in _SINGLE}
             connection.request(self.command, self.path, body, headers)

@@ -1,7 +1,6 @@
 """A project that a delivery tool deploys through a proxy: what the tool and mlspec send, held against the plan before.
 
-The emulated CloudFormation creates fewer resources than AWS's; which a template creates is judged elsewhere. What is
-compared here are the requests themselves.
+Afterwards the account is compared with what mlspec itself would create.
 """
 
 from __future__ import annotations
@@ -10,17 +9,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
-from mlspec.aws.action import Action
+from mlspec.aws.action import Action, lines
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.desired import desired_function
-from mlspec.aws.function import FunctionProvider, read_function
-from mlspec.aws.published_version import publish_action
 from mlspec.compiler import compile_project
-from mlspec.sections.delivery_tool import DIRECT
+from mlspec.sections.package import Package
 from mlspec.shipping import remote_changes
-from mlspec.shipping.deployment import Deployment
 from tests.shipping.cloud import Calls, Shipped, watched
 from tests.shipping.coverage import not_shown
 from tests.shipping.recorded_requests import AwsRequest, Recorded, recorded
@@ -29,6 +24,7 @@ Observe = Callable[..., list[Action]]
 Apply = Callable[..., None]
 SERVICES: Final = ("cloudwatch", "ecr", "iam", "lambda", "logs", "sts", "apigatewayv2", "s3", "cloudformation")
 FUNCTION: Final = "{url: true, memory: 512, concurrency: {reserved: 2}, alarms: {error_rate: '> 0.05'}}"
+BUCKET: Final = "bucket: {name: team-models}\n"
 CI: Final = "ci: {github: {repository: octo-org/cola}}\n"
 _TERRAFORM: Final[Mapping[str, tuple[str, ...]]] = {
     "CreateRepository": ("aws_ecr_repository",),
@@ -73,6 +69,16 @@ def shows(action: Action, request: AwsRequest) -> bool:
     return bool(own) and (request.operation in _STACK or request.service == "s3")
 
 
+class Unstacked(AwsTarget):
+    """An account whose stacks are not found: CloudFormation is asked in another region."""
+
+    def client(self, service: str) -> Any:
+        """As of any other account."""
+        if service != "cloudformation":
+            return super().client(service)
+        return AwsTarget(self.kind, "us-east-1", self.endpoint, self.registry, self.credentials).client(service)
+
+
 @dataclass
 class Watched:
     """A project that a tool deploys; requests of the programs and calls of mlspec itself are recorded."""
@@ -85,23 +91,45 @@ class Watched:
     seen: Recorded
     calls: Calls
 
+    @property
+    def _ships_image(self) -> bool:
+        """A zip needs neither a foundation nor a push."""
+        return self.project.job().need(Package).zip is None
+
     def plan(self) -> list[Action]:
         """What `mlspec plan` shows of all stages that change something outside the project."""
-        project = compile_project(self.project.root / "mlproject.yaml").project
         foundation, service = self.preview
-        where = (project, self.project.artifacts, self.project.context, self.project.target)
-        observers = (foundation, remote_changes.push, service, remote_changes.deploy)
+        image = (foundation, remote_changes.push) if self._ships_image else ()
+        return self._observed((*image, service, remote_changes.deploy), "mlproject.yaml", self.project.target)
+
+    def _observed(self, observers: Sequence[Observe], spec: str, target: AwsTarget) -> list[Action]:
+        where = (
+            compile_project(self.project.root / spec).project,
+            self.project.artifacts,
+            self.project.context,
+            target,
+        )
         return [action for observe in observers for action in observe(*where)]
 
-    def execute(self, emulated: Callable[[Shipped], object] = lambda project: None) -> None:
-        """The stages in their order. `emulated` creates what the emulator does not make of a deployed stack."""
+    def execute(self) -> None:
+        """The stages in their order."""
         self.seen.requests.clear()
         self.calls.clear()
-        self.apply(self.project.job(), "foundation", self.project.target)
-        self.project.push()
+        if self._ships_image:
+            self.apply(self.project.job(), "foundation", self.project.target)
+            self.project.push()
         self.apply(self.project.job(), "service", self.project.target)
-        emulated(self.project)
         self.project.deploy()
+
+    def direct_plan(self) -> list[str]:
+        """What mlspec would change if it were to deploy the project itself, as the stacks have left the account. It
+        changes no function that is in a stack, so these stacks are hidden from it."""
+        text = (self.project.root / "mlproject.yaml").read_text()
+        (self.project.root / "direct.yaml").write_text(re.sub(r"deploy: \{iac: \w+, ", "deploy: {", text))
+        known = self.project.target
+        target = Unstacked(known.kind, known.region, known.endpoint, known.registry, known.credentials)
+        push = (remote_changes.push,) if self._ships_image else ()
+        return lines(self._observed((*push, remote_changes.deploy), "direct.yaml", target))
 
     def not_shown(self, actions: Sequence[Action]) -> list[str]:
         """What was sent, and the actions do not show."""
@@ -118,19 +146,3 @@ def watching(project: Shipped, preview: tuple[Observe, Observe], apply: Apply) -
     with recorded(project.target.endpoint or "") as (endpoint, seen):
         project.target = replace(project.target, endpoint=endpoint)
         yield Watched(project, preview, apply, seen, watched(project.target, SERVICES))
-
-
-def create_function(project: Shipped) -> None:
-    """What CloudFormation creates of the service's stack and the emulated one does not: the function with a version and
-    its alias. Requests of another client, which no plan has to show."""
-    known = project.target
-    target = AwsTarget(known.kind, known.region, known.endpoint, known.registry, known.credentials)
-    desired = desired_function(target, project.job(), project.release["image"]["digest"])
-    deployment, provider = Deployment(replace(desired, tool=DIRECT)), FunctionProvider(desired)
-    execution = deployment.execution(lambda line: None)
-    if read_function(target, desired.name):  # with the emulator's own settings, and without tags
-        target.client("lambda").delete_function(FunctionName=desired.name)
-    function = provider.diff(desired.function(), None)
-    execution.run([*function, publish_action(desired.name, "created by the stack")])
-    target.client("lambda").create_alias(FunctionName=desired.name, Name=desired.alias, FunctionVersion="1")
-    execution.run(deployment.alias_actions())

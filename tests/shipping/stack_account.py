@@ -38,10 +38,12 @@ def stack_account(folder: Path, rights: bool = False) -> Iterator[str]:
         "AUTH": str(rights).lower(), "TMPDIR": str(folder), "LOG_LEVEL": "WARNING", "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0",
         "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
     }  # fmt: skip
-    command = [python, CHECKOUT / "tests" / "shipping" / "ministack_extended.py"]
+    command = [python, "-m", "tests.shipping.ministack_extended"]
     with (
         log.open("wb") as output,
-        subprocess.Popen(command, stdout=output, stderr=output, env=known | own, preexec_fn=die_with_parent) as process,
+        subprocess.Popen(
+            command, cwd=CHECKOUT, stdout=output, stderr=output, env=known | own, preexec_fn=die_with_parent
+        ) as process,
     ):
         address = f"http://127.0.0.1:{port}"
         try:

@@ -10,6 +10,7 @@ import pytest
 from mlspec.aws.action import lines
 from mlspec.aws.alias import Alias
 from mlspec.aws.desired import DesiredFunction, desired_function
+from mlspec.aws.known_after_apply import SHOWN
 from mlspec.aws.published_version import NEXT
 from mlspec.compiler import compile_project
 from mlspec.errors import StageError
@@ -99,6 +100,12 @@ def test_what_a_stack_has_released_is_recorded_and_its_image_kept(shipped: Make)
     first = project.release["image"]["digest"]
     project.spec("deploy: {lambda:", "deploy: {iac: sam, lambda:")
     project.image("two")
+    spec = compile_project(project.root / "mlproject.yaml").project
+    assert lines(remote_changes.deploy(spec, project.artifacts, project.context, project.target)) == [
+        f"+ release history /mlspec/{project.root.name} events: published",
+        f"+ ecr tag keep-{SHOWN}: {SHOWN}",
+        "~ record artifacts/release.json: function, rollout",
+    ], "a version that the stack is still to publish"
     project.push()
     with pytest.raises(StageError, match="the stack does not run this release: ~ lambda function") as caught:
         project.deploy()
@@ -113,7 +120,6 @@ def test_what_a_stack_has_released_is_recorded_and_its_image_kept(shipped: Make)
     images = project.target.client("ecr").describe_images(repositoryName=project.root.name)["imageDetails"]
     kept = {tag for image in images for tag in image.get("imageTags", []) if tag.startswith("keep-")}
     assert kept == {"keep-1", "keep-2"}
-    spec = compile_project(project.root / "mlproject.yaml").project
     assert lines(remote_changes.deploy(spec, project.artifacts, project.context, project.target)) == []
 
 

@@ -179,7 +179,7 @@ class ServiceDeployment:
             return self._github(current)
         if self.spec.need(Package).zip is not None:
             return {}
-        return {"image": self._desired.image if self.digest else _image(current) or self._desired.image}
+        return {"image": self._desired.image}
 
     def _github(self, current: StackTemplate | None) -> dict[str, str]:
         """The repository that may release, and whether the stack creates GitHub's OIDC provider: an account has one."""
@@ -212,13 +212,6 @@ def _settings(resource: TemplateResource) -> TemplateResource:
         properties["Code"] = {name: value for name, value in code.items() if name not in _UPLOADED}
     attributes: dict[str, JsonValue] = {k: v for k, v in resource.attributes.items() if k != "DependsOn"}
     return TemplateResource(resource.type, properties, attributes)
-
-
-def _image(current: StackTemplate | None) -> str:
-    """The image that the stack has; "" where it has none."""
-    function = current.resources.get(FUNCTION_ID) if current else None
-    code = function.properties.get("Code") if function else None
-    return str(code.get("ImageUri", "")) if isinstance(code, dict) else ""
 
 
 def _repository_exists(target: AwsTarget, name: str) -> bool:

@@ -1,0 +1,63 @@
+"""Projects whose stacks SAM or Serverless deploys to an emulated AWS, and what is in that account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlspec.aws.aws_target import AwsTarget
+from tests.shipping.cloud import Shipped
+from tests.shipping.zipped import BUCKET, zip_project, zipped
+
+
+def write_files(project: Shipped) -> None:
+    """Write the generated files of a project."""
+    for file in project.files():
+        path = project.root / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.text)
+
+
+def stacked_zip(target: AwsTarget, folder: Path) -> Shipped:
+    """A project that ships a zip by SAM, and its bucket."""
+    project = zip_project(target, folder, BUCKET.replace("deploy: {lambda:", "deploy: {iac: sam, lambda:"))
+    place = {"LocationConstraint": "eu-west-1"}
+    target.client("s3").create_bucket(Bucket="my-zips", CreateBucketConfiguration=place)
+    zipped(project, "one")
+    write_files(project)
+    return project
+
+
+def assert_named_by_cloudformation(project: Shipped, changes: list[str]) -> None:
+    """Of a function with an HTTP API mlspec would add only a statement that is there by another name, which
+    CloudFormation gives it."""
+    name = project.root.name
+    (api,) = project.target.client("apigatewayv2").get_apis()["Items"]
+    source = f"arn:aws:execute-api:eu-west-1:123456789012:{api['ApiId']}/*/*"
+    added = f"+ permission of {name} mlspec-api: {source}"
+    assert changes == [added, "~ record artifacts/release.json: function, rollout"]
+    policy = project.target.client("lambda").get_policy(FunctionName=name, Qualifier="live")["Policy"]
+    assert source in policy
+
+
+def left(target: AwsTarget) -> set[str]:
+    """What is in the account."""
+    return set(_resources(target))
+
+
+def _resources(target: AwsTarget) -> Iterator[str]:
+    listed = (
+        ("lambda", "list_functions", "Functions", "FunctionName"),
+        ("iam", "list_roles", "Roles", "RoleName"),
+        ("iam", "list_open_id_connect_providers", "OpenIDConnectProviderList", "Arn"),
+        ("logs", "describe_log_groups", "logGroups", "logGroupName"),
+        ("ecr", "describe_repositories", "repositories", "repositoryName"),
+        ("apigatewayv2", "get_apis", "Items", "Name"),
+        ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+        ("s3", "list_buckets", "Buckets", "Name"),
+    )
+    for service, operation, key, name in listed:
+        answer = getattr(target.client(service), operation)()
+        yield from (f"{service} {one[name].rpartition('oidc-provider/')[2]}" for one in answer[key])
+    stacks = target.client("cloudformation").describe_stacks()["Stacks"]
+    yield from (f"stack {one['StackName']}" for one in stacks)
