@@ -144,7 +144,7 @@ def digest_of(target: AwsTarget, name: str, tag: str) -> str:
         if code_of(error) in ("ImageNotFoundException", "RepositoryNotFoundException"):
             return ""
         raise
-    return next((str(image["imageDigest"]) for image in answer["imageDetails"]), "")
+    return str(answer["imageDetails"][0]["imageDigest"])
 
 
 def is_it(there: Manifest, built: Built) -> bool:

@@ -219,7 +219,8 @@ def released(_models: Path, ministack_with_rights: str, warm: WarmPython, bare: 
     emulator = os.environ.get("MLSPEC_LAMBDA_EMULATOR") or missing("the Lambda emulator (MLSPEC_LAMBDA_EMULATOR)")
     variables = {
         "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1",
-        "TEST_PYTHON": sys.executable, "EMULATOR": str(emulator), "PROJECT": root.name, "AWS_STAND_IN": ministack_with_rights,
+        "TEST_PYTHON": sys.executable, "EMULATOR": str(emulator), "PROJECT": root.name,
+        "SAM_CLI_POLL_DELAY": "0.2", "SLS_AWS_MONITORING_FREQUENCY": "200", "AWS_STAND_IN": ministack_with_rights,
     }  # fmt: skip
     action = "aws-actions/configure-aws-credentials"
     actions = {f"{action}@{ACTIONS[action][0]}": _ASSUME}

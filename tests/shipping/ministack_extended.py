@@ -7,18 +7,15 @@ update of a stack moves the alias at once. An import reads what MiniStack knows 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from botocore.loaders import Loader
 from ministack import app
-from ministack.core import iam_actions, iam_evaluator
-from ministack.core.responses import error_response_json, get_account_id, get_region
+from ministack.core.responses import get_account_id
 from ministack.services import apigateway, budgets, cloudwatch, ecr, iam, lambda_svc, s3
 from ministack.services.cloudformation import changesets, provisioners
 
-from tests.shipping import ministack_images, ministack_resources
+from tests.shipping import ministack_images, ministack_resources, ministack_rights
 
 Properties = dict[str, Any]
 Created = tuple[str, dict[str, Any]]
@@ -143,72 +140,12 @@ def problem(type: str, lookup: Callable[..., Any]) -> Callable[..., str | None]:
     return lambda *values: None if lookup(*values) else reason.format("|".join(values))
 
 
-def lambda_routes() -> list[tuple[str, re.Pattern[str], str]]:
-    """Method, path and operation of Lambda's requests; the most exact path first, of equal ones that without a query."""
-    model = Loader().load_service_model("lambda", "service-2")["operations"].values()
-    requests = [(one["http"]["method"], *one["http"]["requestUri"].partition("?")[::2], one["name"]) for one in model]
-    return [
-        (method, re.compile(re.sub(r"{\w+}", "[^/]+", path.rstrip("/"))), name)
-        for method, path, _, name in sorted(requests, key=lambda one: (-len(one[1]), one[2]))
-    ]
-
-
-def lambda_right(
-    method: str, path: str, routes: Sequence[tuple[str, re.Pattern[str], str]] = lambda_routes()
-) -> str | None:
-    """The right that a request takes: the name of its operation. MiniStack itself takes `GetAlias` for `ListAliases`."""
-    fits = (name for verb, pattern, name in routes if verb == method and pattern.fullmatch(path.rstrip("/")))
-    name = next(fits, None)
-    return "InvokeFunction" if name == "Invoke" else name
-
-
-ALL: Mapping[str, str] = {"monitoring": "cloudwatch:{}:alarm:*", "logs": "logs:{}:log-group::log-stream:"}
-"""Service to the resource on which AWS looks for the right to list: its answers to who has none name it."""
-NAMED: Mapping[str, tuple[str, str]] = {
-    "lambda": ("FunctionName", "lambda:{}:function:"),
-    "ecr": ("repositoryNames", "ecr:{}:repository/"),
-    "monitoring": ("AlarmNames", "cloudwatch:{}:alarm:"),
-}
-"""Service to the key in a body that names the resource where neither the path nor another key does."""
-
-
-def resource(service: str, method: str, path: str, headers: Any, body: bytes, *request: Any) -> str:
-    """The resource of a request, also where MiniStack itself takes a request for one about all resources."""
-    arn = known_resource(service, method, path, headers, body, *request)
-    if arn != "*":
-        return arn
-    if tagged := re.search(rb"arn:aws:(?:cloudwatch|ecr):[\w-]+:\d+:(?:alarm:|repository/)[\w./-]+", body):
-        return tagged[0].decode("ascii")
-    if service in ALL and ".Describe" in headers.get("x-amz-target", ""):
-        return "arn:aws:" + ALL[service].format(f"{get_region()}:{get_account_id()}")
-    key, start = NAMED.get(service, ("", ""))
-    name = json.loads(body).get(key) if key and body.startswith(b"{") else None
-    name = name[0] if isinstance(name, list) else name
-    return f"arn:aws:{start.format(f'{get_region()}:{get_account_id()}')}{name}" if name else arn
-
-
-known_resource: Callable[..., str] = iam_actions.extract_resource_arn
-
-
-def condition(key: str, context: Any, known: Callable[..., Any] = iam_evaluator._resolve_condition_key) -> Any:
-    """A condition's value: a request on the machine itself counts as one over TLS, which policies of buckets demand."""
-    return "true" if key.lower() == "aws:securetransport" else known(key, context)
-
-
-def describe_images(request: Properties, known: Callable[..., Any] = ecr._describe_images) -> Any:
-    """An error for an image that is not there, as AWS answers; MiniStack leaves it out of a list."""
-    answer, images = known(request), request.get("imageIds")
-    if images and answer[0] == 200 and not json.loads(answer[2])["imageDetails"]:
-        return error_response_json("ImageNotFoundException", f"The image with imageId {images} does not exist", 400)
-    return answer
-
-
 def put_metric_alarm(
     params: Properties, request: Properties, *protocol: bool, known: Callable[..., Any] = cloudwatch._put_metric_alarm
 ) -> Any:
-    """Also keeps what an alarm computes from several metrics."""
+    """Also keeps what an alarm computes from several metrics, of a request in JSON."""
     answer = known(params, request, *protocol)
-    if answer[0] == 200:
+    if answer[0] == 200 and request:
         cloudwatch._alarms[request["AlarmName"]] |= computed(request)
     return answer
 
@@ -229,11 +166,8 @@ def computed(properties: Properties) -> Properties:
 
 
 def extend() -> None:
-    """Add the resources, the imports, and the exact names of rights."""
-    iam_evaluator._resolve_condition_key = condition
-    iam_actions._lambda_action = lambda_right
-    iam_actions.extract_resource_arn = resource
-    ecr._describe_images, cloudwatch._put_metric_alarm = describe_images, put_metric_alarm
+    """Add the resources and the imports."""
+    cloudwatch._put_metric_alarm = put_metric_alarm
     provisioners._cw_metric_alarm_record = alarm
     provisioners._RESOURCE_HANDLERS["AWS::IAM::OIDCProvider"] = {
         "create": create_oidc_provider,
@@ -255,6 +189,7 @@ def extend() -> None:
 
 if __name__ == "__main__":
     extend()
+    ministack_rights.extend()
     ministack_images.extend()
     ministack_resources.extend()
     app.main()
