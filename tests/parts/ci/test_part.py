@@ -172,7 +172,7 @@ def test_a_short_training_runs_without_a_section_of_tests(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("text", "base", "reason"),
-    [("train: {}\n", BASE, "the raw data is not in git"), ("", IN_GIT, "it has no model to train")],
+    [("train: {}\n", BASE, "the raw data is not in git"), ("", BASE, "it has no model to train")],
 )
 def test_a_test_workflow_that_tests_nothing_says_so(text: str, base: str, reason: str, tmp_path: Path) -> None:
     built = build(tmp_path, text + "ci:\n", base)
@@ -186,6 +186,17 @@ def test_a_test_workflow_that_tests_nothing_says_so(text: str, base: str, reason
     assert f"It tests nothing: the spec has no section `test`, and {reason}." in head
     assert "no test ran" not in head
     assert SHORT not in test
+
+
+def test_data_in_git_is_checked_where_no_model_is_trained(tmp_path: Path) -> None:
+    built = build(tmp_path, "ci:\n", IN_GIT)
+    assert built.warnings == ()
+    (text,) = (file.text for file in built.files if file.path == FOLDER + "test.yaml")
+    head = " ".join(text.split("\nname:")[0].replace("#", " ").split())
+    assert "and checks the data." in head
+    assert "so it runs no tests" in head
+    job = parsed(text)["jobs"]["test"]
+    assert str(script(job, "Check the data")["run"]).strip() == "mlspec run data"
 
 
 @pytest.mark.parametrize(("tests", "base"), [("test:\n", BASE), ("test:\n", IN_GIT)], ids=["dvc", "git"])
