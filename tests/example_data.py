@@ -70,8 +70,8 @@ def sentence_pair() -> Files:
             name, deed, place = draw.choice(names), draw.choice(deeds), draw.choice(places)
             premise = f"{name} {deed} at the {place} on day {draw.randrange(10_000)}"
             relation = draw.choice(("entails", "neutral", "contradicts"))
-            said = {"entails": f"{name} {deed}", "contradicts": f"it is not true that {name} {deed}"}
-            hypothesis = said.get(relation, "it may rain tomorrow")
+            hypotheses = {"entails": f"{name} {deed}", "contradicts": f"it is not true that {name} {deed}"}
+            hypothesis = hypotheses.get(relation, "it may rain tomorrow")
             lines.append(json.dumps({"premise": premise, "hypothesis": hypothesis, "relation": relation}))
         yield f"data/pairs/{file}.jsonl", "\n".join(lines).encode()
 
