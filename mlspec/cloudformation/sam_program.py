@@ -111,5 +111,7 @@ class FailedDeploymentError(Exception):
 
     @property
     def last_lines(self) -> list[str]:
-        """The end of what it wrote, where it names the error."""
-        return [line.strip() for line in self.output.splitlines() if line.strip()][-_LAST_LINES:]
+        """The end of what it wrote, from the error on where it names one."""
+        last = [line.strip() for line in self.output.splitlines() if line.strip()][-_LAST_LINES:]
+        start = next((number for number, line in enumerate(last) if line.startswith("Error: ")), 0)
+        return [last[start].removeprefix("Error: "), *last[start + 1 :]] if last else []

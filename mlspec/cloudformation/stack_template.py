@@ -64,8 +64,8 @@ def _intrinsic(loader: _TemplateLoader, name: str, node: yaml.Node) -> JsonValue
         value = loader.construct_sequence(node, deep=True)
     else:
         value = str(loader.construct_scalar(node))  # type: ignore[arg-type]  # the third kind of node
-        if name == "GetAtt":
-            value = list(value.rpartition(".")[::2])
+        if name == "GetAtt":  # an id has no dot; an attribute may, as in `Function.Version.Version`
+            value = list(value.partition(".")[::2])
     return {name if name in _BARE else f"{_PREFIXED}{name}": value}
 
 

@@ -57,6 +57,14 @@ def test_equal_templates_and_new_stacks() -> None:
     assert [change.sign for change in template_changes(parsed, None)] == ["+", "+", "+"]
 
 
+def test_an_attribute_may_have_dots_and_an_id_has_none() -> None:
+    """SAM deploys `!GetAtt Function.Version.Version` as the list that CloudFormation reads there."""
+    template = "Resources: {{Alarm: {{Type: 'AWS::CloudWatch::Alarm', Properties: {{AlarmName: {}}}}}}}"
+    short = StackTemplate.parse(template.format("!GetAtt Function.Version.Version"))
+    long = StackTemplate.parse(template.format("{'Fn::GetAtt': [Function, Version.Version]}"))
+    assert template_changes(short, long) == ()
+
+
 def test_parameters() -> None:
     changes = parameter_changes({"A": "2", "B": "1", "New": "x"}, {"A": "1", "B": "1"})
     assert [(change.field, change.old, change.new) for change in changes] == [("parameter A", "1", "2")]

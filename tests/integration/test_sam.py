@@ -21,7 +21,13 @@ from mlspec.parts.sam import stack_preview, work
 from mlspec.stage_context import StageContext
 from tests.parts.sam.sam_environment import sam_folder
 from tests.shipping.cloud import Run, Shipped
-from tests.shipping.deployed_stacks import assert_named_by_cloudformation, left, stacked_zip, write_files
+from tests.shipping.deployed_stacks import (
+    assert_named_by_cloudformation,
+    assert_rolled_out,
+    left,
+    stacked_zip,
+    write_files,
+)
 from tests.shipping.shown_requests import BUCKET, CI, FUNCTION, Watch
 
 Make = Callable[..., Shipped]
@@ -131,6 +137,12 @@ def test_a_zip_is_deployed_with_all_that_belongs_to_it(
     code, out, err = mlspec(project, "destroy", "--yes")
     assert (code, left(target)) == (0, {"s3 my-zips"}), out + err
     assert "removed: cloudformation stack cola" in err
+
+
+def test_a_rollout_by_codedeploy_is_deployed_with_its_alarms(shipped: Make) -> None:
+    project = shipped()
+    project.spec("deploy: {lambda:", "deploy: {iac: sam, lambda:")
+    assert_rolled_out(project, (stack_preview.foundation, stack_preview.service), work.deploy)
 
 
 def test_what_could_not_be_created_leaves_nothing(shipped: Make) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mlspec.aws.action import lines
 from mlspec.aws.aws_target import AwsTarget
+from mlspec.compiler import compile_project
 from tests.shipping.cloud import Shipped
+from tests.shipping.shown_requests import Apply, Observe
 from tests.shipping.zipped import BUCKET, zip_project, zipped
 
 
@@ -38,6 +41,33 @@ def assert_named_by_cloudformation(project: Shipped, changes: list[str]) -> None
     assert changes == [added, "~ record artifacts/release.json: function, rollout"]
     policy = project.target.client("lambda").get_policy(FunctionName=name, Qualifier="live")["Policy"]
     assert source in policy
+
+
+def assert_rolled_out(project: Shipped, preview: Sequence[Observe], apply: Apply) -> None:
+    """Two releases with a rollout by CodeDeploy: its resources, an alarm on the second version, and nothing left to plan.
+
+    Of CodeDeploy the emulated account keeps only names, so the alias moves at once: AWS's shift is not tested.
+    """
+    name = project.root.name
+    rollout = "rollout: {strategy: canary, steps: [20, 100], abort_if: {error_rate: '> 0.01'}}"
+    project.spec(", lambda:", f", {rollout}, lambda:")
+    for version, content in (("1", "one"), ("2", "two")):
+        project.image(content)
+        write_files(project)
+        apply(project.job(), "foundation", project.target)
+        project.push()
+        apply(project.job(), "service", project.target)
+        alias = project.target.client("lambda").get_alias(FunctionName=name, Name="live")
+        assert alias["FunctionVersion"] == version
+        spec = compile_project(project.root / "mlproject.yaml").project
+        where = (spec, project.artifacts, project.context, project.target)
+        assert lines([action for observe in preview for action in observe(*where)]) == []
+    stacks = project.target.client("cloudformation")
+    types = {one["ResourceType"] for one in stacks.describe_stack_resources(StackName=name)["StackResources"]}
+    assert {"AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup", "AWS::CloudWatch::Alarm"} <= types
+    (alarm,) = project.target.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    measured = [one["MetricStat"]["Metric"]["Dimensions"] for one in alarm["Metrics"] if "MetricStat" in one]
+    assert [{"Name": "ExecutedVersion", "Value": "2"} in dimensions for dimensions in measured] == [True, True]
 
 
 def left(target: AwsTarget) -> set[str]:

@@ -178,8 +178,9 @@ def extend() -> None:
         "create": create_budget,
         "delete": lambda name, properties: budgets._delete_budget({"BudgetName": name}),
     }
-    for type, property in (("Application", "ApplicationName"), ("DeploymentGroup", "DeploymentGroupName")):
-        provisioners._RESOURCE_HANDLERS[f"AWS::CodeDeploy::{type}"] = {"create": named(property), "delete": nothing}
+    for type in ("Application", "DeploymentConfig", "DeploymentGroup"):
+        handlers = {"create": named(f"{type}Name"), "delete": nothing}
+        provisioners._RESOURCE_HANDLERS[f"AWS::CodeDeploy::{type}"] = handlers
     for type, one in IMPORTS.items():
         provisioners._RESOURCE_HANDLERS[type]["import"] = lambda identifier, one=one: one.read(
             *(identifier[key] for key in one.keys)
