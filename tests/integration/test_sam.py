@@ -22,8 +22,8 @@ from mlspec.stage_context import StageContext
 from tests.parts.sam.sam_environment import sam_folder
 from tests.shipping.cloud import Run, Shipped
 from tests.shipping.deployed_stacks import (
+    assert_deployed_with_everything,
     assert_named_by_cloudformation,
-    assert_rolled_out,
     left,
     stacked_zip,
     write_files,
@@ -139,10 +139,8 @@ def test_a_zip_is_deployed_with_all_that_belongs_to_it(
     assert "removed: cloudformation stack cola" in err
 
 
-def test_a_rollout_by_codedeploy_is_deployed_with_its_alarms(shipped: Make) -> None:
-    project = shipped()
-    project.spec("deploy: {lambda:", "deploy: {iac: sam, lambda:")
-    assert_rolled_out(project, (stack_preview.foundation, stack_preview.service), work.deploy)
+def test_a_spec_with_everything_is_deployed_twice(shipped: Make) -> None:
+    assert_deployed_with_everything(shipped(), "sam", (stack_preview.foundation, stack_preview.service), work.deploy)
 
 
 def test_what_could_not_be_created_leaves_nothing(shipped: Make) -> None:

@@ -22,7 +22,12 @@ from mlspec.parts.serverless.service_removal import ServiceRemovals, service_rem
 from mlspec.records.terraform_outputs import FoundationOutputs, ServiceOutputs
 from tests.parts.serverless.packages import osls
 from tests.shipping.cloud import Run, Shipped
-from tests.shipping.deployed_stacks import assert_named_by_cloudformation, assert_rolled_out, left, write_files
+from tests.shipping.deployed_stacks import (
+    assert_deployed_with_everything,
+    assert_named_by_cloudformation,
+    left,
+    write_files,
+)
 from tests.shipping.shown_requests import BUCKET, CI, FUNCTION, Watch
 
 pytestmark = [pytest.mark.slow, pytest.mark.node]
@@ -60,10 +65,8 @@ def removals(project: Shipped, *, keep: bool = False) -> ServiceRemovals:
         return planned
 
 
-def test_a_rollout_by_codedeploy_is_deployed_with_its_alarms(shipped: Callable[..., Shipped]) -> None:
-    project = shipped()
-    project.spec("deploy: {lambda:", "deploy: {iac: serverless, lambda:")
-    assert_rolled_out(project, PREVIEW, work.apply)
+def test_a_spec_with_everything_is_deployed_twice(shipped: Callable[..., Shipped]) -> None:
+    assert_deployed_with_everything(shipped(), "serverless", PREVIEW, work.apply)
 
 
 def test_the_life_of_both_services(

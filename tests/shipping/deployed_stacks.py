@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mlspec.aws.action import lines
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.compiler import compile_project
+from mlspec.shipping import remote_changes
+from tests.parts.cloudformation.stack_specs import SPECS
+from tests.parts.targets import BASE
 from tests.shipping.cloud import Shipped
 from tests.shipping.shown_requests import Apply, Observe
 from tests.shipping.zipped import BUCKET, zip_project, zipped
@@ -43,30 +47,33 @@ def assert_named_by_cloudformation(project: Shipped, changes: list[str]) -> None
     assert source in policy
 
 
-def assert_rolled_out(project: Shipped, preview: Sequence[Observe], apply: Apply) -> None:
-    """Two releases with a rollout by CodeDeploy: its resources, an alarm on the second version, and nothing left to plan.
+def assert_deployed_with_everything(project: Shipped, tool: str, preview: Sequence[Observe], apply: Apply) -> None:
+    """Two releases of a spec with every resource of both stacks: nothing is left to plan.
 
-    Of CodeDeploy the emulated account keeps only names, so the alias moves at once: AWS's shift is not tested.
+    The emulated account keeps no network of a function, and of CodeDeploy only names: the alias moves at once, and AWS's
+    shift is not tested.
     """
     name = project.root.name
-    rollout = "rollout: {strategy: canary, steps: [20, 100], abort_if: {error_rate: '> 0.01'}}"
-    project.spec(", lambda:", f", {rollout}, lambda:")
+    text = (BASE + SPECS["everything"]).replace("IAC", tool).replace("cola", name)
+    (project.root / "mlproject.yaml").write_text(re.sub(r"    vpc: .*\n", "", text))
     for version, content in (("1", "one"), ("2", "two")):
         project.image(content)
         write_files(project)
         apply(project.job(), "foundation", project.target)
         project.push()
         apply(project.job(), "service", project.target)
+        project.deploy()
         alias = project.target.client("lambda").get_alias(FunctionName=name, Name="live")
         assert alias["FunctionVersion"] == version
         spec = compile_project(project.root / "mlproject.yaml").project
         where = (spec, project.artifacts, project.context, project.target)
-        assert lines([action for observe in preview for action in observe(*where)]) == []
+        observers = (*preview, remote_changes.push, remote_changes.deploy)
+        assert lines([action for observe in observers for action in observe(*where)]) == []
     stacks = project.target.client("cloudformation")
     types = {one["ResourceType"] for one in stacks.describe_stack_resources(StackName=name)["StackResources"]}
-    assert {"AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup", "AWS::CloudWatch::Alarm"} <= types
-    (alarm,) = project.target.client("cloudwatch").describe_alarms()["MetricAlarms"]
-    measured = [one["MetricStat"]["Metric"]["Dimensions"] for one in alarm["Metrics"] if "MetricStat" in one]
+    assert {"AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup", "AWS::Lambda::Url"} <= types
+    alarms = project.target.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{name}-live-new-version-error")
+    measured = [one["MetricStat"]["Metric"]["Dimensions"] for one in alarms["MetricAlarms"][0]["Metrics"][1:]]
     assert [{"Name": "ExecutedVersion", "Value": "2"} in dimensions for dimensions in measured] == [True, True]
 
 
