@@ -26,7 +26,6 @@ from tests.shipping.deployed_stacks import (
     assert_named_by_cloudformation,
     left,
     stacked_zip,
-    write_files,
 )
 from tests.shipping.shown_requests import BUCKET, CI, FUNCTION, Watch
 
@@ -79,7 +78,7 @@ def test_the_life_of_both_stacks(shipped: Make, mlspec: Run, watch: Watch, monke
         f"+ cloudformation stack {name}-foundation Bucket: AWS::S3::Bucket",
         f"+ cloudformation stack {name}-foundation BucketPolicy: AWS::S3::BucketPolicy",
     ]
-    write_files(project)
+    project.write_files()
     with pytest.raises(StageError, match="nothing was pushed yet"):
         work.deploy(project.job(), "service", project.target)
     watched.execute()
@@ -105,7 +104,7 @@ def test_the_life_of_both_stacks(shipped: Make, mlspec: Run, watch: Watch, monke
     project.image("two")
     second = watched.plan()
     assert f"+ ecr tag keep-{SHOWN}: {SHOWN}" in lines(second), "a second version is known to be published"
-    write_files(project)
+    project.write_files()
     watched.execute()
     assert watched.not_shown(second) == []
     assert watched.plan() == []
@@ -147,7 +146,7 @@ def test_what_could_not_be_created_leaves_nothing(shipped: Make) -> None:
     """`RetainExceptOnCreate`: a log group with logs stays, and one of a failed first deployment is in nobody's way."""
     project = shipped()
     project.spec("deploy: {lambda:", "deploy: {iac: sam, lambda:")
-    write_files(project)
+    project.write_files()
     work.deploy(project.job(), "foundation", project.target)
     project.push()
     template = project.root / "sam" / "service.yaml"
@@ -171,7 +170,7 @@ def test_destroy_needs_no_stack_that_keeps_what_it_says(shipped: Make, mlspec: R
     """A person may edit the template: the repository is gone with the stack, and the removal goes on."""
     project = shipped("{}", CI)
     project.spec("deploy: {lambda:", "deploy: {iac: sam, lambda:")
-    write_files(project)
+    project.write_files()
     template = project.root / "sam" / "foundation.yaml"
     text = template.read_text()
     assert text.count("DeletionPolicy: RetainExceptOnCreate") == 2, "the repository and the OIDC provider"
@@ -190,7 +189,7 @@ def test_destroy_needs_no_stack_that_keeps_what_it_says(shipped: Make, mlspec: R
 def test_a_stack_of_another_project_is_not_changed(shipped: Make) -> None:
     project = shipped()
     project.spec("deploy: {lambda:", "deploy: {iac: sam, lambda:")
-    write_files(project)
+    project.write_files()
     template = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
     client = project.target.client("cloudformation")
     client.create_stack(StackName=project.root.name, TemplateBody=template)

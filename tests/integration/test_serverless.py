@@ -26,7 +26,6 @@ from tests.shipping.deployed_stacks import (
     assert_deployed_with_everything,
     assert_named_by_cloudformation,
     left,
-    write_files,
 )
 from tests.shipping.shown_requests import BUCKET, CI, FUNCTION, Watch
 
@@ -80,7 +79,7 @@ def test_the_life_of_both_services(
     watched = watch(project, PREVIEW, work.apply)
     first = watched.plan()
     assert f"+ cloudformation stack {name}-foundation Repository: AWS::ECR::Repository" in lines(first)
-    write_files(project)
+    project.write_files()
     with pytest.raises(StageError, match="nothing was pushed yet"):
         work.apply(project.job(), "service", project.target)
     watched.execute()
@@ -107,7 +106,7 @@ def test_the_life_of_both_services(
         line.startswith(f"~ cloudformation stack {name} ServeLambdaFunction Code: ") for line in lines(second)
     ), "of an image that is not pushed yet"
     assert f"+ ecr tag keep-{SHOWN}: {SHOWN}" in lines(second), "a second version is known to be published"
-    write_files(project)
+    project.write_files()
     watched.execute()
     assert watched.not_shown(second) == []
     assert watched.plan() == [], "a second run has nothing to do"

@@ -47,13 +47,6 @@ def attached(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Shipped], No
         yield attach
 
 
-def write_files(project: Shipped) -> None:
-    for file in project.files():
-        path = project.root / file.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(file.text)
-
-
 BUCKET = "bucket: {name: team-models}\n"
 EMULATOR = """\
 # The emulated Lambda does not report the logging settings of a function.
@@ -75,7 +68,7 @@ skip_requesting_account_id  = true
 
 def for_the_emulator(project: Shipped) -> None:
     """A file of the user's own beside the generated ones; it ignores what they ignore, and one setting more."""
-    write_files(project)
+    project.write_files()
     service = project.root / "terraform" / "service"
     _, _, function = (service / "function.tf").read_text().partition('resource "aws_lambda_function" "this" {')
     ignored = function.partition("ignore_changes = [")[2].partition("]")[0]
@@ -102,7 +95,7 @@ def live_version(project: Shipped) -> str | None:
 
 def apply(project: Shipped) -> None:
     """All four stages, in the order of the pipeline."""
-    write_files(project)
+    project.write_files()
     work.apply(project.job(), "foundation", project.target)
     project.push()
     work.apply(project.job(), "service", project.target)
@@ -140,7 +133,7 @@ def test_the_life_of_a_function_that_terraform_creates(
     assert live_version(project) == "2"
 
     project.spec("memory: 512", "memory: 1024")
-    write_files(project)
+    project.write_files()
     capsys.readouterr()
     work.apply(project.job(), "service", project.target)
     assert capsys.readouterr().out.splitlines() == [

@@ -103,10 +103,7 @@ def test_only_the_jobs_that_a_role_is_for_may_assume_it(target: AwsTarget, tmp_p
     root.mkdir()
     spec = "package: {zip: {}}\ndeploy: {lambda: {region: eu-west-1}}\nci: {github: {repository: octo-org/cola}}\n"
     project = zip_project(target, root, BASE.replace("data:", "data:\n  remote: s3://team-data/dvc") + EXPORT + spec)
-    for file in project.files():
-        path = root / file.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(file.text)
+    project.write_files()
     create_roles(root, target.client("iam"))
     allowed = {
         (role, subject)

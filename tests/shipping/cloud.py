@@ -140,6 +140,13 @@ class Shipped:
         """The generated files."""
         return tuple(compile_project(self.root / "mlproject.yaml").files)
 
+    def write_files(self) -> None:
+        """Write the generated files, as `mlspec build` does."""
+        for file in self.files():
+            path = self.root / file.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(file.text)
+
     def job(self) -> Job:
         project = compile_project(self.root / "mlproject.yaml").project
         return Job(self.root, self.artifacts, self.artifacts, project.values, project.sections, self.context)

@@ -17,21 +17,13 @@ from tests.shipping.shown_requests import Apply, Observe
 from tests.shipping.zipped import BUCKET, zip_project, zipped
 
 
-def write_files(project: Shipped) -> None:
-    """Write the generated files of a project."""
-    for file in project.files():
-        path = project.root / file.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(file.text)
-
-
 def stacked_zip(target: AwsTarget, folder: Path) -> Shipped:
     """A project that ships a zip by SAM, and its bucket."""
     project = zip_project(target, folder, BUCKET.replace("deploy: {lambda:", "deploy: {iac: sam, lambda:"))
     place = {"LocationConstraint": "eu-west-1"}
     target.client("s3").create_bucket(Bucket="my-zips", CreateBucketConfiguration=place)
     zipped(project, "one")
-    write_files(project)
+    project.write_files()
     return project
 
 
@@ -58,7 +50,7 @@ def assert_deployed_with_everything(project: Shipped, tool: str, preview: Sequen
     (project.root / "mlproject.yaml").write_text(re.sub(r"    vpc: .*\n", "", text))
     for version, content in (("1", "one"), ("2", "two")):
         project.image(content)
-        write_files(project)
+        project.write_files()
         apply(project.job(), "foundation", project.target)
         project.push()
         apply(project.job(), "service", project.target)

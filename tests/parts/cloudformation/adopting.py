@@ -67,10 +67,7 @@ class Adopting:
         return lines(observe(spec, project.artifacts, project.context, target))
 
     def apply(self, stage: str) -> None:
-        for file in self.project.files():
-            path = self.project.root / file.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(file.text)
+        self.project.write_files()
         deploy = serverless.apply if self.is_serverless else work.deploy
         deploy(self.project.job(), stage, self.project.target, self.run)
 

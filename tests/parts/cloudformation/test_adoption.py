@@ -248,10 +248,7 @@ def test_a_zip_is_taken_over_without_its_code(zips: Adopt) -> None:
 def test_a_zip_is_taken_over_by_a_service_of_serverless(zips: Adopt) -> None:
     """The import has no zip, and changes nothing; osls itself packages and deploys it."""
     tool = zips(SPEC, "serverless")
-    for file in tool.project.files():
-        path = tool.project.root / file.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(file.text)
+    tool.project.write_files()
     with pytest.raises(StageError, match="runs this zip already"):
         tool.apply("service")
     zipped(tool.project, "two")
