@@ -1,6 +1,7 @@
 """A repository with a trained project that workflows release to an emulated AWS, with the real programs.
 
-What no emulator does is in `STAND_INS`, each with the reason.
+The account refuses what no policy allows, and each job acts as the role that it assumes. What is not real is in `STAND_INS`,
+each with the reason.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ _EDITS: Final = (
 
 
 class StandIn(NamedTuple):
-    """A program of a workflow that does not do all of its work on this machine."""
+    """A program of a workflow that is not the one in its path."""
 
     reason: str
     script: str
@@ -65,15 +66,8 @@ STAND_INS: Final[Mapping[str, StandIn]] = {
     ),
     "gh": StandIn("GitHub stores attestations and pull requests", 'case "$1 $2" in "pr list") echo 0 ;; *) ;; esac\n'),
     "npm": StandIn("osls is installed already", '[ "${*: -1}" = osls@4.3.1 ]\n'),
-    "osls": StandIn(
-        "the real program, and then what the emulated CloudFormation does not create: the code and the alias",
-        'exec "$OSLS" "$@"\n',
-    ),
-    "sam": StandIn(
-        "the real program, and then what the emulated CloudFormation does not create, which knows no transform; it finds "
-        "a template in a bucket of `localhost` alone",
-        'exec "$SAM" "$@"\n',
-    ),
+    "osls": StandIn("the real program, from its own folder", 'exec "$OSLS" "$@"\n'),
+    "sam": StandIn("the real program, from an environment of its own", 'exec "$SAM" "$@"\n'),
 }
 """Program to what takes its place. Everything else in a workflow is real, but for GitHub's own actions and pip."""
 
