@@ -72,14 +72,19 @@ runs:
       env: {ROLE: "${{ inputs.role-to-assume }}", REGION: "${{ inputs.aws-region }}"}
       run: |
         echo "role $ROLE" >> "$CALLS"
-        {
-          echo "AWS_ACCESS_KEY_ID=testing"
-          echo "AWS_SECRET_ACCESS_KEY=testing"
-          echo "AWS_REGION=$REGION"
-          echo "AWS_DEFAULT_REGION=$REGION"
-          echo "AWS_ENDPOINT_URL=$AWS_STAND_IN"
-        } >> "$GITHUB_ENV"
+        VARIABLES >> "$GITHUB_ENV"
 """
+_NOBODY = (
+    'printf "%s\\n" AWS_ACCESS_KEY_ID=testing AWS_SECRET_ACCESS_KEY=testing "AWS_REGION=$REGION" '
+    '"AWS_DEFAULT_REGION=$REGION" "AWS_ENDPOINT_URL=$AWS_STAND_IN"'
+)
+
+
+def role_action(variables: str) -> str:
+    """The action that assumes a role; the command `variables` prints what later steps have in their environment."""
+    return _ROLE.replace("VARIABLES", variables)
+
+
 _ATTEST = """\
 name: attest
 inputs: {subject-name: {default: ""}, subject-digest: {default: ""}, subject-path: {default: ""}, sbom-path: {default: ""}}
@@ -128,7 +133,7 @@ STAND_INS: Mapping[str, str] = {
     "actions/download-artifact": _DOWNLOAD,
     "actions/setup-python": _NOTHING,
     "actions/upload-artifact": _UPLOAD,
-    "aws-actions/configure-aws-credentials": _ROLE,
+    "aws-actions/configure-aws-credentials": role_action(_NOBODY),
 }
 """Action to the stand-in that act runs instead of it."""
 ROLES: Mapping[str, str] = {

@@ -103,15 +103,19 @@ def _denied(message: str, operation: str, policy: str) -> StageError:
             f"{kind} forbids {action}{on}",
             help="ask an administrator of the AWS account: no other right overrides an explicit deny",
         )
-    help = f"{policy} has all the rights that this needs: attach it to the role or user that runs mlspec"
-    if policy and not policy.endswith(".json"):
-        help = (
-            f"the role for releases in {policy} may deploy the service once it exists; the foundation, the first "
-            "deployment and a change of a role take an administrator's credentials"
-        )
+    return StageError(f"these credentials may not do {action}{on}", help=_who_may(policy))
+
+
+def _who_may(policy: str) -> str:
+    """Where the rights are that were missing; `policy` as in `aws_errors`, "" for none."""
     if not policy:
-        help = "no generated policy has the rights on what the spec does not name: use an administrator's credentials"
-    return StageError(f"these credentials may not do {action}{on}", help=help)
+        return "no generated policy has the rights on what the spec does not name: use an administrator's credentials"
+    if policy.endswith(".json"):
+        return f"{policy} has all the rights that this needs: attach it to the role or user that runs mlspec"
+    return (
+        f"the role for releases in {policy} may deploy the service once it exists, with the rights of the foundation "
+        "that was deployed last; to deploy that, or the service for the first time, use an administrator's credentials"
+    )
 
 
 def _limit(code: str, message: str, operation: str) -> StageError | None:

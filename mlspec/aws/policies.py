@@ -160,7 +160,8 @@ def alarm_rights(spec: FunctionSpec, actions: Iterable[str]) -> Statement:
 
 
 def _find_alarms(spec: FunctionSpec) -> Statement:
-    """Reading alarms is a right on all of them: AWS looks for it on `alarm:*`, whichever names the request has."""
+    """Reading alarms is a right on all of them: AWS's refusals name `alarm:*`, and whether it compares the names in a
+    request is not documented (https://github.com/aws-samples/amazon-cloudwatch-auto-alarms/issues/1)."""
     return Statement("cloudwatch:DescribeAlarms", spec.location.arn("cloudwatch", "alarm:*"), "FindAlarms")
 
 

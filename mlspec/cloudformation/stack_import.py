@@ -67,7 +67,7 @@ class StackImport:
     def execute(self) -> None:
         """Import the resources. Raises StageError where CloudFormation refuses one: the stack is deleted, and every
         resource is as it was."""
-        from botocore.exceptions import WaiterError
+        from botocore.exceptions import ClientError, WaiterError
 
         client, since = self.target.client("cloudformation"), datetime.now(UTC) - _CLOCKS
         change_set = str(client.create_change_set(**self._request())["Id"])
@@ -84,6 +84,9 @@ class StackImport:
             message = f"cloudformation cannot take over what stack {self.name} would contain: {reason}"
             help = "nothing was changed. Correct what the message names; or use `iac: terraform`, or another name"
             raise StageError(message, help=help) from None
+        except ClientError:
+            delete(self.target, self.name)  # everything in it stays; a stack without the tags of a project is refused
+            raise
 
     def _request(self) -> dict[str, JsonValue]:
         """Input of CreateChangeSet."""

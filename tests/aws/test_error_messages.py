@@ -56,7 +56,7 @@ def refused(code: str, message: str, policy: str = DEPLOY) -> StageError:
 def test_a_stack_takes_the_rights_of_the_role_that_its_foundation_creates(tool: DeliveryTool) -> None:
     error = refused("AccessDenied", WHO + "cloudformation:CreateChangeSet on resource: arn:x", tool.role_file)
     assert error.message == "these credentials may not do cloudformation:CreateChangeSet on arn:x"
-    assert error.help.startswith(f"the role for releases in {tool.role_file} may deploy the service once it exists;")
+    assert error.help.startswith(f"the role for releases in {tool.role_file} may deploy the service once it exists, ")
 
 
 @pytest.mark.parametrize(

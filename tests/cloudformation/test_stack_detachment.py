@@ -42,9 +42,7 @@ def stacks(shipped: Callable[..., Shipped], request: pytest.FixtureRequest) -> S
     """A project with both stacks of a tool, which have released its image."""
     project, tool = shipped("{url: true, log_retention: 30, alarms: {error_rate: '> 0.05'}}", CI), request.param
     project.spec("deploy: {lambda:", f"deploy: {{iac: {tool}, lambda:")
-    for file in project.files():
-        (project.root / file.path).parent.mkdir(parents=True, exist_ok=True)
-        (project.root / file.path).write_text(file.text)
+    project.write_files()
     github = {"GithubRepository": "octo-org/cola", "CreateOidcProvider": "true"}
     create(project, "foundation", template(project, tool, "foundation", {}), github)
     project.push()

@@ -28,7 +28,7 @@ from tests.sharing import once, shared_folder
 from tests.shipping.stack_account import empty_account
 from tests.warm_python import WarmPython
 from tests.workflow_examples import without_tests
-from tests.workflow_runner import WorkflowResult, Workflows, act_program, git, real_programs
+from tests.workflow_runner import WorkflowResult, Workflows, act_program, git, real_programs, role_action
 
 RELEASE: Final = ".github/workflows/mlspec-release.yaml"
 DATA: Final = "penguins-data"
@@ -72,18 +72,7 @@ STAND_INS: Final[Mapping[str, StandIn]] = {
 """Program to what takes its place. Everything else in a workflow is real, but for GitHub's own actions and pip."""
 
 
-_ASSUME: Final = """\
-name: configure-aws-credentials
-inputs: {role-to-assume: {required: true}, aws-region: {required: true}, role-duration-seconds: {default: ""}}
-runs:
-  using: composite
-  steps:
-    - shell: bash
-      env: {ROLE: "${{ inputs.role-to-assume }}", REGION: "${{ inputs.aws-region }}"}
-      run: |
-        echo "role $ROLE" >> "$CALLS"
-        "$TEST_PYTHON" -m tests.integration.account_roles "$ROLE" "$REGION" >> "$GITHUB_ENV"
-"""
+_ASSUME: Final = role_action('"$TEST_PYTHON" -m tests.integration.account_roles "$ROLE" "$REGION"')
 """The action that assumes a role: with a token of the job's environment, at the emulated account."""
 
 

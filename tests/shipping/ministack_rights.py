@@ -33,7 +33,7 @@ def lambda_right(
 
 
 ALL: Mapping[str, str] = {"monitoring": "cloudwatch:{}:alarm:*", "logs": "logs:{}:log-group::log-stream:"}
-"""Service to the resource on which AWS looks for the right to list: its answers to who has none name it."""
+"""Service to the resource that AWS's refusals name for a request that lists, also here for one with names."""
 NAMED: Mapping[str, tuple[str, str]] = {
     "lambda": ("FunctionName", "lambda:{}:function:"),
     "ecr": ("repositoryNames", "ecr:{}:repository/"),

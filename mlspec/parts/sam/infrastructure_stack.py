@@ -126,7 +126,8 @@ class InfrastructureStack:
         if stack is None:
             return
         command = (
-            f"aws cloudformation update-stack --stack-name {name} --use-previous-template --tags Key={{}},Value={{}}"
+            f"aws cloudformation update-stack --stack-name {name} --use-previous-template "
+            "--capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND --tags Key={},Value={}"
         )
         owned = f"cloudformation stack {name}"
         check_ownership(owned, stack.tags, desired.project, command, self.target.owner, adoptable=False)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import desired_function
@@ -219,6 +220,25 @@ def test_services_of_serverless_take_over_what_exists_and_osls_releases_to_them(
     assert tool.plan("service") == []
     check_released(tool, before)
     destroyed(tool)
+
+
+@pytest.mark.slow
+def test_an_import_whose_stack_gets_no_tags_leaves_no_stack(zips: Adopt) -> None:
+    """A stack without the tags of the project would be refused by the next command."""
+    sam = zips(BUCKET, "sam")
+    zipped(sam.project, "two")
+    before, events = sam.live(), sam.project.target.client("cloudformation").meta.events
+
+    def refuse(**_: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "UpdateStack")
+
+    events.register("before-call.cloudformation.UpdateStack", refuse)
+    with pytest.raises(StageError, match="these credentials may not do UpdateStack"):
+        sam.apply("service")
+    assert (sam.remaining, sam.live()) == ([], before), "everything that was imported stays"
+    events.unregister("before-call.cloudformation.UpdateStack", refuse)
+    sam.apply("service")
+    assert sam.plan("service") == []
 
 
 @pytest.mark.slow
